@@ -1,0 +1,367 @@
+/*
+ * The system calls and the one checksum that Deno does not offer.
+ *
+ * Every function makes one system call (or computes one digest), returns its
+ * value or -errno, allocates nothing and keeps no state. Offsets travel as
+ * double, which Deno passes without a bigint and which is exact below 2^53.
+ * The TypeScript side is shim.ts, in the same order.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/io_uring.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static long result_of(long value)
+{
+	return value < 0 ? -errno : value;
+}
+
+/* ---- io_uring ---------------------------------------------------------- */
+
+int mars_ring_setup(uint32_t entries, struct io_uring_params *params)
+{
+	return result_of(syscall(__NR_io_uring_setup, entries, params));
+}
+
+int mars_ring_enter(int fd, uint32_t to_submit, uint32_t min_complete,
+		    uint32_t flags)
+{
+	return result_of(syscall(__NR_io_uring_enter, fd, to_submit,
+				 min_complete, flags, NULL, 0));
+}
+
+int mars_ring_register(int fd, uint32_t opcode, void *argument, uint32_t count)
+{
+	return result_of(syscall(__NR_io_uring_register, fd, opcode, argument,
+				 count));
+}
+
+/* ---- memory ------------------------------------------------------------ */
+
+/* Returns the address, or -errno. */
+int64_t mars_memory_map(double length, int protection, int flags, int fd,
+			double offset)
+{
+	void *address = mmap(NULL, (size_t)length, protection, flags, fd,
+			     (off_t)offset);
+
+	return address == MAP_FAILED ? -errno : (int64_t)(intptr_t)address;
+}
+
+int mars_memory_unmap(double address, double length)
+{
+	return result_of(munmap((void *)(intptr_t)address, (size_t)length));
+}
+
+/* ---- files and disks --------------------------------------------------- */
+
+int mars_file_open(const char *path, int flags, uint32_t mode)
+{
+	return result_of(open(path, flags | O_CLOEXEC, (mode_t)mode));
+}
+
+int mars_file_close(int fd)
+{
+	return result_of(close(fd));
+}
+
+/* Bytes of a regular file or of a block device, or -errno. */
+double mars_file_size(int fd)
+{
+	struct stat status;
+	uint64_t bytes = 0;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if (!S_ISBLK(status.st_mode))
+		return (double)status.st_size;
+	return ioctl(fd, BLKGETSIZE64, &bytes) < 0 ? -errno : (double)bytes;
+}
+
+/* `bytes` are the offset of the first one into `base`. */
+int mars_file_read(int fd, uint8_t *base, uint32_t start, uint32_t length,
+		   double offset)
+{
+	return result_of(pread(fd, base + start, length, (off_t)offset));
+}
+
+int mars_file_write(int fd, const uint8_t *base, uint32_t start,
+		    uint32_t length, double offset)
+{
+	return result_of(pwrite(fd, base + start, length, (off_t)offset));
+}
+
+int mars_file_flush(int fd)
+{
+	return result_of(fdatasync(fd));
+}
+
+int mars_file_truncate(int fd, double length)
+{
+	return result_of(ftruncate(fd, (off_t)length));
+}
+
+/* Makes the whole file system durable that holds `fd`. */
+int mars_filesystem_flush(int fd)
+{
+	return result_of(syncfs(fd));
+}
+
+/* ---- links ------------------------------------------------------------- */
+
+/* Seconds and nanoseconds of the link's own modification time. */
+int mars_link_stamp_read(const char *path, int64_t stamp[2])
+{
+	struct stat status;
+
+	if (lstat(path, &status) < 0)
+		return -errno;
+	stamp[0] = status.st_mtim.tv_sec;
+	stamp[1] = status.st_mtim.tv_nsec;
+	return (int)(status.st_mode & S_IFMT);
+}
+
+int mars_link_stamp_write(const char *path, const int64_t stamp[2])
+{
+	struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = stamp[0], .tv_nsec = stamp[1] },
+	};
+
+	return result_of(utimensat(AT_FDCWD, path, times,
+				   AT_SYMLINK_NOFOLLOW));
+}
+
+/* ---- wake-up ----------------------------------------------------------- */
+
+int mars_eventfd_create(void)
+{
+	return result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+/* Adds to an eventfd and thereby wakes the ring that reads it. */
+int mars_eventfd_add(int fd, uint32_t count)
+{
+	uint64_t value = count;
+
+	return result_of(write(fd, &value, sizeof(value)));
+}
+
+/* ---- sockets of the data plane ----------------------------------------- */
+
+int mars_socket_create(void)
+{
+	return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+int mars_socket_bind(int fd, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	return result_of(bind(fd, (struct sockaddr *)&address,
+			      sizeof(address)));
+}
+
+int mars_socket_listen(int fd, int backlog)
+{
+	return result_of(listen(fd, backlog));
+}
+
+int mars_socket_send(int fd, const uint8_t *base, uint32_t start,
+		     uint32_t length)
+{
+	return result_of(send(fd, base + start, length,
+			      MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+int mars_socket_receive(int fd, uint8_t *base, uint32_t start,
+			uint32_t length)
+{
+	return result_of(recv(fd, base + start, length, MSG_DONTWAIT));
+}
+
+int mars_socket_shutdown(int fd)
+{
+	return result_of(shutdown(fd, SHUT_RDWR));
+}
+
+/* ---- CRC32C ------------------------------------------------------------ */
+
+static uint32_t crc_table[8][256];
+
+/* Runs when the library is loaded, before any thread can call us. */
+__attribute__((constructor)) static void crc_table_fill(void)
+{
+	for (uint32_t byte = 0; byte < 256; byte++) {
+		uint32_t crc = byte;
+
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? (crc >> 1) ^ 0x82f63b78u : crc >> 1;
+		crc_table[0][byte] = crc;
+	}
+	for (uint32_t byte = 0; byte < 256; byte++)
+		for (int slice = 1; slice < 8; slice++)
+			crc_table[slice][byte] =
+				crc_table[0][crc_table[slice - 1][byte] & 0xff]
+				^ (crc_table[slice - 1][byte] >> 8);
+}
+
+static uint32_t crc_portable(uint32_t crc, const uint8_t *bytes, size_t length)
+{
+	for (; length >= 8; bytes += 8, length -= 8) {
+		uint64_t word;
+
+		memcpy(&word, bytes, 8);
+		word = le64toh(word) ^ crc;
+		crc = crc_table[7][word & 0xff]
+			^ crc_table[6][word >> 8 & 0xff]
+			^ crc_table[5][word >> 16 & 0xff]
+			^ crc_table[4][word >> 24 & 0xff]
+			^ crc_table[3][word >> 32 & 0xff]
+			^ crc_table[2][word >> 40 & 0xff]
+			^ crc_table[1][word >> 48 & 0xff]
+			^ crc_table[0][word >> 56];
+	}
+	for (; length > 0; bytes++, length--)
+		crc = crc_table[0][(crc ^ *bytes) & 0xff] ^ (crc >> 8);
+	return crc;
+}
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+
+__attribute__((target("sse4.2")))
+static uint32_t crc_instruction(uint32_t crc, const uint8_t *bytes,
+				size_t length)
+{
+	uint64_t wide = crc;
+
+	for (; length >= 8; bytes += 8, length -= 8) {
+		uint64_t word;
+
+		memcpy(&word, bytes, 8);
+		wide = _mm_crc32_u64(wide, word);
+	}
+	crc = (uint32_t)wide;
+	for (; length > 0; bytes++, length--)
+		crc = _mm_crc32_u8(crc, *bytes);
+	return crc;
+}
+
+static int has_instruction(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+#else
+static uint32_t crc_instruction(uint32_t crc, const uint8_t *bytes,
+				size_t length)
+{
+	return crc_portable(crc, bytes, length);
+}
+
+static int has_instruction(void)
+{
+	return 0;
+}
+#endif
+
+static uint32_t crc32c(const uint8_t *bytes, size_t length)
+{
+	return ~(has_instruction() ? crc_instruction(~0u, bytes, length)
+				   : crc_portable(~0u, bytes, length));
+}
+
+/* CRC32C (Castagnoli), initial value and final inversion all ones. */
+uint32_t mars_crc32c(const uint8_t *base, uint32_t start, uint32_t length)
+{
+	return crc32c(base + start, length);
+}
+
+/* The same without the CPU's instruction, to test the one by the other. */
+uint32_t mars_crc32c_portable(const uint8_t *base, uint32_t start,
+			      uint32_t length)
+{
+	return ~crc_portable(~0u, base + start, length);
+}
+
+/*
+ * The digest of a log record: CRC32C of eight parts, the last four folded onto
+ * the first four, written to `base + target` as 16 bytes.
+ */
+void mars_crc32c_fold(uint8_t *base, uint32_t start, uint32_t length,
+		      uint32_t target)
+{
+	uint32_t part_length = length / 8;
+	uint32_t words[8];
+
+	for (uint32_t part = 0; part < 7; part++)
+		words[part] = crc32c(base + start + part * part_length,
+				     part_length);
+	words[7] = crc32c(base + start + 7 * part_length,
+			  length - 7 * part_length);
+	for (uint32_t word = 0; word < 4; word++) {
+		uint32_t folded = htole32(words[word] ^ words[word + 4]);
+
+		memcpy(base + target + 4 * word, &folded, 4);
+	}
+}
+
+/* ---- layouts, to be compared with the constants in TypeScript ---------- */
+
+/* Returns sizeof or offsetof number `index`, or -1 behind the last one. */
+int mars_layout(uint32_t index)
+{
+	static const int layout[] = {
+		sizeof(struct io_uring_sqe),
+		offsetof(struct io_uring_sqe, opcode),
+		offsetof(struct io_uring_sqe, flags),
+		offsetof(struct io_uring_sqe, ioprio),
+		offsetof(struct io_uring_sqe, fd),
+		offsetof(struct io_uring_sqe, off),
+		offsetof(struct io_uring_sqe, addr),
+		offsetof(struct io_uring_sqe, len),
+		offsetof(struct io_uring_sqe, rw_flags),
+		offsetof(struct io_uring_sqe, user_data),
+		sizeof(struct io_uring_cqe),
+		offsetof(struct io_uring_cqe, user_data),
+		offsetof(struct io_uring_cqe, res),
+		offsetof(struct io_uring_cqe, flags),
+		sizeof(struct io_uring_params),
+		offsetof(struct io_uring_params, sq_entries),
+		offsetof(struct io_uring_params, cq_entries),
+		offsetof(struct io_uring_params, flags),
+		offsetof(struct io_uring_params, features),
+		offsetof(struct io_uring_params, sq_off),
+		offsetof(struct io_uring_params, cq_off),
+		offsetof(struct io_sqring_offsets, head),
+		offsetof(struct io_sqring_offsets, tail),
+		offsetof(struct io_sqring_offsets, ring_mask),
+		offsetof(struct io_sqring_offsets, ring_entries),
+		offsetof(struct io_sqring_offsets, flags),
+		offsetof(struct io_sqring_offsets, array),
+		offsetof(struct io_cqring_offsets, head),
+		offsetof(struct io_cqring_offsets, tail),
+		offsetof(struct io_cqring_offsets, ring_mask),
+		offsetof(struct io_cqring_offsets, ring_entries),
+		offsetof(struct io_cqring_offsets, cqes),
+	};
+
+	if (index >= sizeof(layout) / sizeof(layout[0]))
+		return -1;
+	return layout[index];
+}

@@ -1,0 +1,112 @@
+// Pure
+/**
+ * Io: the operations that cores may ask the world for.
+ *
+ * Production is `ring.ts`, simulation `tests/sim/io.ts`. Every asynchronous
+ * operation ends in exactly one call of its completion, never before the method
+ * has returned: completions are delivered by the worker's loop, from one place.
+ * The synchronous ones are rare (opening a log, a size) and throw
+ * `SyscallError`.
+ */
+
+/** Bytes at a fixed address, which the kernel may read and write. */
+export interface Memory {
+  readonly bytes: Uint8Array;
+  /** Address of `bytes[0]`; 0 in a simulation. */
+  readonly address: number;
+}
+
+/**
+ * `result` is what the system call returned: a count, or a negative errno.
+ * `tag` is the caller's, to tell completions apart without a closure.
+ */
+export type Completion = (result: number, tag: number) => void;
+
+export interface Io {
+  /** Reads `length` bytes at `offsetBytes` into `memory` from `start`. */
+  read(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void;
+
+  /** Writes; may be short, as `pwrite` may be. */
+  write(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void;
+
+  /** Makes everything written so far to `fd` durable (fdatasync). */
+  flush(fd: number, done: Completion, tag: number): void;
+
+  /** Zeroes a range of a disk without data; frees it if `mayFree`. */
+  zero(
+    fd: number,
+    offsetBytes: number,
+    length: number,
+    mayFree: boolean,
+    done: Completion,
+    tag: number,
+  ): void;
+
+  /** Calls back after `durationMs`. Cannot be canceled. */
+  timer(durationMs: number, done: Completion, tag: number): void;
+
+  /** Milliseconds since an arbitrary point; never steps back. */
+  monotonicMs(): number;
+
+  /** Page-aligned memory; lives as long as the worker. */
+  allocate(lengthBytes: number): Memory;
+
+  /** Opens an existing file or disk. @throws SyscallError */
+  open(path: string, mode: "read" | "readwrite"): number;
+
+  /** Bytes of a file or disk. @throws SyscallError */
+  size(fd: number): number;
+
+  /** Cuts a file to `lengthBytes` and makes that durable. @throws SyscallError */
+  truncate(fd: number, lengthBytes: number): void;
+
+  close(fd: number): void;
+}
+
+/** What front ends on sockets need on top. */
+export interface SocketIo extends Io {
+  /** A listening unix socket; replaces a stale one. @throws SyscallError */
+  listen(path: string): number;
+
+  /** The result is the new connection's fd. */
+  accept(fd: number, done: Completion, tag: number): void;
+
+  /** The result is the count of bytes, 0 at the end. */
+  receive(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    done: Completion,
+    tag: number,
+  ): void;
+
+  /** Sends everything, or fails. */
+  send(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    done: Completion,
+    tag: number,
+  ): void;
+
+  /** Ends pending operations of the socket with an error or 0. */
+  shutdown(fd: number): void;
+}
