@@ -1,0 +1,256 @@
+// Pure
+/**
+ * Immutable view of all links at one moment.
+ *
+ * Links are kept per directory and directories per top-level name, so that a
+ * change copies the maps of one directory and shares all others:
+ *
+ *   "resource-x" → "resource-x"              → "size"   → Link
+ *                → "resource-x/todo-alpha"   → "attach" → Link
+ *   "ips"        → "ips"                     → ...
+ *   ""           → ""                        → "uuid"   → Link
+ *
+ * A tombstone is a link like any other for `get`, and missing for `value`.
+ */
+import { directoryOf, linkPath, nameOf } from "./path.ts";
+import { TOMBSTONE } from "./values.ts";
+
+/** A key, its value and the Lamport stamp of its last change. */
+export interface Link {
+  /** Relative to the root of the tree. */
+  readonly path: string;
+  readonly value: string;
+  readonly stampNs: bigint;
+}
+
+type Names = ReadonlyMap<string, Link>;
+type Directories = ReadonlyMap<string, Names>;
+type Tops = ReadonlyMap<string, Directories>;
+
+const NO_DIRECTORIES: Directories = new Map();
+const NO_NAMES: Names = new Map();
+
+/** All links at one moment; never changes. */
+export class Snapshot {
+  #tops: Tops;
+  #size: number;
+
+  constructor(links: Iterable<Link>) {
+    const edit = new Edit(new Map());
+    for (const link of links) edit.set(link);
+    this.#tops = edit.tops;
+    this.#size = edit.addedCount;
+  }
+
+  /** Number of links, tombstones included. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The link, also if it is a tombstone. */
+  get(path: string): Link | undefined {
+    return this.#names(directoryOf(path)).get(nameOf(path));
+  }
+
+  /** The value; undefined if the link is missing or a tombstone. */
+  value(path: string): string | undefined {
+    const value = this.get(path)?.value;
+    return value === TOMBSTONE ? undefined : value;
+  }
+
+  /** The stamp, also of a tombstone. */
+  stampNs(path: string): bigint | undefined {
+    return this.get(path)?.stampNs;
+  }
+
+  isTombstone(path: string): boolean {
+    return this.get(path)?.value === TOMBSTONE;
+  }
+
+  /** Links directly in `directory`; the root is "". */
+  children(directory: string): Iterable<Link> {
+    return this.#names(directory).values();
+  }
+
+  /** Links in `directory` and in directories below it; the root is "". */
+  *under(directory: string): Iterable<Link> {
+    if (directory === "") return yield* this.all();
+    const directories = this.#tops.get(topOf(directory)) ?? NO_DIRECTORIES;
+    for (const [name, names] of directories) {
+      const isInside = name === directory || name.startsWith(`${directory}/`);
+      if (isInside) yield* names.values();
+    }
+  }
+
+  /** Directories that contain links; the root is "". */
+  *directories(): Iterable<string> {
+    for (const directories of this.#tops.values()) yield* directories.keys();
+  }
+
+  *all(): Iterable<Link> {
+    for (const directories of this.#tops.values()) {
+      for (const names of directories.values()) yield* names.values();
+    }
+  }
+
+  /** This snapshot with links added or replaced. */
+  with(changes: Iterable<Link>): Snapshot {
+    const edit = new Edit(this.#tops);
+    for (const link of changes) edit.set(link);
+    return this.#changed(edit);
+  }
+
+  /** This snapshot without the links of these paths. */
+  without(paths: Iterable<string>): Snapshot {
+    const edit = new Edit(this.#tops);
+    for (const path of paths) edit.remove(path);
+    return this.#changed(edit);
+  }
+
+  /** Names of all resources, sorted; also of those that are all tombstones. */
+  resources(): string[] {
+    const prefix = linkPath.resource("");
+    return [...this.#tops.keys()]
+      .filter((top) => top.startsWith(prefix))
+      .map((top) => top.slice(prefix.length)).sort();
+  }
+
+  /** Hosts with an address, sorted. */
+  hosts(): string[] {
+    return this.#liveSuffixes("ips", "ip-");
+  }
+
+  /** Hosts with a disk for `resource`, sorted. */
+  members(resource: string): string[] {
+    return this.#liveSuffixes(linkPath.resource(resource), "data-");
+  }
+
+  /** Links that are new or differ since `before`; see `difference`. */
+  changedSince(before: Snapshot): Link[] {
+    const changed: Link[] = [];
+    for (const [top, directories] of this.#tops) {
+      const old = before.#tops.get(top) ?? NO_DIRECTORIES;
+      if (old === directories) continue;
+      for (const [directory, names] of directories) {
+        const oldNames = old.get(directory) ?? NO_NAMES;
+        if (oldNames !== names) collectChanged(oldNames, names, changed);
+      }
+    }
+    return changed;
+  }
+
+  #changed(edit: Edit): Snapshot {
+    if (edit.tops === this.#tops) return this;
+    const changed = new Snapshot([]);
+    changed.#tops = edit.tops;
+    changed.#size = this.#size + edit.addedCount;
+    return changed;
+  }
+
+  #names(directory: string): Names {
+    return this.#tops.get(topOf(directory))?.get(directory) ?? NO_NAMES;
+  }
+
+  #liveSuffixes(directory: string, prefix: string): string[] {
+    const suffixes: string[] = [];
+    for (const [name, link] of this.#names(directory)) {
+      const isLive = link.value !== TOMBSTONE;
+      if (isLive && name.startsWith(prefix)) {
+        suffixes.push(name.slice(prefix.length));
+      }
+    }
+    return suffixes.sort();
+  }
+}
+
+/**
+ * Links of `after` that are new or differ from `before`; links that went away
+ * are not among them. Costs little where the snapshots share directories.
+ */
+export function difference(before: Snapshot, after: Snapshot): Link[] {
+  return after.changedSince(before);
+}
+
+/** Whether value and stamp are the same. */
+export function isSameLink(left: Link, right: Link): boolean {
+  return left.stampNs === right.stampNs && left.value === right.value;
+}
+
+function collectChanged(before: Names, after: Names, changed: Link[]): void {
+  for (const [name, link] of after) {
+    const old = before.get(name);
+    if (old === undefined || !isSameLink(old, link)) changed.push(link);
+  }
+}
+
+/** The first name of a directory; empty for the root. */
+function topOf(directory: string): string {
+  const slash = directory.indexOf("/");
+  return slash < 0 ? directory : directory.slice(0, slash);
+}
+
+/** Builds the maps of a changed snapshot, copying only what it changes. */
+class Edit {
+  tops: Tops;
+  /** Links added minus links removed. */
+  addedCount = 0;
+  readonly #ownTops = new Map<string, Map<string, Names>>();
+  readonly #ownNames = new Map<string, Map<string, Link>>();
+
+  constructor(tops: Tops) {
+    this.tops = tops;
+  }
+
+  set(link: Link): void {
+    const directory = directoryOf(link.path);
+    const name = nameOf(link.path);
+    const old = this.tops.get(topOf(directory))?.get(directory)?.get(name);
+    if (old !== undefined && isSameLink(old, link)) return;
+    if (old === undefined) this.addedCount++;
+    this.#namesOf(directory).set(name, link);
+  }
+
+  remove(path: string): void {
+    const directory = directoryOf(path);
+    const top = topOf(directory);
+    if (!this.tops.get(top)?.get(directory)?.has(nameOf(path))) return;
+    this.addedCount--;
+    const names = this.#namesOf(directory);
+    names.delete(nameOf(path));
+    if (names.size > 0) return;
+    // An empty directory would keep a deleted resource alive.
+    const directories = this.#directoriesOf(top);
+    directories.delete(directory);
+    this.#ownNames.delete(directory);
+    if (directories.size === 0) this.#topsToChange().delete(top);
+    if (directories.size === 0) this.#ownTops.delete(top);
+  }
+
+  /** The names of a directory, copied at the first change. */
+  #namesOf(directory: string): Map<string, Link> {
+    const own = this.#ownNames.get(directory);
+    if (own !== undefined) return own;
+    const directories = this.#directoriesOf(topOf(directory));
+    const names = new Map(directories.get(directory) ?? NO_NAMES);
+    directories.set(directory, names);
+    this.#ownNames.set(directory, names);
+    return names;
+  }
+
+  #directoriesOf(top: string): Map<string, Names> {
+    const own = this.#ownTops.get(top);
+    if (own !== undefined) return own;
+    const directories = new Map(this.tops.get(top) ?? NO_DIRECTORIES);
+    this.#topsToChange().set(top, directories);
+    this.#ownTops.set(top, directories);
+    return directories;
+  }
+
+  #changedTops: Map<string, Directories> | undefined;
+
+  #topsToChange(): Map<string, Directories> {
+    this.#changedTops ??= new Map(this.tops);
+    this.tops = this.#changedTops;
+    return this.#changedTops;
+  }
+}
