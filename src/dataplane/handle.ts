@@ -1,0 +1,164 @@
+/**
+ * The daemon's end of a worker: start, adjust, watch, stop.
+ *
+ * One handle is one worker thread, from its birth to its end. The daemon says
+ * what it desires as often as it likes; only a difference wakes the worker. A
+ * worker that throws ends its thread and nothing else: `failure` shows the
+ * error, and the daemon decides whether to make a new handle.
+ *
+ * A worker is stopped by `Desired.role = "stop"`, never by `terminate()`, which
+ * does not interrupt a system call.
+ */
+import { assert } from "../base/assert.ts";
+import { MarsError, SyscallError } from "../base/errors.ts";
+import type { LamportClock } from "../base/lamport.ts";
+import { trace } from "../base/trace.ts";
+import type { Shim } from "../../ffi/shim.ts";
+import { type Actual, type Birth, type Desired, Mailbox } from "./mailbox.ts";
+
+/** What a handle needs for its whole life. */
+export interface DataplaneOptions extends Omit<Birth, "mailbox" | "eventFd"> {
+  /** `worker.ts`, or the bundle that calls `runWorker()`. */
+  readonly workerUrl: URL;
+  readonly shim: Shim;
+  /** The host's clock: its stamps go to the worker and come back. */
+  readonly lamport: LamportClock;
+}
+
+/** Ours. Positions move with every batch; nobody needs them more often. */
+const CHANGE_INTERVAL_MS = 10;
+
+/** A running worker. */
+export class DataplaneHandle {
+  readonly #options: DataplaneOptions;
+  readonly #mailbox = Mailbox.create();
+  readonly #worker: Worker;
+  readonly #ended = Promise.withResolvers<void>();
+  #eventFd: number;
+  #callbacks: (() => void)[] = [];
+  #failure: Error | undefined;
+  #hasEnded = false;
+
+  /** Starts the thread; until `adjust` it desires nothing. @throws SyscallError */
+  constructor(options: DataplaneOptions) {
+    this.#options = options;
+    this.#eventFd = options.shim.mars_eventfd_create();
+    if (this.#eventFd < 0) {
+      throw new SyscallError("create", "eventfd", -this.#eventFd);
+    }
+    this.#worker = new Worker(options.workerUrl, {
+      type: "module",
+      name: `resource ${options.resource}`,
+    });
+    this.#worker.addEventListener("error", (event) => {
+      // Without this Deno ends the whole process.
+      event.preventDefault();
+      this.#fail(event.message);
+    });
+    this.#worker.postMessage(birthOf(options, this.#mailbox, this.#eventFd));
+    this.#watch();
+  }
+
+  /** Tells the worker what to do; returns at once. */
+  adjust(desired: Desired): void {
+    if (this.#hasEnded) return;
+    const stampNs = this.#options.lamport.now();
+    if (!this.#mailbox.writeDesired(desired, stampNs)) return;
+    const result = this.#options.shim.mars_eventfd_add(this.#eventFd, 1);
+    assert(result >= 0, "eventfd of a worker accepts a wake-up");
+  }
+
+  /** What the worker does, as far as it has said. */
+  actual(): Actual {
+    const { stampNs, value } = this.#mailbox.readActual();
+    this.#options.lamport.observe(stampNs);
+    return value;
+  }
+
+  /** Version of the last `Desired`; compare with `actual().desiredVersion`. */
+  get desiredVersion(): number {
+    return this.#mailbox.desiredVersion;
+  }
+
+  /**
+   * Calls back after `actual()` or `failure` changed, at most once per
+   * `CHANGE_INTERVAL_MS`; the first change is told at once.
+   */
+  onChange(callback: () => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** Why the thread ended by itself; `undefined` while it is well. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Ends the worker; resolves when its thread has closed everything. */
+  async stop(): Promise<void> {
+    if (!this.#hasEnded) {
+      this.adjust({ ...this.#mailbox.readDesired().value, role: "stop" });
+    }
+    await this.#ended.promise;
+  }
+
+  /** Follows `Actual` until the worker has ended. */
+  async #watch(): Promise<void> {
+    let version = 0;
+    while (!this.#hasEnded) {
+      await this.#mailbox.waitActual(version);
+      const letter = this.#mailbox.readActual();
+      if (letter.version !== version && letter.value.role === "stopped") {
+        this.#end();
+      }
+      version = letter.version;
+      this.#tell();
+      if (!this.#hasEnded) await pause(CHANGE_INTERVAL_MS);
+    }
+  }
+
+  #tell(): void {
+    for (const callback of this.#callbacks) callback();
+  }
+
+  #fail(message: string): void {
+    if (this.#hasEnded) return;
+    const { resource } = this.#options;
+    this.#failure = new MarsError(`Worker of "${resource}" ended: ${message}`);
+    trace.error("dataplane", "Worker failed", { resource, message });
+    this.#end();
+    this.#mailbox.notifyActual();
+    this.#tell();
+  }
+
+  #end(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#options.shim.mars_file_close(this.#eventFd);
+    this.#eventFd = -1;
+    this.#ended.resolve();
+  }
+}
+
+function birthOf(
+  options: DataplaneOptions,
+  mailbox: Mailbox,
+  eventFd: number,
+): Birth {
+  return {
+    mailbox: mailbox.buffer,
+    eventFd,
+    shimPath: options.shimPath,
+    host: options.host,
+    resource: options.resource,
+    logDirectory: options.logDirectory,
+    diskPath: options.diskPath,
+    deviceName: options.deviceName,
+    nbdSocketPath: options.nbdSocketPath,
+    traceLevel: options.traceLevel,
+    traceFormat: options.traceFormat,
+  };
+}
+
+function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs));
+}
