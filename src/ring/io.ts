@@ -45,6 +45,21 @@ export interface Io {
     tag: number,
   ): void;
 
+  /**
+   * The same as `write`, for log files, whose pages stay in the cache: may be
+   * done at once, because handing so short a copy to another thread costs more
+   * than the copy. The completion still comes later.
+   */
+  append(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void;
+
   /** Makes everything written so far to `fd` durable (fdatasync). */
   flush(fd: number, done: Completion, tag: number): void;
 
@@ -67,8 +82,11 @@ export interface Io {
   /** Page-aligned memory; lives as long as the worker. */
   allocate(lengthBytes: number): Memory;
 
-  /** Opens an existing file or disk. @throws SyscallError */
-  open(path: string, mode: "read" | "readwrite"): number;
+  /**
+   * Opens an existing file or disk; "exclusive" is "readwrite" and refuses a
+   * disk that is mounted or otherwise claimed (EBUSY). @throws SyscallError
+   */
+  open(path: string, mode: "read" | "readwrite" | "exclusive"): number;
 
   /** Bytes of a file or disk. @throws SyscallError */
   size(fd: number): number;
@@ -97,7 +115,7 @@ export interface SocketIo extends Io {
     tag: number,
   ): void;
 
-  /** Sends everything, or fails. */
+  /** Sends everything, or fails. One at a time per socket. */
   send(
     fd: number,
     memory: Memory,

@@ -1,0 +1,91 @@
+/**
+ * Numbers of io_uring: offsets, operations, flags.
+ *
+ * `mars_layout` of the shim knows the same offsets from the C compiler; a test
+ * compares the two.
+ *
+ * Source: include/uapi/linux/io_uring.h.
+ */
+
+export const SQE_BYTES = 64;
+export const CQE_BYTES = 16;
+export const PARAMS_BYTES = 120;
+
+/** Byte offsets of fields inside their structures. */
+export const AT = {
+  sqe: {
+    opcode: 0,
+    flags: 1,
+    ioprio: 2,
+    fd: 4,
+    offset: 8,
+    address: 16,
+    length: 24,
+    opFlags: 28,
+    userData: 32,
+  },
+  cqe: { userData: 0, result: 8, flags: 12 },
+  params: {
+    sqEntries: 0,
+    cqEntries: 4,
+    flags: 8,
+    features: 20,
+    sqOff: 40,
+    cqOff: 80,
+  },
+  sq: {
+    head: 0,
+    tail: 4,
+    ringMask: 8,
+    ringEntries: 12,
+    flags: 16,
+    array: 24,
+  },
+  cq: { head: 0, tail: 4, ringMask: 8, ringEntries: 12, cqes: 20 },
+} as const;
+
+/** The offsets and sizes in the order of `mars_layout`. */
+export const LAYOUT: readonly number[] = [
+  SQE_BYTES,
+  ...Object.values(AT.sqe),
+  CQE_BYTES,
+  ...Object.values(AT.cqe),
+  PARAMS_BYTES,
+  ...Object.values(AT.params),
+  ...Object.values(AT.sq),
+  ...Object.values(AT.cq),
+];
+
+/** IORING_OP_*. */
+export const OP = {
+  FSYNC: 3,
+  POLL_ADD: 6,
+  TIMEOUT: 11,
+  ACCEPT: 13,
+  ASYNC_CANCEL: 14,
+  FALLOCATE: 17,
+  READ: 22,
+  WRITE: 23,
+  SEND: 26,
+  RECV: 27,
+} as const;
+
+/** IORING_SETUP_*. */
+export const SETUP = {
+  CQSIZE: 1 << 3,
+  SUBMIT_ALL: 1 << 7,
+  SINGLE_ISSUER: 1 << 12,
+  DEFER_TASKRUN: 1 << 13,
+} as const;
+
+/** IORING_ENTER_GETEVENTS. */
+export const ENTER_GETEVENTS = 1;
+/** IORING_FSYNC_DATASYNC. */
+export const FSYNC_DATASYNC = 1;
+/** IOSQE_IO_LINK: the next entry starts when this one has succeeded. */
+export const SQE_LINK = 1 << 2;
+
+/** IORING_OFF_*: what a mapping of the ring's fd shows. */
+export const MAP_SQ = 0;
+export const MAP_CQ = 0x8000000;
+export const MAP_ENTRIES = 0x10000000;

@@ -1,0 +1,517 @@
+/**
+ * io_uring from TypeScript: the production `Io`.
+ *
+ * Operations are written straight into the mapped submission queue; one system
+ * call per turn hands all of them over and waits. The worker's loop is
+ *
+ *   for (;;) { …; ring.enter(1); ring.reap(); }
+ *
+ * Rules
+ *   (1) One thread: SINGLE_ISSUER and DEFER_TASKRUN. Completions appear only
+ *       inside our own `enter`, hence plain loads behind it are sound.
+ *   (2) Callbacks run inside `reap` only, after all completions of the turn
+ *       were collected, so that a callback may start operations freely.
+ *   (3) What can be done at once without sleeping (an append to the page cache,
+ *       a send into a socket with room) is done by a direct system call at
+ *       submission; its completion joins the others in the next `reap`.
+ *   (4) Nothing is allocated per operation: slots are made beforehand, and
+ *       user_data is the index of the slot.
+ *   (5) A full submission queue is submitted early. More operations than slots
+ *       grow the slots up to SLOT_COUNT_MAX, beyond which the program errs.
+ *
+ * Interrupted operations are started again, incomplete sends continued; every
+ * other result reaches its completion as the kernel gave it.
+ *
+ * Needs Linux 6.1. Source: include/uapi/linux/io_uring.h.
+ */
+import { assert } from "../base/assert.ts";
+import { ERRNO, SyscallError } from "../base/errors.ts";
+import { cString, type Shim } from "../../ffi/shim.ts";
+import { MemoryMap } from "./buffers.ts";
+import type { Completion, Memory, SocketIo } from "./io.ts";
+import { ENTER_GETEVENTS, FSYNC_DATASYNC, OP, SQE_LINK } from "./layout.ts";
+import { Queues } from "./queues.ts";
+
+// Prescribed by Linux.
+const OPEN_FLAGS = { read: 0, readwrite: 0o2, exclusive: 0o202 } as const;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_WAITALL = 0x100;
+const MSG_NOSIGNAL = 0x4000;
+const POLLIN = 0x1;
+const CANCEL_ANY = 0x5;
+const FALLOC_KEEP_SIZE = 0x1;
+const FALLOC_PUNCH_HOLE = 0x2;
+const FALLOC_ZERO_RANGE = 0x10;
+const TIMESPEC_BYTES = 16;
+
+// Ours.
+/** Operations in flight; a program that reaches this has lost its bounds. */
+const SLOT_COUNT_MAX = 1 << 16;
+const SLOT_COUNT_FIRST = 512;
+/**
+ * Turns that may pass without a system call while direct operations complete;
+ * then the kernel is asked anyway, so that nobody starves.
+ */
+const DIRECT_TURNS_MAX = 8;
+const LISTEN_BACKLOG = 64;
+const SOCKET_MODE = 0o600;
+
+/** One operation in flight, complete enough to be started again. */
+class Slot {
+  opcode = 0;
+  sqeFlags = 0;
+  fd = -1;
+  address = 0;
+  length = 0;
+  offset = 0;
+  opFlags = 0;
+  done: Completion = ignore;
+  tag = 0;
+  /** Bytes of a send that earlier rounds have sent. */
+  sentBytes = 0;
+  nextFree = -1;
+  readonly index: number;
+
+  constructor(index: number) {
+    this.index = index;
+  }
+}
+
+export class Ring implements SocketIo {
+  readonly #shim: Shim;
+  readonly #fd: number;
+  readonly #maps: MemoryMap;
+  readonly #queues: Queues;
+  readonly #slots: Slot[] = [];
+  #freeSlot = -1;
+  #inFlightCount = 0;
+  readonly #timespecs: Memory;
+  readonly #timespecWords: Uint32Array;
+  readonly #eventValue: Memory;
+  /** Completions to deliver, and those being delivered. */
+  #ready = new ReadyList();
+  #delivering = new ReadyList();
+  #directTurns = 0;
+  #isEnded = false;
+
+  /** Makes a ring with `entries` (a power of two) submission entries. */
+  static create(options: { shim: Shim; entries: number }): Ring {
+    return new Ring(options.shim, options.entries);
+  }
+
+  private constructor(shim: Shim, entries: number) {
+    this.#shim = shim;
+    this.#maps = new MemoryMap(shim);
+    this.#queues = new Queues(shim, this.#maps, {
+      entries,
+      completions: Math.max(entries * 4, SLOT_COUNT_FIRST),
+    });
+    this.#fd = this.#queues.fd;
+    this.#timespecs = this.allocate(SLOT_COUNT_MAX * TIMESPEC_BYTES);
+    const { buffer, byteOffset, byteLength } = this.#timespecs.bytes;
+    this.#timespecWords = new Uint32Array(buffer, byteOffset, byteLength / 4);
+    this.#eventValue = this.allocate(8);
+    this.#addSlots(SLOT_COUNT_FIRST);
+  }
+
+  /** Operations started and not yet delivered. */
+  get inFlightCount(): number {
+    return this.#inFlightCount + this.#ready.count;
+  }
+
+  /**
+   * Submits everything prepared and waits for a completion if `waitCount` is 1
+   * and none is there already. May return without one when interrupted.
+   */
+  enter(waitCount: 0 | 1): void {
+    const hasReady = this.#ready.count > 0;
+    if (hasReady && this.#directTurns < DIRECT_TURNS_MAX) {
+      this.#directTurns++;
+      return;
+    }
+    this.#directTurns = 0;
+    const isWaiting = waitCount === 1 && !hasReady &&
+      !this.#queues.hasCompletion();
+    this.#submit(isWaiting ? 1 : 0, ENTER_GETEVENTS);
+  }
+
+  /** Calls back everything that has completed; returns how many. */
+  reap(): number {
+    this.#collect();
+    const list = this.#ready;
+    this.#ready = this.#delivering;
+    this.#delivering = list;
+    const { count } = list;
+    list.deliver();
+    return count;
+  }
+
+  /**
+   * Ends the ring and gives its memory back. What is in flight is canceled or,
+   * where that is impossible, waited for; no completion is delivered any more.
+   */
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    const cancel = this.#take(OP.ASYNC_CANCEL, -1, ignore, 0);
+    cancel.opFlags = CANCEL_ANY;
+    this.#prepare(cancel);
+    while (this.#inFlightCount > 0) {
+      this.#submit(this.#queues.hasCompletion() ? 0 : 1, ENTER_GETEVENTS);
+      this.#collect();
+    }
+    this.#shim.mars_file_close(this.#fd);
+    this.#maps.free();
+  }
+
+  [Symbol.dispose](): void {
+    this.end();
+  }
+
+  read(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void {
+    const slot = this.#onMemory(OP.READ, fd, memory, start, length, done, tag);
+    slot.offset = offsetBytes;
+    this.#prepare(slot);
+  }
+
+  write(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void {
+    const slot = this.#onMemory(OP.WRITE, fd, memory, start, length, done, tag);
+    slot.offset = offsetBytes;
+    this.#prepare(slot);
+  }
+
+  append(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void {
+    assert(start + length <= memory.bytes.length, "Append is inside memory");
+    const { bytes } = memory;
+    let result: number;
+    do {
+      result = this.#shim.mars_file_write(
+        fd,
+        bytes,
+        start,
+        length,
+        offsetBytes,
+      );
+    } while (result === -ERRNO.EINTR);
+    this.#ready.add(done, tag, result);
+  }
+
+  flush(fd: number, done: Completion, tag: number): void {
+    const slot = this.#take(OP.FSYNC, fd, done, tag);
+    slot.opFlags = FSYNC_DATASYNC;
+    this.#prepare(slot);
+  }
+
+  zero(
+    fd: number,
+    offsetBytes: number,
+    length: number,
+    mayFree: boolean,
+    done: Completion,
+    tag: number,
+  ): void {
+    const slot = this.#take(OP.FALLOCATE, fd, done, tag);
+    slot.offset = offsetBytes;
+    // The length travels in the address, the mode in the length.
+    slot.address = length;
+    slot.length = FALLOC_KEEP_SIZE |
+      (mayFree ? FALLOC_PUNCH_HOLE : FALLOC_ZERO_RANGE);
+    this.#prepare(slot);
+  }
+
+  timer(durationMs: number, done: Completion, tag: number): void {
+    assert(durationMs >= 0, "Duration is not negative");
+    const slot = this.#take(OP.TIMEOUT, -1, done, tag);
+    const seconds = Math.floor(durationMs / 1000);
+    const startBytes = slot.index * TIMESPEC_BYTES;
+    this.#timespecWords[startBytes / 4] = seconds;
+    this.#timespecWords[startBytes / 4 + 2] = Math.floor(
+      (durationMs - seconds * 1000) * 1_000_000,
+    );
+    slot.address = this.#timespecs.address + startBytes;
+    slot.length = 1;
+    this.#prepare(slot);
+  }
+
+  /** Calls back once after somebody added to `eventfd`, and resets it. */
+  pollEvent(eventfd: number, done: Completion, tag: number): void {
+    // A chain must reach the kernel in one submission.
+    if (this.#queues.freeCount < 2) this.#submit(0, 0);
+    const poll = this.#take(OP.POLL_ADD, eventfd, ignore, 0);
+    poll.opFlags = POLLIN;
+    poll.sqeFlags = SQE_LINK;
+    this.#prepare(poll);
+    // Nobody wants the value, so that any number of reads may share its place.
+    const value = this.#eventValue;
+    this.#prepare(
+      this.#onMemory(OP.READ, eventfd, value, 0, value.bytes.length, done, tag),
+    );
+  }
+
+  monotonicMs(): number {
+    return performance.now();
+  }
+
+  allocate(lengthBytes: number): Memory {
+    return this.#maps.anonymous(lengthBytes);
+  }
+
+  open(path: string, mode: "read" | "readwrite" | "exclusive"): number {
+    const fd = this.#shim.mars_file_open(cString(path), OPEN_FLAGS[mode], 0);
+    if (fd < 0) throw new SyscallError("open", path, -fd);
+    return fd;
+  }
+
+  size(fd: number): number {
+    const size = this.#shim.mars_file_size(fd);
+    if (size < 0) throw new SyscallError("measure", `fd ${fd}`, -size);
+    return size;
+  }
+
+  truncate(fd: number, lengthBytes: number): void {
+    let result = this.#shim.mars_file_truncate(fd, lengthBytes);
+    if (result === 0) result = this.#shim.mars_file_flush(fd);
+    if (result < 0) throw new SyscallError("truncate", `fd ${fd}`, -result);
+  }
+
+  close(fd: number): void {
+    this.#shim.mars_file_close(fd);
+  }
+
+  listen(path: string): number {
+    try {
+      Deno.removeSync(path);
+    } catch (error) {
+      // The ordinary case: nobody left a stale socket.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    const fd = this.#shim.mars_socket_create();
+    if (fd < 0) throw new SyscallError("create socket", path, -fd);
+    let result = this.#shim.mars_socket_bind(fd, cString(path));
+    if (result === 0) {
+      // Nobody can connect before the socket listens.
+      Deno.chmodSync(path, SOCKET_MODE);
+      result = this.#shim.mars_socket_listen(fd, LISTEN_BACKLOG);
+    }
+    if (result === 0) return fd;
+    this.close(fd);
+    throw new SyscallError("listen on", path, -result);
+  }
+
+  accept(fd: number, done: Completion, tag: number): void {
+    const slot = this.#take(OP.ACCEPT, fd, done, tag);
+    slot.opFlags = SOCK_CLOEXEC;
+    this.#prepare(slot);
+  }
+
+  receive(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    done: Completion,
+    tag: number,
+  ): void {
+    this.#prepare(
+      this.#onMemory(OP.RECV, fd, memory, start, length, done, tag),
+    );
+  }
+
+  send(
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    done: Completion,
+    tag: number,
+  ): void {
+    assert(length > 0, "Send is not empty");
+    assert(start + length <= memory.bytes.length, "Send is inside memory");
+    const result = this.#shim.mars_socket_send(fd, memory.bytes, start, length);
+    const mayGoOn = result === -ERRNO.EAGAIN || result === -ERRNO.EINTR;
+    if (result === length || (result < 0 && !mayGoOn)) {
+      this.#ready.add(done, tag, result);
+      return;
+    }
+    const sentBytes = Math.max(0, result);
+    const slot = this.#onMemory(
+      OP.SEND,
+      fd,
+      memory,
+      start + sentBytes,
+      length - sentBytes,
+      done,
+      tag,
+    );
+    slot.sentBytes = sentBytes;
+    slot.opFlags = MSG_WAITALL | MSG_NOSIGNAL;
+    this.#prepare(slot);
+  }
+
+  shutdown(fd: number): void {
+    // ENOTCONN: the other side was faster. The socket has ended either way.
+    this.#shim.mars_socket_shutdown(fd);
+  }
+
+  #onMemory(
+    opcode: number,
+    fd: number,
+    memory: Memory,
+    start: number,
+    length: number,
+    done: Completion,
+    tag: number,
+  ): Slot {
+    assert(length > 0, "Operation is not empty");
+    assert(start >= 0, "Operation starts inside memory");
+    assert(start + length <= memory.bytes.length, "Operation is inside memory");
+    const slot = this.#take(opcode, fd, done, tag);
+    slot.address = memory.address + start;
+    slot.length = length;
+    return slot;
+  }
+
+  #take(opcode: number, fd: number, done: Completion, tag: number): Slot {
+    if (this.#freeSlot < 0) this.#addSlots(this.#slots.length);
+    const slot = this.#slotAt(this.#freeSlot);
+    this.#freeSlot = slot.nextFree;
+    this.#inFlightCount++;
+    slot.opcode = opcode;
+    slot.fd = fd;
+    slot.done = done;
+    slot.tag = tag;
+    slot.sqeFlags = 0;
+    slot.address = 0;
+    slot.length = 0;
+    slot.offset = 0;
+    slot.opFlags = 0;
+    slot.sentBytes = 0;
+    return slot;
+  }
+
+  #prepare(slot: Slot): void {
+    if (this.#queues.freeCount === 0) this.#submit(0, 0);
+    this.#queues.push(slot);
+  }
+
+  #submit(waitCount: number, flags: number): void {
+    for (;;) {
+      const result = this.#queues.enter(waitCount, flags);
+      if (result === 0) return;
+      switch (-result) {
+        // A signal; whoever waits comes again.
+        case ERRNO.EINTR:
+          return;
+        // Completions must be taken first; collecting them makes room.
+        case ERRNO.EBUSY:
+        case ERRNO.EAGAIN:
+          this.#collect();
+          flags = ENTER_GETEVENTS;
+          waitCount = 0;
+          break;
+        default:
+          throw new SyscallError("enter", "io_uring", -result);
+      }
+    }
+  }
+
+  /** Moves all completions of the kernel's queue to the ready ones. */
+  #collect(): void {
+    const queues = this.#queues;
+    while (queues.shift()) {
+      const slot = this.#slotAt(queues.index);
+      let { result } = queues;
+      if (this.#isUnfinished(slot, result)) continue;
+      if (result > 0) result += slot.sentBytes;
+      if (slot.opcode === OP.TIMEOUT && result === -ERRNO.ETIME) result = 0;
+      this.#ready.add(slot.done, slot.tag, result);
+      slot.done = ignore;
+      slot.nextFree = this.#freeSlot;
+      this.#freeSlot = slot.index;
+      this.#inFlightCount--;
+    }
+  }
+
+  /** Starts an interrupted or incomplete operation again. */
+  #isUnfinished(slot: Slot, result: number): boolean {
+    const isShort = slot.opcode === OP.SEND && result > 0 &&
+      result < slot.length;
+    if (!isShort && result !== -ERRNO.EINTR) return false;
+    if (this.#isEnded) return false;
+    if (isShort) {
+      slot.address += result;
+      slot.length -= result;
+      slot.sentBytes += result;
+    }
+    this.#prepare(slot);
+    return true;
+  }
+
+  #addSlots(count: number): void {
+    const first = this.#slots.length;
+    assert(first + count <= SLOT_COUNT_MAX, "Operations in flight are bounded");
+    for (let index = first + count - 1; index >= first; index--) {
+      const slot = new Slot(index);
+      slot.nextFree = this.#freeSlot;
+      this.#freeSlot = index;
+      this.#slots[index] = slot;
+    }
+  }
+
+  #slotAt(index: number): Slot {
+    const slot = this.#slots[index];
+    assert(slot !== undefined, "Slot exists");
+    return slot;
+  }
+}
+
+/** Completions in order of arrival, in arrays that are used again. */
+class ReadyList {
+  count = 0;
+  readonly #done: Completion[] = [];
+  readonly #tags: number[] = [];
+  readonly #results: number[] = [];
+
+  add(done: Completion, tag: number, result: number): void {
+    const index = this.count++;
+    this.#done[index] = done;
+    this.#tags[index] = tag;
+    this.#results[index] = result;
+  }
+
+  /** Calls everyone back and empties the list; nobody adds to it meanwhile. */
+  deliver(): void {
+    const { count } = this;
+    for (let index = 0; index < count; index++) {
+      const done = this.#done[index] ?? ignore;
+      done(this.#results[index] ?? 0, this.#tags[index] ?? 0);
+    }
+    this.count = 0;
+  }
+}
+
+function ignore(): void {}
