@@ -1,0 +1,312 @@
+/**
+ * Executor: makes one resource match its plan.
+ *
+ *   1. facts     what the worker says, then which log files there are
+ *   2. plan      pure
+ *   3. files     create or cut logs; durable before any link names them
+ *   4. links     positions that changed
+ *   5. worker    start, adjust, stop
+ *   6. transfers start or stop fetch and sync
+ *   7. links     what this host does, and messages
+ *
+ * Each step may stop anywhere: the next call begins again from what is.
+ */
+import { assert } from "../base/assert.ts";
+import { ERRNO, messageOf, SyscallError } from "../base/errors.ts";
+import { trace } from "../base/trace.ts";
+import { DataplaneHandle, type DataplaneOptions } from "../dataplane/handle.ts";
+import type { Actual, Desired } from "../dataplane/mailbox.ts";
+import { createLog, truncateLog } from "../log/files.ts";
+import { type LinkValue, type Plan, plan } from "../resource/plan.ts";
+import { type ResourceView, resourceView } from "../resource/view.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import type { ResourceLogs } from "./logs.ts";
+import { Messages } from "./messages.ts";
+import { stateValues } from "./states.ts";
+import { RateMeter } from "./rates.ts";
+import type { Transfers } from "./transfers.ts";
+
+/** What an executor needs from the daemon. */
+export interface ExecutorOptions {
+  readonly resource: string;
+  readonly host: string;
+  readonly logs: ResourceLogs;
+  readonly transfers: Transfers;
+  /** Everything a worker needs but for disk and device. */
+  readonly dataplane: Omit<
+    DataplaneOptions,
+    "diskPath" | "deviceName" | "nbdSocketPath" | "resource" | "logDirectory"
+  >;
+  readonly logDirectory: string;
+  readonly nbdSocketPath: (device: string) => string;
+  /** Keys of messages in the tree that are not "OK". */
+  readonly messagesLeftBehind: Iterable<string>;
+  /** Writes links of this host and tells the peers. */
+  readonly publish: (links: readonly LinkValue[]) => void;
+  /** Makes the tree's file system durable. */
+  readonly flushTree: () => void;
+  readonly monotonicMs: () => number;
+  readonly nowNs: () => bigint;
+  /** Asks for another round. */
+  readonly wake: () => void;
+}
+
+/** What holds for the whole host in this round. */
+export interface Round {
+  readonly snapshot: Snapshot;
+  readonly isRunning: boolean;
+  readonly mayLead: (members: readonly string[]) => boolean;
+  readonly emergencyLevel: number;
+}
+
+// Ours. Positions move with every batch, but others only need to know where
+// they come to rest, and roughly how far they are.
+const POSITION_INTERVAL_MS = 250;
+// Ours. Readers take `is-primary` as stale after half of a 60 s window.
+const STATE_REFRESH_MS = 10_000;
+// Ours. A worker that fails at once must not fill the traces.
+const RESTART_DELAY_MS = 2_000;
+
+const NO_LOG: Pick<Desired, "logSequence" | "logHost"> = {
+  logSequence: 0,
+  logHost: "",
+};
+
+export class Executor {
+  readonly #options: ExecutorOptions;
+  readonly #messages: Messages;
+  readonly #rates: RateMeter;
+  #handle: DataplaneHandle | undefined;
+  #stopping: Promise<void> | undefined;
+  #desired: Desired | undefined;
+  #restartAtMs = 0;
+  #positionsAtMs = -Infinity;
+  #positionTimer: number | undefined;
+  #statesAtMs = -Infinity;
+  #states = new Map<string, string>();
+  #obstacleText = "";
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+    this.#messages = new Messages(options.messagesLeftBehind);
+    this.#rates = new RateMeter(options.monotonicMs);
+  }
+
+  /** Whether nothing of the resource runs here any more. */
+  get isIdle(): boolean {
+    return this.#handle === undefined && this.#stopping === undefined &&
+      this.#options.transfers.isIdle;
+  }
+
+  /** What the worker does, for those who serve peers. */
+  actual(): Actual | undefined {
+    return this.#handle?.actual();
+  }
+
+  /** One round; see the head of the file. @throws MarsError */
+  step(round: Round): Plan {
+    const { resource, host, logs, transfers } = this.#options;
+    const view = resourceView(round.snapshot, resource, host);
+    const worker = this.#worker();
+    logs.refresh(view, worker);
+    const next = plan(view, {
+      logs: logs.all,
+      worker,
+      isRunning: round.isRunning,
+      mayLead: round.mayLead(view.members.map((member) => member.host)),
+      emergencyLevel: round.emergencyLevel,
+    });
+    this.#changeFiles(next, worker);
+    this.#publishPositions(next, round.snapshot, view);
+    this.#adjust(next, view);
+    transfers.adjust(next, view);
+    this.#publishStates(next, view);
+    return next;
+  }
+
+  /** Ends worker and transfers; the links stay as they are. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#positionTimer);
+    await this.#options.transfers.stop();
+    this.#stopWorker();
+    await this.#stopping;
+  }
+
+  #worker(): Actual | undefined {
+    const handle = this.#handle;
+    if (handle?.failure !== undefined) {
+      this.#handle = undefined;
+      this.#desired = undefined;
+      this.#restartAtMs = this.#options.monotonicMs() + RESTART_DELAY_MS;
+      return undefined;
+    }
+    const actual = handle?.actual();
+    // Before its first report a worker has nothing to say.
+    return actual === undefined || actual.desiredVersion === 0
+      ? undefined
+      : actual;
+  }
+
+  #changeFiles(next: Plan, worker: Actual | undefined): void {
+    for (const change of next.logFiles) {
+      const path = this.#options.logs.path(change.log);
+      if (change.kind === "create") {
+        createLog(path);
+      } else if (worker === undefined || worker.role === "idle") {
+        this.#options.transfers.release(change.log);
+        truncateLog(path, change.bytes);
+        // What the worker said about the old end does not hold any more.
+        this.#stopWorker();
+        trace.warn("executor", "Log cut", {
+          resource: this.#options.resource,
+          path,
+          bytes: change.bytes,
+        });
+      }
+      this.#options.wake();
+    }
+  }
+
+  /**
+   * Writes the positions that changed. Moves inside a log wait for others of
+   * the same quarter of a second; whatever else changes is told at once.
+   */
+  #publishPositions(next: Plan, snapshot: Snapshot, view: ResourceView): void {
+    const changed = next.publish.filter((link) =>
+      snapshot.value(link.path) !== link.value
+    );
+    if (changed.length === 0) return;
+    const sequenceOf = (value: string | undefined): string =>
+      value?.split(",")[0] ?? "";
+    const replayPath = linkPath.replay(view.resource, view.host);
+    const replay = changed.find((link) => link.path === replayPath);
+    const isNewLog = replay !== undefined &&
+      sequenceOf(snapshot.value(replayPath)) !== sequenceOf(replay.value);
+    const isAtRest = replay === undefined || replay.value.endsWith(",0");
+    const nowMs = this.#options.monotonicMs();
+    const dueMs = this.#positionsAtMs + POSITION_INTERVAL_MS;
+    if (!isNewLog && !isAtRest && nowMs < dueMs) {
+      this.#positionTimer ??= setTimeout(() => {
+        this.#positionTimer = undefined;
+        this.#options.wake();
+      }, dueMs - nowMs);
+      return;
+    }
+    this.#positionsAtMs = nowMs;
+    this.#options.publish(changed);
+    if (isNewLog) {
+      this.#options.flushTree();
+      this.#options.wake();
+    }
+  }
+
+  #adjust(next: Plan, view: ResourceView): void {
+    if (next.role === "detached") return this.#stopWorker();
+    const disk = view.own?.disk ?? "";
+    const device = view.own?.device ?? "";
+    if (this.#handle === undefined) {
+      const isTooEarly = this.#options.monotonicMs() < this.#restartAtMs;
+      if (this.#stopping !== undefined || isTooEarly) return;
+      this.#handle = new DataplaneHandle({
+        ...this.#options.dataplane,
+        resource: this.#options.resource,
+        logDirectory: this.#options.logDirectory,
+        diskPath: disk,
+        deviceName: device,
+        nbdSocketPath: this.#options.nbdSocketPath(device),
+      });
+      this.#handle.onChange(this.#options.wake);
+    }
+    this.#desired = desiredOf(next, this.#desired);
+    this.#handle.adjust(this.#desired);
+  }
+
+  #stopWorker(): void {
+    const handle = this.#handle;
+    if (handle === undefined || this.#stopping !== undefined) return;
+    this.#handle = undefined;
+    this.#desired = undefined;
+    this.#stopping = handle.stop().then(() => {
+      this.#stopping = undefined;
+      this.#options.wake();
+    });
+  }
+
+  #publishStates(next: Plan, view: ResourceView): void {
+    const own = view.own;
+    if (own?.device === undefined) return;
+    const { resource, host, transfers } = this.#options;
+    const worker = this.#worker();
+    const values = stateValues(next, worker, {
+      isFetching: transfers.isFetching,
+      isSyncing: transfers.isSyncing,
+      rates: this.#rates.read(worker, transfers),
+    });
+    const nowMs = this.#options.monotonicMs();
+    const isDue = nowMs >= this.#statesAtMs + STATE_REFRESH_MS;
+    if (isDue) this.#statesAtMs = nowMs;
+    const links: LinkValue[] = [];
+    for (const [name, value] of Object.entries(values)) {
+      const isFresh = isDue && name === "is-primary";
+      if (this.#states.get(name) === value && !isFresh) continue;
+      this.#states.set(name, value);
+      links.push({ path: linkPath.actual(resource, host, name), value });
+    }
+    const diskBytes = String(worker?.diskBytes ?? 0);
+    if (diskBytes !== "0" && this.#states.get("actsize") !== diskBytes) {
+      this.#states.set("actsize", diskBytes);
+      links.push({ path: linkPath.actsize(resource, host), value: diskBytes });
+    }
+    const told = [...next.obstacles, ...transfers.obstacles];
+    for (
+      const [key, value] of this.#messages.update(told, {
+        nowMs,
+        stampNs: this.#options.nowNs(),
+      })
+    ) {
+      links.push({
+        path: linkPath.actual(resource, host, `msg-${key}`),
+        value,
+      });
+    }
+    this.#traceObstacles(told.map((obstacle) => obstacle.text).join("; "));
+    if (links.length > 0) this.#options.publish(links);
+  }
+
+  #traceObstacles(text: string): void {
+    if (text === this.#obstacleText) return;
+    this.#obstacleText = text;
+    const { resource } = this.#options;
+    if (text !== "") trace.info("plan", "Obstacles", { resource, text });
+  }
+}
+
+/**
+ * The plan in the words of the mailbox. Replay of a log, once begun, goes on
+ * from where it is: the position that moves with it is no new beginning.
+ */
+function desiredOf(next: Plan, before: Desired | undefined): Desired {
+  assert(next.role !== "detached", "a detached plan desires nothing");
+  const log = next.log === undefined
+    ? NO_LOG
+    : { logSequence: next.log.sequence, logHost: next.log.host };
+  const isGoingOn = before?.role === "replay" && next.role === "replay" &&
+    before.logSequence === log.logSequence && before.logHost === log.logHost;
+  return {
+    role: next.role,
+    ...log,
+    startBytes: isGoingOn ? before.startBytes : next.startBytes,
+    logEndBytes: next.logEndBytes,
+    sizeBytes: next.sizeBytes,
+    // Level "peer" waits for the logger to learn of peers' positions.
+    level: next.level === "flush" ? "flush" : "durable",
+    bypass: next.bypass,
+  };
+}
+
+/** Whether `error` says that there is no room for files or links. */
+export function isFull(error: unknown): boolean {
+  return error instanceof SyscallError &&
+    (error.errno === ERRNO.ENOSPC || messageOf(error).includes("ENOSPC"));
+}

@@ -1,0 +1,91 @@
+/**
+ * The logs of one resource on this host: which files there are, and how much
+ * of each is durable, that is, may be read by peers and be replayed.
+ *
+ * A file that nobody writes is durable as it stands: the tree's file system is
+ * flushed when the daemon starts. One that is being fetched or written is
+ * durable only as far as its writer says.
+ */
+import { logFileName, type LogName } from "../base/names.ts";
+import { listLogs } from "../log/files.ts";
+import { finalEndBytes } from "../resource/history.ts";
+import type { LocalLog, WorkerState } from "../resource/plan.ts";
+import type { ResourceView } from "../resource/view.ts";
+import type { LogEnd } from "../transfer/fetch.ts";
+
+export class ResourceLogs {
+  readonly #directory: string;
+  readonly #host: string;
+  /** Logs that are being fetched: durable bytes by file name. */
+  readonly #fetched = new Map<string, number>();
+  #logs: readonly LocalLog[] = [];
+  #ends = new Map<string, LogEnd>();
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  constructor(options: { directory: string; host: string }) {
+    this.#directory = options.directory;
+    this.#host = options.host;
+  }
+
+  get all(): readonly LocalLog[] {
+    return this.#logs;
+  }
+
+  path(log: LogName): string {
+    return `${this.#directory}/${logFileName(log)}`;
+  }
+
+  /** `undefined` when the fetch has ended: the file counts as it stands. */
+  setFetched(log: LogName, durableBytes: number | undefined): void {
+    const name = logFileName(log);
+    if (durableBytes === undefined) this.#fetched.delete(name);
+    else this.#fetched.set(name, durableBytes);
+  }
+
+  /**
+   * Looks at the directory again.
+   *
+   * @param worker what it reported before this call, so that no file can be
+   * shorter than it says
+   */
+  refresh(view: ResourceView, worker: WorkerState | undefined): void {
+    const ends = new Map<string, LogEnd>();
+    const logs: LocalLog[] = [];
+    for (const { log, sizeBytes } of listLogs(this.#directory)) {
+      const name = logFileName(log);
+      const isWritten = worker?.role === "log" && log.host === this.#host &&
+        log.sequence === worker.logSequence;
+      const bytes = isWritten
+        ? worker.durableBytes
+        : Math.min(sizeBytes, this.#fetched.get(name) ?? sizeBytes);
+      const finalBytes = finalEndBytes(view, log);
+      logs.push({ log, bytes });
+      ends.set(name, {
+        bytes,
+        isFinal: !isWritten && finalBytes !== undefined && bytes >= finalBytes,
+      });
+    }
+    const before = this.#ends;
+    this.#logs = logs;
+    this.#ends = ends;
+    for (const [name, listeners] of this.#listeners) {
+      const [was, is] = [before.get(name), ends.get(name)];
+      if (was?.bytes === is?.bytes && was?.isFinal === is?.isFinal) continue;
+      for (const listener of [...listeners]) listener();
+    }
+  }
+
+  durableEnd(log: LogName): LogEnd | undefined {
+    return this.#ends.get(logFileName(log));
+  }
+
+  onGrowth(log: LogName, callback: () => void): () => void {
+    const name = logFileName(log);
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(callback));
+    return () => {
+      listeners.delete(callback);
+      if (listeners.size === 0) this.#listeners.delete(name);
+    };
+  }
+}

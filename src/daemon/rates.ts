@@ -1,0 +1,77 @@
+// Pure
+/** Rates from totals: what moved since the last reading, per second. */
+import { NO_RATES, type Rates } from "./states.ts";
+
+/** Totals since a start; a smaller value than before is a new start. */
+export interface Totals {
+  readonly writeCount: number;
+  readonly writeBytes: number;
+  readonly readCount: number;
+  readonly readBytes: number;
+  readonly replayCount: number;
+  readonly replayBytes: number;
+}
+
+export interface TransferTotals {
+  readonly fetchedBytes: number;
+  readonly syncedBytes: number;
+}
+
+/** Prescribed by MARS: links give KiB per second. */
+const KIB = 1024;
+// Ours. Shorter windows make the figures jump, longer ones make them late.
+const WINDOW_MS = 1_000;
+const MS_PER_S = 1_000;
+
+type Sample = readonly number[];
+
+export class RateMeter {
+  readonly #monotonicMs: () => number;
+  #atMs = -Infinity;
+  #sample: Sample = [];
+  #rates: Rates = NO_RATES;
+
+  constructor(monotonicMs: () => number) {
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** The rates of the last full window. */
+  read(worker: Totals | undefined, transfers: TransferTotals): Rates {
+    const nowMs = this.#monotonicMs();
+    const elapsedMs = nowMs - this.#atMs;
+    if (elapsedMs < WINDOW_MS) return this.#rates;
+    const sample: Sample = [
+      worker?.replayCount ?? 0,
+      worker?.replayBytes ?? 0,
+      transfers.fetchedBytes,
+      transfers.syncedBytes,
+      (worker?.writeCount ?? 0) + (worker?.readCount ?? 0),
+      (worker?.writeBytes ?? 0) + (worker?.readBytes ?? 0),
+    ];
+    const perSecond = sample.map((total, index) => {
+      const moved = total - (this.#sample[index] ?? total);
+      return Math.max(0, Math.round(moved * MS_PER_S / elapsedMs));
+    });
+    this.#atMs = nowMs;
+    this.#sample = sample;
+    const [
+      replayOps = 0,
+      replay = 0,
+      fetch = 0,
+      sync = 0,
+      ops = 0,
+      device = 0,
+    ] = perSecond;
+    this.#rates = {
+      replayOps,
+      replayKib: Math.round(replay / KIB),
+      fetchOps: Math.round(fetch / (4 * KIB)),
+      fetchKib: Math.round(fetch / KIB),
+      syncOps: Math.round(sync / (4 * KIB)),
+      syncKib: Math.round(sync / KIB),
+      deviceOps: ops,
+      deviceKib: Math.round(device / KIB),
+    };
+    return this.#rates;
+  }
+}

@@ -1,0 +1,83 @@
+// Pure
+/**
+ * The links that state what a host does for one resource: names and values as
+ * the administrator's tools expect them.
+ *
+ * Source: `actual-<host>/*` of a resource in MARS.
+ */
+import type { Plan, WorkerState } from "../resource/plan.ts";
+
+/** What the executor knows beside the worker. */
+export interface Activity {
+  readonly isFetching: boolean;
+  readonly isSyncing: boolean;
+  readonly rates: Rates;
+}
+
+/** Per second: operations, and KiB. */
+export interface Rates {
+  readonly replayOps: number;
+  readonly replayKib: number;
+  readonly fetchOps: number;
+  readonly fetchKib: number;
+  readonly syncOps: number;
+  readonly syncKib: number;
+  readonly deviceOps: number;
+  readonly deviceKib: number;
+}
+
+export const NO_RATES: Rates = {
+  replayOps: 0,
+  replayKib: 0,
+  fetchOps: 0,
+  fetchKib: 0,
+  syncOps: 0,
+  syncKib: 0,
+  deviceOps: 0,
+  deviceKib: 0,
+};
+
+/** Name of the link to its value, for everything under `actual-<host>`. */
+export function stateValues(
+  plan: Plan,
+  worker: WorkerState | undefined,
+  activity: Activity,
+): Record<string, string> {
+  const { rates } = activity;
+  const flag = (isOn: boolean | undefined): string => isOn === true ? "1" : "0";
+  const isLogging = worker?.role === "log";
+  const isBusy = activity.isSyncing || isLogging ||
+    (worker?.diskBytes ?? 0) > 0;
+  return {
+    "is-attached": flag(isBusy),
+    "is-primary": flag(isLogging),
+    "if-on": flag(worker?.deviceOn === 1),
+    "open-count": String(worker?.openCount ?? 0),
+    "is-replaying": flag(
+      worker?.role === "replay" && worker.replayStatus === 0,
+    ),
+    "is-copying": flag(activity.isFetching),
+    "is-syncing": flag(activity.isSyncing),
+    "has-emergency": flag(plan.bypass || worker?.bypass === 1),
+    "is-emergency": flag(worker?.bypass === 1),
+    "replay-code": replayCode(worker),
+    "disk-error": String(-(worker?.diskErrno ?? 0)),
+    "ops-replay_rate": String(rates.replayOps),
+    "amount-replay_rate": String(rates.replayKib),
+    "ops-file_rate": String(rates.fetchOps),
+    "amount-file_rate": String(rates.fetchKib),
+    "ops-sync_rate": String(rates.syncOps),
+    "amount-sync_rate": String(rates.syncKib),
+    "ops-if_rate": String(rates.deviceOps),
+    "amount-if_rate": String(rates.deviceKib),
+  };
+}
+
+/** `<status>`, or with detail and byte after damage. */
+function replayCode(worker: WorkerState | undefined): string {
+  if (worker?.role !== "replay") return "0";
+  const { replayStatus, replayDetail, replayByte } = worker;
+  if (replayStatus >= 0) return String(replayStatus);
+  const byte = replayByte.toString(16).padStart(2, "0");
+  return `${replayStatus},${replayDetail},0x${byte}`;
+}

@@ -1,0 +1,46 @@
+// Pure
+/**
+ * Which log bytes a host should fetch next, and from whom.
+ *
+ * Fetching follows the chain from the log being replayed: a log whose final end
+ * is known and here is done, the next one follows. It does not wait for replay.
+ * Any member that has the log may serve it; its author is asked first.
+ */
+import type { LogName } from "../base/names.ts";
+import { authorsOf, finalEndBytes } from "./history.ts";
+import { type ResourceView, sameLog } from "./view.ts";
+
+export interface FetchPlan {
+  readonly log: LogName;
+  /** Hosts to ask, best first. */
+  readonly sources: readonly string[];
+}
+
+/** How far fetching may run ahead of replay. */
+const LOGS_AHEAD_MAX = 1_000;
+
+/** What to fetch for the host of `view`, which replays `current`. */
+export function planFetch(
+  view: ResourceView,
+  logs: readonly { readonly log: LogName; readonly bytes: number }[],
+  current: LogName,
+): FetchPlan | undefined {
+  let log = current;
+  for (let ahead = 0; ahead < LOGS_AHEAD_MAX; ahead++) {
+    const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes;
+    const endBytes = finalEndBytes(view, log);
+    const isComplete = haveBytes !== undefined && endBytes !== undefined &&
+      haveBytes >= endBytes;
+    if (!isComplete) break;
+    const [author, ...others] = authorsOf(view, log.sequence + 1);
+    if (author === undefined || others.length > 0) return undefined;
+    log = { sequence: log.sequence + 1, host: author };
+  }
+  if (log.host === view.host) return undefined;
+  const members = view.members.map((member) => member.host);
+  const preferred = [log.host, view.designated ?? log.host, ...members];
+  const sources = [...new Set(preferred)].filter((host) =>
+    host !== view.host && members.includes(host)
+  );
+  return sources.length === 0 ? undefined : { log, sources };
+}

@@ -1,0 +1,271 @@
+// Pure
+/**
+ * History: the chain of log versions of a resource, and where it splits.
+ *
+ * A version link says: this host has log n up to a position, and log n follows
+ * the end of log n-1. Its digest covers the complete text of the predecessor,
+ * so equal texts mean equal histories, like the hashes of a chain of commits.
+ *
+ *   version-n-host -> digest,log-n-author,position:previous digest,log,position
+ *   digest         =  MD5("<n>,<author>,<position>:<whole text of version n-1>")
+ *
+ * A host that has applied log n completely may go on to log n+1 of author B
+ * (`nextLog`) if and only if
+ *   (1) nobody else wrote a log n+1,
+ *   (2) its own version of n, at the position reached, equals the author's,
+ *   (3) the version link of n+1 by B is known,
+ *   (4) the predecessor named there is literally its own version of n,
+ *   (5) it is not a designated primary leaving its own log for a foreign one.
+ * When (1) or (4) fails for good, that is a split brain.
+ *
+ * Source: version links of MARS.
+ */
+import { md5 } from "@noble/hashes/legacy.js";
+import { toHex } from "../base/bytes.ts";
+import type { LogName } from "../base/names.ts";
+import { formatStep, previousText, selfText } from "../tree/values.ts";
+import {
+  type Position,
+  type ResourceView,
+  sameLog,
+  type VersionLink,
+} from "./view.ts";
+
+/** No history is followed further than this; longer ones count as unknown. */
+const STEPS_MAX = 100_000;
+
+/**
+ * The text of a version link.
+ *
+ * @param previousText complete text of this host's link of the log before;
+ * undefined when there is none
+ */
+export function versionText(
+  end: Position,
+  previousText: string | undefined,
+): string {
+  const { sequence, host } = end.log;
+  const previous = sequence <= 1 ? "" : previousText ?? "";
+  const digest = toHex(md5(
+    new TextEncoder().encode(`${sequence},${host},${end.bytes}:${previous}`),
+  ));
+  const self = formatStep({ digest, log: end.log, endBytes: end.bytes });
+  return `${self}:${selfText(previous)}`;
+}
+
+/** The version link that `host` has of log `sequence`. */
+export function versionOf(
+  view: ResourceView,
+  sequence: number,
+  host: string,
+): VersionLink | undefined {
+  return view.versions.get(sequence)?.get(host);
+}
+
+/** Highest log number that any version link names; 0 when there is none. */
+export function highestSequence(view: ResourceView): number {
+  let highest = 0;
+  for (const sequence of view.versions.keys()) {
+    highest = Math.max(highest, sequence);
+  }
+  return highest;
+}
+
+/** Authors of log `sequence`, as far as version links tell; sorted. */
+export function authorsOf(view: ResourceView, sequence: number): string[] {
+  const authors = new Set<string>();
+  for (const link of view.versions.get(sequence)?.values() ?? []) {
+    authors.add(link.value.self.log.host);
+  }
+  return [...authors].sort();
+}
+
+/**
+ * The end of a finished log: what successors name as their predecessor.
+ * Undefined while the log may still grow, or when successors disagree.
+ */
+export function finalEndBytes(
+  view: ResourceView,
+  log: LogName,
+): number | undefined {
+  let endBytes: number | undefined;
+  for (const link of view.versions.get(log.sequence + 1)?.values() ?? []) {
+    const previous = link.value.previous;
+    if (previous === undefined || !sameLog(previous.log, log)) continue;
+    if (endBytes !== undefined && endBytes !== previous.endBytes) {
+      return undefined;
+    }
+    endBytes = previous.endBytes;
+  }
+  return endBytes;
+}
+
+export type NextLog =
+  | { readonly kind: "next"; readonly log: LogName }
+  | { readonly kind: "none" }
+  | { readonly kind: "wait"; readonly obstacle: string }
+  | { readonly kind: "split"; readonly obstacle: string };
+
+/**
+ * Which log follows `reached`, which this host has applied completely.
+ *
+ * @param reached end of the log that this host has applied completely
+ */
+export function nextLog(view: ResourceView, reached: Position): NextLog {
+  const { sequence, host: author } = reached.log;
+  const authors = authorsOf(view, sequence + 1);
+  if (authors.length === 0) return { kind: "none" };
+  if (authors.length > 1) {
+    return {
+      kind: "split",
+      obstacle: `Split brain: log ${sequence + 1} was written by ${
+        authors.map((host) => `"${host}"`).join(" and ")
+      }`,
+    };
+  }
+  const [next] = authors;
+  if (next === undefined) return { kind: "none" };
+  const isLeavingOwnLog = view.designated === view.host &&
+    author === view.host && next !== view.host;
+  if (isLeavingOwnLog) {
+    return {
+      kind: "split",
+      obstacle: `Designated primary, but log ${
+        sequence + 1
+      } was written by "${next}"`,
+    };
+  }
+  // Not the link as it stands: it may lag behind what is reached.
+  const own = versionText(
+    reached,
+    versionOf(view, sequence - 1, view.host)?.text,
+  );
+  const successor = versionOf(view, sequence + 1, next);
+  if (successor === undefined) {
+    return {
+      kind: "wait",
+      obstacle: `Version of log ${sequence + 1} by "${next}" not known yet`,
+    };
+  }
+  if (previousText(successor.text) === selfText(own)) {
+    return { kind: "next", log: { sequence: sequence + 1, host: next } };
+  }
+  const previous = successor.value.previous;
+  const isIncomplete = previous !== undefined &&
+    sameLog(previous.log, reached.log) && reached.bytes < previous.endBytes;
+  if (isIncomplete) {
+    return {
+      kind: "wait",
+      obstacle:
+        `Log ${sequence} of "${author}" is not complete here: have ${reached.bytes} of ${previous.endBytes} bytes`,
+    };
+  }
+  return {
+    kind: "split",
+    obstacle: `Split brain: log ${
+      sequence + 1
+    } of "${next}" does not follow log ${sequence} of "${author}" at ${reached.bytes}`,
+  };
+}
+
+/** Where the histories of two hosts part. */
+export interface Split {
+  readonly hosts: readonly [string, string];
+  /** The last position both have in common. */
+  readonly ancestor: Position | undefined;
+  /** Bytes each wrote since: the whole of the log in which they parted. */
+  readonly amountBytes: readonly [number, number];
+}
+
+/** All pairs of members whose histories have parted. */
+export function findSplits(view: ResourceView): Split[] {
+  const hosts = view.members.filter((member) => member.replay !== undefined)
+    .map((member) => member.host);
+  const splits: Split[] = [];
+  for (const [index, left] of hosts.entries()) {
+    for (const right of hosts.slice(index + 1)) {
+      const split = splitOf(view, left, right);
+      if (split !== undefined) splits.push(split);
+    }
+  }
+  return splits;
+}
+
+interface Walk {
+  readonly host: string;
+  at: Position | undefined;
+  depth: number;
+  amountBytes: number;
+}
+
+function splitOf(
+  view: ResourceView,
+  leftHost: string,
+  rightHost: string,
+): Split | undefined {
+  const left = tipOf(view, leftHost);
+  const right = tipOf(view, rightHost);
+  let isSplit = false;
+  for (let step = 0; step < STEPS_MAX; step++) {
+    if (left.at === undefined || right.at === undefined) break;
+    const ahead = left.at.log.sequence - right.at.log.sequence;
+    if (ahead > 0) {
+      stepBack(view, left);
+    } else if (ahead < 0) {
+      stepBack(view, right);
+    } else if (!sameLog(left.at.log, right.at.log)) {
+      isSplit = true;
+      stepBack(view, left);
+      stepBack(view, right);
+    } else {
+      // The same log: the shorter one is the ancestor. It is a split when
+      // both have gone on from there.
+      const isLeftShorter = left.at.bytes <= right.at.bytes;
+      const isRightShorter = right.at.bytes <= left.at.bytes;
+      isSplit ||= (isLeftShorter && left.depth > 0) &&
+          (!isRightShorter || right.depth > 0) ||
+        !isLeftShorter && right.depth > 0;
+      break;
+    }
+  }
+  if (!isSplit) return undefined;
+  return {
+    hosts: [leftHost, rightHost],
+    ancestor: shorterOf(left.at, right.at),
+    amountBytes: [
+      left.amountBytes + (left.at?.bytes ?? 0),
+      right.amountBytes + (right.at?.bytes ?? 0),
+    ],
+  };
+}
+
+function tipOf(view: ResourceView, host: string): Walk {
+  const replay = view.members.find((member) => member.host === host)?.replay;
+  return {
+    host,
+    at: replay && {
+      log: replay.log,
+      bytes: replay.startBytes + replay.dirtyBytes,
+    },
+    depth: 0,
+    amountBytes: 0,
+  };
+}
+
+function stepBack(view: ResourceView, walk: Walk): void {
+  if (walk.at === undefined) return;
+  const link = versionOf(view, walk.at.log.sequence, walk.host);
+  const previous = link?.value.previous ??
+    versionOf(view, walk.at.log.sequence - 1, walk.host)?.value.self;
+  walk.amountBytes += walk.at.bytes;
+  walk.depth += 1;
+  walk.at = previous && { log: previous.log, bytes: previous.endBytes };
+}
+
+function shorterOf(
+  left: Position | undefined,
+  right: Position | undefined,
+): Position | undefined {
+  if (left === undefined || right === undefined) return undefined;
+  return left.bytes <= right.bytes ? left : right;
+}

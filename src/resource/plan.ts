@@ -1,0 +1,613 @@
+// Pure
+/**
+ * Plan: what this host should be doing for one resource, now.
+ *
+ * `plan()` is called whenever something may have changed and compares no
+ * history of its own: the same input gives the same plan, a missed call is
+ * harmless, and a crash between any two effects of a plan is repaired by the
+ * next one. An effect that others rely on is ordered by links: a new log is
+ * first created, then named by the replay link, and only the next plan, which
+ * sees that link, writes to it.
+ *
+ *   own device link missing ............ nothing (the worker is stopped)
+ *   attach off ......................... leave the role, then close the disk
+ *   the worker logs
+ *     designated ....................... go on; rotate into an empty next log
+ *     not designated ................... leave: drain once nobody has it open
+ *   copy incomplete .................... sync, if a source may be read
+ *   log shorter than the position ...... fetch
+ *   log longer than the position ....... replay (recovery is just that)
+ *   log applied to its end
+ *     designated, own empty log ........ log into it
+ *     designated, history complete ..... begin an own log n+1
+ *     the next log is known ............ move the position to its beginning
+ *     otherwise ........................ wait for more
+ *
+ * Source: `spec` tables of the logger decision of MARS; its mistakes are not
+ * repeated.
+ */
+import type { LogName } from "../base/names.ts";
+import { linkPath } from "../tree/path.ts";
+import {
+  type AcknowledgeLevel,
+  ANCHOR_DIGEST,
+  formatReplay,
+} from "../tree/values.ts";
+import { type FetchPlan, planFetch } from "./fetch.ts";
+import { nextLog, versionOf, versionText } from "./history.ts";
+import {
+  comparePositions,
+  isSynced,
+  type MemberState,
+  type Position,
+  type ResourceView,
+  sameLog,
+} from "./view.ts";
+
+/** A log file of this host and how much of it is durable here. */
+export interface LocalLog {
+  readonly log: LogName;
+  readonly bytes: number;
+}
+
+/** What the worker of this resource reports; see `Actual` of the mailbox. */
+export interface WorkerState {
+  readonly role: "idle" | "log" | "replay" | "stopped";
+  readonly logSequence: number;
+  readonly durableBytes: number;
+  readonly writtenBackSequence: number;
+  readonly writtenBackBytes: number;
+  readonly deviceOn: number;
+  readonly bypass: number;
+  readonly openCount: number;
+  readonly diskBytes: number;
+  readonly diskErrno: number;
+  readonly logErrno: number;
+  readonly replayStatus: number;
+  readonly replayDetail: number;
+  readonly replayByte: number;
+}
+
+/** What only this host knows. */
+export interface PlanFacts {
+  readonly logs: readonly LocalLog[];
+  /** Undefined while the disk is closed. */
+  readonly worker: WorkerState | undefined;
+  /** False while the daemon shuts down: every switch counts as off. */
+  readonly isRunning: boolean;
+  /** Whether newer desired links of peers had a chance to arrive. */
+  readonly mayLead: boolean;
+  /** Space of the tree: 0 enough … 4 jammed. */
+  readonly emergencyLevel: number;
+}
+
+export interface SyncPlan {
+  readonly source: string;
+  readonly startBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** A link to write. */
+export interface LinkValue {
+  readonly path: string;
+  readonly value: string;
+}
+
+export type LogFileChange =
+  /** Make it, empty, unless it exists. */
+  | { readonly kind: "create"; readonly log: LogName }
+  /** Cut off a tail that never was durable, or is damaged. */
+  | {
+    readonly kind: "truncate";
+    readonly log: LogName;
+    readonly bytes: number;
+  };
+
+/** Something an administrator should know; `key` names a message link. */
+export interface Obstacle {
+  readonly key: string;
+  readonly text: string;
+}
+
+export interface Plan {
+  /** "detached" means: no worker at all. */
+  readonly role: "detached" | "idle" | "log" | "replay";
+  /** Log to write to or to replay. */
+  readonly log: LogName | undefined;
+  readonly startBytes: number;
+  readonly logEndBytes: number;
+  readonly sizeBytes: number;
+  readonly level: AcknowledgeLevel;
+  readonly bypass: boolean;
+  readonly fetch: FetchPlan | undefined;
+  readonly sync: SyncPlan | undefined;
+  /** Positions of this host: written when they changed. */
+  readonly publish: readonly LinkValue[];
+  readonly logFiles: readonly LogFileChange[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+const NOTHING: Plan = {
+  role: "detached",
+  log: undefined,
+  startBytes: 0,
+  logEndBytes: 0,
+  sizeBytes: 0,
+  level: "flush",
+  bypass: false,
+  fetch: undefined,
+  sync: undefined,
+  publish: [],
+  logFiles: [],
+  obstacles: [],
+};
+
+/** What the host of `view` should be doing, given `facts`. */
+export function plan(view: ResourceView, facts: PlanFacts): Plan {
+  const own = view.own;
+  const worker = facts.worker;
+  if (own === undefined || own.device === undefined) {
+    return leave(worker, NOTHING);
+  }
+  const base: Plan = {
+    ...NOTHING,
+    role: "idle",
+    sizeBytes: view.sizeBytes ?? 0,
+    level: view.level,
+  };
+  const reached = reachedBy(own, facts);
+  const positions = reached === undefined
+    ? []
+    : positionLinks(view, reached, facts);
+  if (!own.desired.attach || !facts.isRunning) {
+    return leave(worker, { ...base, publish: positions });
+  }
+  if (view.sizeBytes === undefined || view.sizeBytes === 0) {
+    return blocked(base, "inf-replay-start", "Size of the device unknown");
+  }
+  if (reached === undefined) {
+    return blocked(base, "err-replaylink-not-readable", "No replay position");
+  }
+  if (worker?.role === "log") {
+    return logging(view, facts, { ...base, publish: positions });
+  }
+  const fetch = own.desired.fetch
+    ? planFetch(view, facts.logs, reached.log)
+    : undefined;
+  return following(view, own, facts, reached, {
+    ...base,
+    publish: positions,
+    fetch,
+  });
+}
+
+/** Leaves the role first; only an idle worker may go. */
+function leave(worker: WorkerState | undefined, base: Plan): Plan {
+  const isDone = worker === undefined || worker.role === "idle" ||
+    worker.role === "stopped";
+  return { ...base, role: isDone ? "detached" : "idle" };
+}
+
+function blocked(base: Plan, key: string, text: string): Plan {
+  return { ...base, obstacles: [...base.obstacles, { key, text }] };
+}
+
+/**
+ * The position this host has reached: everything before is on its disk. The
+ * worker knows better than the link, unless the link has moved on.
+ */
+function reachedBy(
+  own: MemberState,
+  facts: PlanFacts,
+): Position | undefined {
+  const link = own.replay;
+  if (link === undefined) return undefined;
+  const worker = facts.worker;
+  const position = { log: link.log, bytes: link.startBytes };
+  if (worker === undefined) return position;
+  if (worker.writtenBackSequence === link.log.sequence) {
+    return {
+      log: link.log,
+      bytes: Math.max(link.startBytes, worker.writtenBackBytes),
+    };
+  }
+  // Only a logging worker moves to a later log by itself: to one of its own.
+  return worker.writtenBackSequence > link.log.sequence
+    ? {
+      log: { sequence: worker.writtenBackSequence, host: own.host },
+      bytes: worker.writtenBackBytes,
+    }
+    : position;
+}
+
+/**
+ * The replay link and the version links of this host, from the lowest log in
+ * use to the one it writes to.
+ */
+function positionLinks(
+  view: ResourceView,
+  reached: Position,
+  facts: PlanFacts,
+): LinkValue[] {
+  const worker = facts.worker;
+  const isLogging = worker?.role === "log";
+  const last = isLogging
+    ? Math.max(worker.logSequence, reached.log.sequence)
+    : reached.log.sequence;
+  const links: LinkValue[] = [];
+  let previous = versionOf(view, reached.log.sequence - 1, view.host)?.text;
+  let firstEndBytes = reached.bytes;
+  for (let sequence = reached.log.sequence; sequence <= last; sequence++) {
+    const isFirst = sequence === reached.log.sequence;
+    const log = isFirst ? reached.log : { sequence, host: view.host };
+    const file = localLog(facts.logs, log);
+    // A jump over a hole of the emergency mode: nothing stands in between.
+    if (!isFirst && file === undefined) {
+      previous = versionOf(view, sequence, view.host)?.text;
+      continue;
+    }
+    const isWritten = isLogging && sequence === worker.logSequence;
+    const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
+    const endBytes = isFirst ? Math.max(fileBytes, reached.bytes) : fileBytes;
+    if (isFirst) firstEndBytes = endBytes;
+    const text = versionText({ log, bytes: endBytes }, previous);
+    links.push({
+      path: linkPath.version(view.resource, sequence, view.host),
+      value: text,
+    });
+    previous = text;
+  }
+  links.push({
+    path: linkPath.replay(view.resource, view.host),
+    value: formatReplay({
+      log: reached.log,
+      startBytes: reached.bytes,
+      dirtyBytes: firstEndBytes - reached.bytes,
+    }),
+  });
+  return links;
+}
+
+function localLog(
+  logs: readonly LocalLog[],
+  log: LogName,
+): LocalLog | undefined {
+  return logs.find((file) => sameLog(file.log, log));
+}
+
+/** The worker writes to a log of this host. */
+function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
+  const worker = facts.worker;
+  if (worker === undefined) return base;
+  if (view.designated !== view.host) {
+    const text = worker.openCount > 0
+      ? `Remains primary: the device is open ${worker.openCount} times`
+      : "";
+    return text === "" ? base : blocked(base, "inf-replay-start", text);
+  }
+  const current = { sequence: worker.logSequence, host: view.host };
+  const going: Plan = { ...base, role: "log", log: current };
+  const isFailed = worker.logErrno !== 0 || worker.bypass === 1;
+  if (isFailed || facts.emergencyLevel >= 4) {
+    return emergency(view, facts, { ...going, bypass: true }, worker);
+  }
+  const next = { sequence: current.sequence + 1, host: view.host };
+  const isRotating = worker.writtenBackSequence < worker.logSequence;
+  return localLog(facts.logs, next)?.bytes === 0 && !isRotating
+    ? { ...going, log: next }
+    : going;
+}
+
+/** Distance of the artificial version link and of the log behind the hole. */
+const HOLE_VERSION = 10;
+const HOLE_LOG = 11;
+
+/**
+ * Emergency mode: the device is served without a log. A hole in the numbers
+ * keeps secondaries from passing what was never logged; logging resumes behind
+ * it once there is room again.
+ */
+function emergency(
+  view: ResourceView,
+  facts: PlanFacts,
+  base: Plan,
+  worker: WorkerState,
+): Plan {
+  const told = blocked(
+    base,
+    "err-emergency",
+    worker.logErrno === 0
+      ? "No room for logs: serving without replication"
+      : `Log failed with errno ${worker.logErrno}: serving without replication`,
+  );
+  if (worker.bypass === 0) return told;
+  const behind = facts.logs.find((file) =>
+    file.log.host === view.host && file.log.sequence > worker.logSequence &&
+    file.bytes === 0 && isHole(view, file.log.sequence - 1)
+  );
+  if (behind === undefined) {
+    const highest = Math.max(
+      worker.logSequence,
+      ...facts.logs.map((file) => file.log.sequence),
+      ...view.versions.keys(),
+    );
+    const hole = { sequence: highest + HOLE_VERSION, host: view.host };
+    return {
+      ...told,
+      publish: [...told.publish, {
+        path: linkPath.version(view.resource, hole.sequence, view.host),
+        value: anchorText(hole),
+      }],
+      logFiles: [{
+        kind: "create",
+        log: { sequence: highest + HOLE_LOG, host: view.host },
+      }],
+    };
+  }
+  if (facts.emergencyLevel > 0) return told;
+  return { ...base, log: behind.log, bypass: false };
+}
+
+/** The text of a version link that follows nothing. */
+export function anchorText(log: LogName): string {
+  return versionText({ log, bytes: 0 }, undefined).replace(
+    /^[0-9a-f]{32}/,
+    ANCHOR_DIGEST,
+  );
+}
+
+function isHole(view: ResourceView, sequence: number): boolean {
+  return versionOf(view, sequence, view.host)?.text.startsWith(
+    ANCHOR_DIGEST,
+  ) === true;
+}
+
+/** The worker does not log: it copies, replays, waits, or is about to log. */
+function following(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  reached: Position,
+  base: Plan,
+): Plan {
+  const isDesignated = view.designated === view.host;
+  if (!isSynced(view, own)) return copying(view, own, base, reached);
+  const file = localLog(facts.logs, reached.log);
+  if (file === undefined) {
+    const isOwnStart = isDesignated && reached.log.host === view.host &&
+      reached.bytes === 0;
+    return isOwnStart
+      ? { ...base, logFiles: [{ kind: "create", log: reached.log }] }
+      : blocked(base, "inf-fetch", `Log ${nameOf(reached.log)} is not here`);
+  }
+  if (file.bytes < reached.bytes) {
+    return blocked(
+      base,
+      "inf-fetch",
+      `Log ${
+        nameOf(reached.log)
+      } ends at ${file.bytes}, replay is at ${reached.bytes}`,
+    );
+  }
+  if (file.bytes > reached.bytes) {
+    return replaying(view, own, facts, reached, base, file.bytes);
+  }
+  return isDesignated
+    ? leading(view, own, facts, reached, base)
+    : waiting(view, reached, base);
+}
+
+function nameOf(log: LogName): string {
+  return `${log.sequence} of "${log.host}"`;
+}
+
+/** Initial copy; replay rests meanwhile, so that it cannot overtake it. */
+function copying(
+  view: ResourceView,
+  own: MemberState,
+  base: Plan,
+  reached: Position,
+): Plan {
+  const told = (text: string): Plan => blocked(base, "inf-sync-start", text);
+  const source = view.members.find((member) => member.host === view.designated);
+  if (view.designated === view.host) {
+    return told("Designated primary, but its own copy is not complete");
+  }
+  if (source?.replay === undefined) return told("No primary to copy from");
+  if (!own.desired.sync) return told("Sync is switched off");
+  const sourceAt = {
+    log: source.replay.log,
+    bytes: source.replay.startBytes,
+  };
+  // An older block must not overwrite what replay has brought already.
+  if (comparePositions(reached, sourceAt) > 0) {
+    return told("Waiting for the primary to write back up to here");
+  }
+  return {
+    ...base,
+    sync: {
+      source: source.host,
+      startBytes: own.syncedBytes ?? 0,
+      sizeBytes: base.sizeBytes,
+    },
+  };
+}
+
+/** Part of the log is not on the disk yet. */
+function replaying(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  reached: Position,
+  base: Plan,
+  endBytes: number,
+): Plan {
+  const isRecovery = view.designated === view.host;
+  if (!own.desired.replay && !isRecovery) {
+    return blocked(base, "inf-replay-start", "Replay is switched off");
+  }
+  const going: Plan = {
+    ...base,
+    role: "replay",
+    log: reached.log,
+    startBytes: reached.bytes,
+    logEndBytes: endBytes,
+  };
+  const worker = facts.worker;
+  const isVerdict = worker?.role === "replay" &&
+    worker.logSequence === reached.log.sequence &&
+    worker.writtenBackSequence === reached.log.sequence &&
+    worker.writtenBackBytes === reached.bytes;
+  if (!isVerdict || worker.replayStatus === 0 || worker.replayStatus === 1) {
+    return going;
+  }
+  return stopped(view, own, reached, going, worker);
+}
+
+/**
+ * Replay has stopped at `reached`, before the end of the file.
+ *
+ * What lies behind the last published durable position of an own log never was
+ * promised to anybody: a crash may leave anything there, and it is cut off.
+ * Damage before it is real. A damaged foreign log is cut at the damage, too,
+ * because its rest can be fetched again.
+ */
+function stopped(
+  view: ResourceView,
+  own: MemberState,
+  reached: Position,
+  base: Plan,
+  worker: WorkerState,
+): Plan {
+  const isOwnLog = reached.log.host === view.host;
+  const isTorn = worker.replayStatus === 2;
+  const isForced = view.designated === view.host && !own.desired.fetch;
+  // A foreign log may end inside a record: the rest is on its way.
+  if (isTorn && !isOwnLog && !isForced) return base;
+  const cut: LogFileChange = {
+    kind: "truncate",
+    log: reached.log,
+    bytes: reached.bytes,
+  };
+  const claimed = versionOf(view, reached.log.sequence, view.host)?.value.self;
+  const promisedBytes =
+    claimed !== undefined && sameLog(claimed.log, reached.log)
+      ? claimed.endBytes
+      : 0;
+  const idle: Plan = { ...base, role: "idle", log: undefined };
+  if (isOwnLog && reached.bytes >= promisedBytes) {
+    return { ...idle, logFiles: [cut] };
+  }
+  const text = `Log ${nameOf(reached.log)} is ${
+    isTorn ? "incomplete" : "damaged"
+  } at ${reached.bytes}: status ${worker.replayStatus}, detail ${worker.replayDetail}`;
+  const told = blocked(idle, "err-replay-stop", text);
+  if (isForced || (!isOwnLog && base.fetch !== undefined)) {
+    return { ...told, logFiles: [cut] };
+  }
+  return blocked(base, "err-replay-stop", text);
+}
+
+/** Everything here is applied, and this host shall be primary. */
+function leading(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  reached: Position,
+  base: Plan,
+): Plan {
+  if (!facts.mayLead) {
+    return blocked(base, "inf-replay-start", "Waiting for news from peers");
+  }
+  const isOwnLog = reached.log.host === view.host;
+  if (isOwnLog && reached.bytes === 0) {
+    return { ...base, role: "log", log: reached.log, fetch: undefined };
+  }
+  if (!isOwnLog && own.desired.fetch) {
+    const next = nextLog(view, reached);
+    if (next.kind === "next") return moveTo(view, next.log, base);
+    if (next.kind !== "none") {
+      return blocked(base, messageKey(next.kind), next.obstacle);
+    }
+    const author = versionOf(view, reached.log.sequence, reached.log.host);
+    const authorBytes = author?.value.self.endBytes ?? 0;
+    if (authorBytes > reached.bytes) {
+      return blocked(
+        base,
+        "inf-versionlink-not-equal",
+        `Log ${
+          nameOf(reached.log)
+        } is not complete here: have ${reached.bytes} of ${authorBytes} bytes`,
+      );
+    }
+  }
+  return beginOwnLog(view, facts, reached, base);
+}
+
+/**
+ * Begins an own log behind `reached`. One that a crash left behind is taken as
+ * it is: an empty one is written to, one with data is recovered first.
+ */
+function beginOwnLog(
+  view: ResourceView,
+  facts: PlanFacts,
+  reached: Position,
+  base: Plan,
+): Plan {
+  const log = { sequence: reached.log.sequence + 1, host: view.host };
+  return localLog(facts.logs, log) === undefined
+    ? { ...base, logFiles: [{ kind: "create", log }] }
+    : moveTo(view, log, base);
+}
+
+/** Everything here is applied, and this host is a secondary. */
+function waiting(view: ResourceView, reached: Position, base: Plan): Plan {
+  const atEnd: Plan = {
+    ...base,
+    role: "replay",
+    log: reached.log,
+    startBytes: reached.bytes,
+    logEndBytes: reached.bytes,
+  };
+  const next = nextLog(view, reached);
+  switch (next.kind) {
+    case "next":
+      return moveTo(view, next.log, base);
+    case "none":
+      return atEnd;
+    default:
+      return blocked(atEnd, messageKey(next.kind), next.obstacle);
+  }
+}
+
+function messageKey(kind: "wait" | "split"): string {
+  return kind === "split"
+    ? "err-splitbrain-detected"
+    : "inf-versionlink-not-yet-exist";
+}
+
+/** Moves the position to the beginning of `log`; the next plan works on it. */
+function moveTo(view: ResourceView, log: LogName, base: Plan): Plan {
+  const previousPath = linkPath.version(
+    view.resource,
+    log.sequence - 1,
+    view.host,
+  );
+  const previous = base.publish.find((link) => link.path === previousPath);
+  return {
+    ...base,
+    publish: [
+      ...base.publish.filter((link) =>
+        link.path !== linkPath.replay(view.resource, view.host)
+      ),
+      {
+        path: linkPath.version(view.resource, log.sequence, view.host),
+        value: versionText({ log, bytes: 0 }, previous?.value),
+      },
+      {
+        path: linkPath.replay(view.resource, view.host),
+        value: formatReplay({ log, startBytes: 0, dirtyBytes: 0 }),
+      },
+    ],
+  };
+}

@@ -1,0 +1,221 @@
+// Pure
+/**
+ * ResourceView: what the links say about one resource, decoded once.
+ *
+ * Everything that decides (plan, handover, retention, the command line) reads
+ * this record and not the tree. A missing or undecodable link is `undefined`
+ * or false here; nobody behind this file looks at text again, except for
+ * version links, whose text itself is compared.
+ *
+ * Source: the links of a resource in MARS, tree version 0.1.
+ */
+import type { LogName } from "../base/names.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import {
+  type AcknowledgeLevel,
+  isAcknowledgeLevel,
+  NOBODY,
+  parseCount,
+  parseReplay,
+  parseSwitch,
+  parseVersion,
+  type ReplayValue,
+  type VersionValue,
+} from "../tree/values.ts";
+
+/** A place in the history of a resource: log and byte offset. */
+export interface Position {
+  readonly log: LogName;
+  readonly bytes: number;
+}
+
+/** The four switches an administrator sets per host and resource. */
+export interface Switches {
+  readonly attach: boolean;
+  readonly fetch: boolean;
+  readonly sync: boolean;
+  readonly replay: boolean;
+}
+
+/** What the links say about one host and this resource. */
+export interface MemberState {
+  readonly host: string;
+  /** Path of the backing disk. */
+  readonly disk: string;
+  /** Name below `/dev/mars`; undefined switches the resource off there. */
+  readonly device: string | undefined;
+  readonly desired: Switches;
+  readonly isAttached: boolean;
+  readonly isPrimary: boolean;
+  readonly isDeviceOn: boolean;
+  readonly isReplaying: boolean;
+  readonly isFetching: boolean;
+  readonly isSyncing: boolean;
+  readonly hasEmergency: boolean;
+  readonly openCount: number;
+  /** First number of `replay-code`: 0 running, 1 done, negative: damage. */
+  readonly replayCode: number;
+  /** The whole text, with detail and byte. */
+  readonly replayCodeText: string;
+  readonly diskErrno: number;
+  readonly diskBytes: number | undefined;
+  readonly replay: ReplayValue | undefined;
+  readonly syncedBytes: number | undefined;
+  readonly syncPosition: ReplayValue | undefined;
+  /** Stamp of the newest sign of life. */
+  readonly aliveNs: bigint | undefined;
+}
+
+export interface ResourceView {
+  readonly resource: string;
+  readonly host: string;
+  /** Bytes of the device. */
+  readonly sizeBytes: number | undefined;
+  /** Host that shall be primary; undefined when nobody shall. */
+  readonly designated: string | undefined;
+  readonly level: AcknowledgeLevel;
+  /** Every host with a disk for this resource, sorted by name. */
+  readonly members: readonly MemberState[];
+  /** The member that this host is; undefined when it is none. */
+  readonly own: MemberState | undefined;
+  /** Version links: sequence, then host, to text and decoded value. */
+  readonly versions: ReadonlyMap<number, ReadonlyMap<string, VersionLink>>;
+}
+
+export interface VersionLink {
+  readonly text: string;
+  readonly value: VersionValue;
+}
+
+/** Decodes the links of `resource` as `host` sees them. */
+export function resourceView(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): ResourceView {
+  const members = snapshot.members(resource).map((member) =>
+    memberState(snapshot, resource, member)
+  );
+  const primary = snapshot.value(linkPath.primary(resource));
+  const level = snapshot.value(linkPath.acknowledge(resource));
+  return {
+    resource,
+    host,
+    sizeBytes: count(snapshot, linkPath.size(resource)),
+    designated: primary === NOBODY ? undefined : primary,
+    level: level !== undefined && isAcknowledgeLevel(level) ? level : "flush",
+    members,
+    own: members.find((member) => member.host === host),
+    versions: versionLinks(snapshot, resource),
+  };
+}
+
+/** Whether `left` lies before, at or behind `right`: negative, 0, positive. */
+export function comparePositions(left: Position, right: Position): number {
+  return left.log.sequence - right.log.sequence || left.bytes - right.bytes;
+}
+
+/** Whether both name the same log. */
+export function sameLog(left: LogName, right: LogName): boolean {
+  return left.sequence === right.sequence && left.host === right.host;
+}
+
+/** Whether the initial copy of `member` is complete. */
+export function isSynced(view: ResourceView, member: MemberState): boolean {
+  return view.sizeBytes !== undefined && member.syncedBytes !== undefined &&
+    member.syncedBytes >= view.sizeBytes;
+}
+
+/**
+ * Whether the disk of `member` is the state of one position: the copy is
+ * complete, and everything is replayed that was on the source's disk while it
+ * was copied.
+ */
+export function isConsistent(view: ResourceView, member: MemberState): boolean {
+  if (!isSynced(view, member) || member.replay === undefined) return false;
+  const goal = member.syncPosition;
+  return goal === undefined || comparePositions(
+        { log: member.replay.log, bytes: member.replay.startBytes },
+        { log: goal.log, bytes: goal.startBytes + goal.dirtyBytes },
+      ) >= 0;
+}
+
+function memberState(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): MemberState {
+  const desired = (name: string): boolean =>
+    parseSwitch(snapshot.value(linkPath.todo(resource, host, name)) ?? "") ===
+      true;
+  const actualText = (name: string): string =>
+    snapshot.value(linkPath.actual(resource, host, name)) ?? "";
+  const actual = (name: string): boolean =>
+    parseSwitch(actualText(name)) === true;
+  const replayCodeText = actualText("replay-code");
+  return {
+    host,
+    disk: snapshot.value(linkPath.data(resource, host)) ?? "",
+    device: snapshot.value(linkPath.device(resource, host)),
+    desired: {
+      attach: desired("attach"),
+      fetch: desired("connect"),
+      sync: desired("sync"),
+      replay: desired("allow-replay"),
+    },
+    isAttached: actual("is-attached"),
+    isPrimary: actual("is-primary"),
+    isDeviceOn: actual("if-on"),
+    isReplaying: actual("is-replaying"),
+    isFetching: actual("is-copying"),
+    isSyncing: actual("is-syncing"),
+    hasEmergency: actual("has-emergency"),
+    openCount: parseCount(actualText("open-count")) ?? 0,
+    replayCode: Number.parseInt(replayCodeText, 10) || 0,
+    replayCodeText,
+    diskErrno: Math.abs(Number.parseInt(actualText("disk-error"), 10) || 0),
+    diskBytes: count(snapshot, linkPath.actsize(resource, host)),
+    replay: decoded(
+      snapshot.value(linkPath.replay(resource, host)),
+      parseReplay,
+    ),
+    syncedBytes: count(snapshot, linkPath.syncStatus(resource, host)),
+    syncPosition: decoded(
+      snapshot.value(linkPath.syncPos(resource, host)),
+      parseReplay,
+    ),
+    aliveNs: snapshot.stampNs(linkPath.global(host, "time")),
+  };
+}
+
+function versionLinks(
+  snapshot: Snapshot,
+  resource: string,
+): Map<number, Map<string, VersionLink>> {
+  const versions = new Map<number, Map<string, VersionLink>>();
+  const prefix = `${linkPath.resource(resource)}/version-`;
+  for (const link of snapshot.children(linkPath.resource(resource))) {
+    const match = link.path.startsWith(prefix)
+      ? /^(\d{9,15})-(.+)$/.exec(link.path.slice(prefix.length))
+      : null;
+    const value = parseVersion(link.value);
+    const host = match?.[2];
+    if (host === undefined || value === undefined) continue;
+    const sequence = Number(match?.[1]);
+    const ofSequence = versions.get(sequence) ?? new Map();
+    versions.set(sequence, ofSequence.set(host, { text: link.value, value }));
+  }
+  return versions;
+}
+
+function count(snapshot: Snapshot, path: string): number | undefined {
+  return decoded(snapshot.value(path), parseCount);
+}
+
+function decoded<T>(
+  text: string | undefined,
+  parse: (text: string) => T | undefined,
+): T | undefined {
+  return text === undefined ? undefined : parse(text);
+}
