@@ -1,0 +1,148 @@
+/**
+ * Services: what this host answers to peers, besides metadata.
+ *
+ *   log class    log.read        durable bytes of a log
+ *   sync class   disk.digests    digests of the disk of a resource
+ *                disk.read       blocks of it
+ *                disk.position   end of everything that may be on that disk
+ *
+ * A peer names a resource and never a path. Only members of a resource may
+ * read its logs and its disk.
+ */
+import { MarsError, RefusedError } from "../base/errors.ts";
+import type { LogName } from "../base/names.ts";
+import {
+  EMPTY_BODY,
+  type RpcCall,
+  type RpcHandlers,
+  type RpcReply,
+} from "../peer/rpc.ts";
+import { type LogEnd, logHandlers } from "../transfer/fetch.ts";
+import type { FileOpener } from "../transfer/file.ts";
+import { diskHandlers, type SourceDisk } from "../transfer/sync.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import { formatReplay } from "../tree/values.ts";
+import type { Executor } from "./executor.ts";
+import type { ResourceLogs } from "./logs.ts";
+
+export const POSITION_METHOD = "disk.position";
+
+/** What runs here for one resource. */
+export interface Running {
+  readonly executor: Executor;
+  readonly logs: ResourceLogs;
+}
+
+export interface ServiceOptions {
+  readonly host: string;
+  readonly files: FileOpener;
+  readonly snapshot: () => Snapshot;
+  readonly running: (resource: string) => Running | undefined;
+}
+
+/** Handlers of the log class. */
+export function logServices(options: ServiceOptions): RpcHandlers {
+  const logsOf = (resource: string): ResourceLogs | undefined =>
+    options.running(resource)?.logs;
+  const handlers = logHandlers({
+    files: options.files,
+    source: {
+      durableEnd: (resource: string, log: LogName): LogEnd | undefined =>
+        logsOf(resource)?.durableEnd(log),
+      onGrowth: (resource, log, callback) =>
+        logsOf(resource)?.onGrowth(log, callback) ?? (() => {}),
+      logPath: (resource, log) => {
+        const path = logsOf(resource)?.path(log);
+        if (path === undefined) throw notHere(resource);
+        return path;
+      },
+    },
+  });
+  return onlyMembers(options, handlers);
+}
+
+/** Handlers of the sync class. */
+export function diskServices(options: ServiceOptions): RpcHandlers {
+  const handlers = diskHandlers({
+    open: (resource: string): Promise<SourceDisk> =>
+      openDisk(options, resource),
+  });
+  return onlyMembers(options, {
+    ...handlers,
+    [POSITION_METHOD]: (call) => position(options, call),
+  });
+}
+
+/** The disk of a resource that logs here; others may be changed by replay. */
+async function openDisk(
+  options: ServiceOptions,
+  resource: string,
+): Promise<SourceDisk> {
+  const { host, files } = options;
+  const path = options.snapshot().value(linkPath.data(resource, host));
+  const actual = options.running(resource)?.executor.actual();
+  if (path === undefined || actual === undefined) throw notHere(resource);
+  if (actual.role !== "log") {
+    throw new MarsError(`Cannot copy "${resource}": "${host}" is not primary`);
+  }
+  // Without a log nothing could repair what is read while it is written.
+  if (actual.bypass === 1) {
+    throw new MarsError(`Cannot copy "${resource}": "${host}" is in emergency`);
+  }
+  const file = await files.open(path, "read");
+  return {
+    sizeBytes: file.sizeBytes(),
+    read: (target, offsetBytes) => file.read(target, offsetBytes),
+    close: () => file.close(),
+  };
+}
+
+/**
+ * Everything that may be on the disk lies before this position: writeback
+ * takes only what is durable in the log.
+ */
+function position(options: ServiceOptions, call: RpcCall): Promise<RpcReply> {
+  const resource = resourceOf(call);
+  const actual = options.running(resource)?.executor.actual();
+  if (actual?.role !== "log" || actual.bypass === 1) {
+    throw new MarsError(
+      `Cannot copy "${resource}": "${options.host}" does not log`,
+    );
+  }
+  const text = formatReplay({
+    log: { sequence: actual.logSequence, host: options.host },
+    startBytes: actual.durableBytes,
+    dirtyBytes: 0,
+  });
+  return Promise.resolve({ params: { position: text }, body: EMPTY_BODY });
+}
+
+function onlyMembers(
+  options: ServiceOptions,
+  handlers: RpcHandlers,
+): RpcHandlers {
+  const guarded: Record<string, RpcHandlers[string]> = {};
+  for (const [method, handler] of Object.entries(handlers)) {
+    guarded[method] = (call) => {
+      const resource = resourceOf(call);
+      if (!options.snapshot().members(resource).includes(call.peer)) {
+        throw new RefusedError(`Cannot serve "${resource}"`, [
+          `"${call.peer}" is no member`,
+        ]);
+      }
+      return handler(call);
+    };
+  }
+  return guarded;
+}
+
+function resourceOf(call: RpcCall): string {
+  const resource = call.params["resource"];
+  if (typeof resource === "string") return resource;
+  throw new MarsError("Cannot serve: no resource named");
+}
+
+function notHere(resource: string): MarsError {
+  return new MarsError(`Cannot serve "${resource}": it is not here`);
+}

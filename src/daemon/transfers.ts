@@ -1,0 +1,319 @@
+/**
+ * The transfers of one resource: one fetch and one sync at most.
+ *
+ * What to fetch and to copy is the plan's business; here is only which of the
+ * sources is asked. A source that fails is left alone for a while, the next
+ * one is tried; the plan of the next round is the retry.
+ *
+ * The end of a sync is the one delicate step. Blocks were read while the
+ * primary went on writing; the disk is consistent only after replay of every
+ * record that could have been on the primary's disk when the last block was
+ * read. So the primary is asked for its position after that, and it is stored
+ * as `syncpos` before `syncstatus` says that the copy is complete.
+ */
+import { messageOf } from "../base/errors.ts";
+import { type LogName, logFileName } from "../base/names.ts";
+import { trace } from "../base/trace.ts";
+import type { RpcClient } from "../peer/rpc.ts";
+import type { FetchPlan } from "../resource/fetch.ts";
+import type {
+  LinkValue,
+  Obstacle,
+  Plan,
+  SyncPlan,
+} from "../resource/plan.ts";
+import { type ResourceView, sameLog } from "../resource/view.ts";
+import { type FetchResult, LogFetcher } from "../transfer/fetch.ts";
+import type { FileOpener } from "../transfer/file.ts";
+import { DiskSync, type SyncResult } from "../transfer/sync.ts";
+import { linkPath } from "../tree/path.ts";
+import { parseReplay } from "../tree/values.ts";
+import type { ResourceLogs } from "./logs.ts";
+import { POSITION_METHOD } from "./services.ts";
+
+/** Lines to peers, one per host and traffic class. */
+export interface Lines {
+  /** An open line; undefined while there is none, then one is dialed. */
+  line(host: string, trafficClass: "log" | "sync"): RpcClient | undefined;
+}
+
+export interface TransfersOptions {
+  readonly resource: string;
+  readonly host: string;
+  readonly lines: Lines;
+  readonly files: FileOpener;
+  readonly logs: ResourceLogs;
+  readonly publish: (links: readonly LinkValue[]) => void;
+  readonly monotonicMs: () => number;
+  readonly wake: () => void;
+}
+
+interface RunningFetch {
+  readonly log: LogName;
+  readonly source: string;
+  readonly fetcher: LogFetcher;
+}
+
+interface RunningSync {
+  readonly source: string;
+  readonly sync: DiskSync;
+}
+
+// Ours. Long enough not to hammer a peer that lacks the log, short enough that
+// nobody notices when the cause is gone.
+const AVOID_MS = 2_000;
+// Ours. A full or broken disk does not get better within milliseconds.
+const LOCAL_RETRY_MS = 5_000;
+
+export class Transfers {
+  readonly #options: TransfersOptions;
+  #fetch: RunningFetch | undefined;
+  #sync: RunningSync | undefined;
+  /** Sources that failed: host to the time until which it is left alone. */
+  readonly #avoided = new Map<string, number>();
+  #fetchObstacle = "";
+  #syncObstacle = "";
+  #fetchedBytes = 0;
+  #syncedBytes = 0;
+  #retryTimers = new Set<number>();
+
+  constructor(options: TransfersOptions) {
+    this.#options = options;
+  }
+
+  get isFetching(): boolean {
+    return this.#fetch !== undefined;
+  }
+
+  get isSyncing(): boolean {
+    return this.#sync !== undefined;
+  }
+
+  get isIdle(): boolean {
+    return !this.isFetching && !this.isSyncing;
+  }
+
+  /** Totals since the start, for rates. */
+  get fetchedBytes(): number {
+    return this.#fetchedBytes;
+  }
+
+  get syncedBytes(): number {
+    return this.#syncedBytes;
+  }
+
+  get obstacles(): Obstacle[] {
+    const obstacles: Obstacle[] = [];
+    if (this.#fetchObstacle !== "") {
+      obstacles.push({ key: "inf-fetch", text: this.#fetchObstacle });
+    }
+    if (this.#syncObstacle !== "") {
+      obstacles.push({ key: "inf-sync", text: this.#syncObstacle });
+    }
+    return obstacles;
+  }
+
+  /** Starts, keeps or stops transfers as `next` wants them. */
+  adjust(next: Plan, view: ResourceView): void {
+    this.#adjustFetch(next.fetch);
+    this.#adjustSync(next.sync, view);
+  }
+
+  /** Lets go of a log whose file is about to be changed. */
+  release(log: LogName): void {
+    if (this.#fetch !== undefined && sameLog(this.#fetch.log, log)) {
+      this.#fetch.fetcher.stop();
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#retryTimers) clearTimeout(timer);
+    this.#retryTimers.clear();
+    await Promise.all([
+      this.#fetch?.fetcher.stop(),
+      this.#sync?.sync.stop(),
+    ]);
+  }
+
+  #adjustFetch(wanted: FetchPlan | undefined): void {
+    const running = this.#fetch;
+    if (running !== undefined) {
+      const isWanted = wanted !== undefined &&
+        sameLog(wanted.log, running.log) &&
+        wanted.sources.includes(running.source);
+      if (!isWanted) running.fetcher.stop();
+      return;
+    }
+    if (wanted === undefined) {
+      this.#fetchObstacle = "";
+      return;
+    }
+    const found = this.#source(wanted.sources, "log");
+    if (found === undefined) {
+      this.#fetchObstacle ||= `No connection to ${
+        wanted.sources.map((host) => `"${host}"`).join(", ")
+      }`;
+      return;
+    }
+    this.#startFetch(wanted.log, found);
+  }
+
+  #source(
+    hosts: readonly string[],
+    trafficClass: "log" | "sync",
+  ): { host: string; rpc: RpcClient } | undefined {
+    const nowMs = this.#options.monotonicMs();
+    for (const host of hosts) {
+      if ((this.#avoided.get(host) ?? 0) > nowMs) continue;
+      const rpc = this.#options.lines.line(host, trafficClass);
+      if (rpc !== undefined) return { host, rpc };
+    }
+    return undefined;
+  }
+
+  #startFetch(log: LogName, from: { host: string; rpc: RpcClient }): void {
+    const { resource, files, logs, wake } = this.#options;
+    let lastBytes = logs.durableEnd(log)?.bytes ?? 0;
+    logs.setFetched(log, lastBytes);
+    const fetcher = new LogFetcher({
+      rpc: from.rpc,
+      files,
+      resource,
+      log,
+      path: logs.path(log),
+      onProgress: (progress) => {
+        this.#fetchObstacle = "";
+        this.#fetchedBytes += Math.max(0, progress.durableBytes - lastBytes);
+        lastBytes = progress.durableBytes;
+        logs.setFetched(log, progress.durableBytes);
+        wake();
+      },
+    });
+    this.#fetch = { log, source: from.host, fetcher };
+    fetcher.finished.then((result) => this.#endFetch(log, from.host, result));
+  }
+
+  #endFetch(log: LogName, source: string, result: FetchResult): void {
+    const { resource, logs, wake } = this.#options;
+    this.#fetch = undefined;
+    logs.setFetched(log, undefined);
+    const text = fetchText(log, source, result);
+    if (text !== "" && text !== this.#fetchObstacle) {
+      trace.warn("fetch", "Fetch ended", { resource, text });
+    }
+    this.#fetchObstacle = text;
+    if (text !== "") {
+      this.#avoid(source, result.kind === "failed" ? LOCAL_RETRY_MS : AVOID_MS);
+    }
+    wake();
+  }
+
+  #avoid(host: string, durationMs: number): void {
+    this.#avoided.set(host, this.#options.monotonicMs() + durationMs);
+    const timer = setTimeout(() => {
+      this.#retryTimers.delete(timer);
+      this.#options.wake();
+    }, durationMs + 1);
+    this.#retryTimers.add(timer);
+  }
+
+  #adjustSync(wanted: SyncPlan | undefined, view: ResourceView): void {
+    const running = this.#sync;
+    if (running !== undefined) {
+      if (wanted?.source !== running.source) running.sync.stop();
+      return;
+    }
+    const path = view.own?.disk;
+    if (wanted === undefined || path === undefined) {
+      this.#syncObstacle = "";
+      return;
+    }
+    const found = this.#source([wanted.source], "sync");
+    if (found === undefined) {
+      this.#syncObstacle ||= `No connection to "${wanted.source}"`;
+      return;
+    }
+    const { resource, host, files, publish } = this.#options;
+    let lastBytes = wanted.startBytes;
+    const sync = new DiskSync({
+      rpc: found.rpc,
+      files,
+      resource,
+      path,
+      fromBytes: wanted.startBytes,
+      sizeBytes: wanted.sizeBytes,
+      onProgress: ({ syncedBytes }) => {
+        this.#syncObstacle = "";
+        this.#syncedBytes += Math.max(0, syncedBytes - lastBytes);
+        lastBytes = syncedBytes;
+        // The last step is published only together with `syncpos`.
+        if (syncedBytes >= wanted.sizeBytes) return;
+        publish([{
+          path: linkPath.syncStatus(resource, host),
+          value: String(syncedBytes),
+        }]);
+      },
+    });
+    this.#sync = { source: found.host, sync };
+    sync.finished.then((result) => this.#endSync(result, wanted, found.rpc));
+  }
+
+  async #endSync(
+    result: SyncResult,
+    wanted: SyncPlan,
+    rpc: RpcClient,
+  ): Promise<void> {
+    const { resource, wake } = this.#options;
+    try {
+      if (result.kind === "complete") {
+        await this.#confirmSync(wanted, rpc);
+        this.#syncObstacle = "";
+      } else if (result.kind !== "stopped") {
+        this.#syncObstacle = `Copy from "${wanted.source}" ended: ${result.message}`;
+        this.#avoid(wanted.source, LOCAL_RETRY_MS);
+      }
+    } catch (error) {
+      // Nothing was published: the next round compares the tail again.
+      this.#syncObstacle = `Copy from "${wanted.source}": ${messageOf(error)}`;
+      this.#avoid(wanted.source, AVOID_MS);
+    }
+    if (this.#syncObstacle !== "") {
+      trace.warn("sync", "Sync ended", { resource, text: this.#syncObstacle });
+    }
+    this.#sync = undefined;
+    wake();
+  }
+
+  /** Stores how far replay must come, then that the copy is complete. */
+  async #confirmSync(wanted: SyncPlan, rpc: RpcClient): Promise<void> {
+    const { resource, host, publish } = this.#options;
+    const reply = await rpc.call(POSITION_METHOD, { resource });
+    const value = String(reply.params["position"] ?? "");
+    if (parseReplay(value) === undefined) {
+      throw new TypeError(`no position: "${value}"`);
+    }
+    publish([{ path: linkPath.syncPos(resource, host), value }]);
+    publish([{
+      path: linkPath.syncStatus(resource, host),
+      value: String(wanted.sizeBytes),
+    }]);
+    trace.info("sync", "Copy complete", { resource, position: value });
+  }
+}
+
+/** Why a fetch ended, for an administrator; empty when all is well. */
+function fetchText(log: LogName, source: string, result: FetchResult): string {
+  const subject = `Fetch of "${logFileName(log)}" from "${source}"`;
+  switch (result.kind) {
+    case "complete":
+    case "stopped":
+      return "";
+    case "missing":
+      return `${subject}: it does not have it`;
+    case "shorter":
+      return `${subject}: it has ${result.remoteBytes} bytes, ${result.localBytes} are here`;
+    case "lost":
+    case "failed":
+      return `${subject}: ${result.message}`;
+  }
+}
