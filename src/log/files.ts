@@ -1,0 +1,190 @@
+/**
+ * Log files of a resource: names, sizes, create, open, cut, delete.
+ *
+ * A log is a regular file. A symbolic link of the same name is a tombstone: the
+ * log has been deleted, possibly by another program at any moment, and the name
+ * is not to be used again. Links come from other hosts, so none is ever
+ * followed here.
+ *
+ * Creating, cutting and deleting are durable when they return.
+ */
+import { join } from "@std/path";
+import { ERRNO, SyscallError } from "../base/errors.ts";
+import { logFileName, type LogName, parseLogFileName } from "../base/names.ts";
+
+/** A log that lies in a directory. */
+export interface LogFile {
+  readonly log: LogName;
+  readonly sizeBytes: number;
+}
+
+// Prescribed by MARS.
+const LOG_FILE_MODE = 0o600;
+
+/**
+ * The logs in a directory by sequence, then host. A directory that does not
+ * exist holds none.
+ *
+ * @throws SyscallError
+ */
+export async function listLogs(directory: string): Promise<LogFile[]> {
+  const files: LogFile[] = [];
+  try {
+    for await (const { name, isFile } of Deno.readDir(directory)) {
+      const log = isFile ? parseLogFileName(name) : undefined;
+      // One log has one name: not `log-1-a` beside `log-000000001-a`.
+      if (log === undefined || logFileName(log) !== name) continue;
+      const sizeBytes = await logSizeBytes(directory, log);
+      if (sizeBytes !== undefined) files.push({ log, sizeBytes });
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw syscallError("list", directory, error);
+    }
+  }
+  return files.sort((left, right) =>
+    left.log.sequence - right.log.sequence ||
+    (left.log.host < right.log.host ? -1 : 1)
+  );
+}
+
+/** Length of a log, or undefined if there is none. @throws SyscallError */
+export async function logSizeBytes(
+  directory: string,
+  log: LogName,
+): Promise<number | undefined> {
+  const found = await lookAt(join(directory, logFileName(log)));
+  return found?.isFile ? found.size : undefined;
+}
+
+/**
+ * Creates an empty log.
+ *
+ * @returns "exists" for a file and "tombstone" for anything else that has the
+ * name already; nothing is changed then
+ * @throws SyscallError
+ */
+export async function createLog(
+  directory: string,
+  log: LogName,
+): Promise<"created" | "exists" | "tombstone"> {
+  const path = join(directory, logFileName(log));
+  try {
+    using file = await Deno.open(path, {
+      write: true,
+      createNew: true,
+      mode: LOG_FILE_MODE,
+    });
+    await file.sync();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) {
+      throw syscallError("create", path, error);
+    }
+    const found = await lookAt(path);
+    return found?.isFile ? "exists" : "tombstone";
+  }
+  await flushDirectory(directory);
+  return "created";
+}
+
+/**
+ * Opens an existing log; the caller closes it.
+ *
+ * @throws SyscallError ENOENT also where the name is a link
+ */
+export async function openLog(
+  directory: string,
+  log: LogName,
+  access: "read" | "readwrite",
+): Promise<Deno.FsFile> {
+  const path = join(directory, logFileName(log));
+  const found = await lookAt(path);
+  if (!found?.isFile) throw new SyscallError("open", path, ERRNO.ENOENT);
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path, { read: true, write: access === "readwrite" });
+  } catch (error) {
+    throw syscallError("open", path, error);
+  }
+  // A link may have taken the place of the file in between.
+  const opened = await file.stat();
+  if (opened.ino === found.ino && opened.dev === found.dev) return file;
+  file.close();
+  throw new SyscallError("open", path, ERRNO.ENOENT);
+}
+
+/**
+ * Cuts a log to `sizeBytes`; a shorter one stays as it is.
+ *
+ * @throws SyscallError
+ */
+export async function truncateLog(
+  directory: string,
+  log: LogName,
+  sizeBytes: number,
+): Promise<void> {
+  using file = await openLog(directory, log, "readwrite");
+  try {
+    const { size } = await file.stat();
+    if (size > sizeBytes) await file.truncate(sizeBytes);
+    await file.sync();
+  } catch (error) {
+    throw syscallError("truncate", logFileName(log), error);
+  }
+}
+
+/**
+ * Deletes a log; a tombstone stays.
+ *
+ * @returns whether there was one
+ * @throws SyscallError
+ */
+export async function deleteLog(
+  directory: string,
+  log: LogName,
+): Promise<boolean> {
+  const path = join(directory, logFileName(log));
+  const found = await lookAt(path);
+  if (!found?.isFile) return false;
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    // Somebody else deleted it meanwhile.
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw syscallError("delete", path, error);
+  }
+  await flushDirectory(directory);
+  return true;
+}
+
+async function lookAt(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw syscallError("look at", path, error);
+  }
+}
+
+async function flushDirectory(directory: string): Promise<void> {
+  try {
+    using handle = await Deno.open(directory, { read: true });
+    await handle.sync();
+  } catch (error) {
+    throw syscallError("flush", directory, error);
+  }
+}
+
+/** What Deno threw, as our error; anything that is no errno stays itself. */
+function syscallError(
+  operation: string,
+  subject: string,
+  error: unknown,
+): unknown {
+  if (error instanceof SyscallError) return error;
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const errno = Object.entries(ERRNO).find(([name]) => name === error.code);
+  return errno === undefined
+    ? error
+    : new SyscallError(operation, subject, errno[1]);
+}
