@@ -2,9 +2,21 @@
 /**
  * Calls and replies on a line between two hosts.
  *
- * The dialer calls, the acceptor answers. Many calls may be in flight; they are
- * answered in any order.
+ *   dialer                                acceptor
+ *     call   id {method, params} body  →    handler(params, body)
+ *            id params body            ←  reply
+ *            id {message}              ←  refusal
+ *     cancel id                        →    the handler's signal aborts
+ *
+ * The dialer calls, the acceptor answers. Calls are answered in any order, and
+ * every call exactly once, a canceled one too: only then its id and its place
+ * among the calls in flight are free again. A line that is lost takes all its
+ * calls with it; nothing is sent again on another one.
+ *
+ * What the peer may not do ends the line: a FormatError of `receive`, in
+ * `caller.ts` for the dialer and `answerer.ts` for the acceptor.
  */
+import { FormatError, messageOf } from "../base/errors.ts";
 
 /** A plain JSON value. */
 export type Json =
@@ -17,7 +29,7 @@ export type Json =
 
 export type JsonObject = { readonly [key: string]: Json };
 
-/** What a call brings back; `body` may be empty. */
+/** What a call brings back; `body` may be empty and belongs to the caller. */
 export interface RpcReply {
   readonly params: JsonObject;
   readonly body: Uint8Array;
@@ -35,10 +47,11 @@ export interface RpcClient {
   readonly peer: string;
 
   /**
-   * Asks the peer.
+   * Asks the peer. `body` must not change until the call has ended.
    *
    * @throws MarsError when the line is lost, the peer refuses (with the message
-   * of the peer), or `signal` aborts; TimeoutError after `timeoutMs`
+   * of the peer), the call is too large, or `signal` aborts; TimeoutError after
+   * `timeoutMs`
    */
   call(
     method: string,
@@ -53,18 +66,60 @@ export interface RpcClient {
   readonly closed: Promise<void>;
 }
 
-/** One call as the acceptor sees it. `signal` aborts when the line is lost. */
+/** One call as the acceptor sees it. */
 export interface RpcCall {
   readonly peer: string;
   readonly params: JsonObject;
   readonly body: Uint8Array;
+  /** Aborts when the line is lost or the caller has lost interest. */
   readonly signal: AbortSignal;
 }
 
-/** Answers one method. A MarsError is told to the caller, others are not. */
+/**
+ * Answers one method. The message of a MarsError is told to the caller, any
+ * other error is "Internal error" to it. The body of the reply must not change
+ * any more.
+ */
 export type RpcHandler = (call: RpcCall) => Promise<RpcReply>;
 
 /** Method to handler. */
 export type RpcHandlers = Readonly<Record<string, RpcHandler>>;
 
 export const EMPTY_BODY: Uint8Array = new Uint8Array(0);
+
+/** At the bound a dialer's calls wait; an acceptor ends the line. */
+export const CALLS_IN_FLIGHT_MAX = 64;
+
+/** Calls that wait for a place; at the bound `call` throws. */
+export const CALLS_WAITING_MAX = 4096;
+
+/** Longest message of a refusal; a longer one is cut. */
+export const REFUSAL_CHARACTERS_MAX = 4096;
+
+/** Sends a frame: `head` and `body` one behind the other. Never throws. */
+export type SendFrame = (head: Uint8Array, body: Uint8Array) => void;
+
+/** Calls back once after `delayMs` unless the returned function is called. */
+export type After = (delayMs: number, callBack: () => void) => () => void;
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** @throws FormatError unless `json` is one JSON object, or empty */
+export function decodeJsonObject(json: Uint8Array): JsonObject {
+  if (json.length === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(json));
+  } catch (error) {
+    throw new FormatError(`Cannot read a message: ${messageOf(error)}`);
+  }
+  if (!isJsonObject(value)) {
+    throw new FormatError("Cannot read a message: it is not a JSON object");
+  }
+  return value;
+}
+
+/** Whether a value out of JSON.parse is an object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

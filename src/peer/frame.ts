@@ -1,0 +1,240 @@
+// Pure
+/**
+ * Frames: how messages are cut out of a stream of bytes.
+ *
+ * All integers are little-endian.
+ *
+ *   offset  size  field
+ *        0     1  kind, see FRAME_KIND
+ *        1     3  zero
+ *        4     4  id of a call, chosen by the dialer; 0 where there is none
+ *        8     4  bytes of JSON, J
+ *       12     4  bytes of body, B
+ *       16     J  one JSON object in UTF-8; nothing stands for {}
+ *   16 + J     B  body, whatever the method says
+ *
+ * A header is checked as soon as it is complete, before anything behind it is
+ * stored. So a stream can make its reader hold at most one frame within the
+ * limits: what has not arrived is not believed beyond them.
+ */
+import { assert } from "../base/assert.ts";
+import { FormatError } from "../base/errors.ts";
+import { viewOf } from "../base/bytes.ts";
+
+export const FRAME_HEADER_BYTES = 16;
+
+/** Who sends what; every other kind is an error. */
+export const FRAME_KIND = {
+  /** Both, once, before everything else: "I hold the key of my certificate". */
+  proof: 1,
+  /** Dialer: { method, params } and a body. */
+  call: 2,
+  /** Acceptor: params and a body. */
+  reply: 3,
+  /** Acceptor: { message }. */
+  refusal: 4,
+  /** Dialer: the call is no longer wanted. It is answered nevertheless. */
+  cancel: 5,
+  /** Both, after a while of silence; answered by `pong`. */
+  ping: 6,
+  pong: 7,
+  /** Joiner: the request; inviter: its answer. Only before joining. */
+  join: 8,
+} as const;
+
+export type FrameKind = typeof FRAME_KIND[keyof typeof FRAME_KIND];
+
+/** What a frame may hold at most; a larger one ends the line. */
+export interface FrameLimits {
+  /** JSON alone. */
+  readonly jsonBytes: number;
+  /** JSON and body together. */
+  readonly payloadBytes: number;
+}
+
+/** Limits of a line between hosts that trust each other. */
+export const LINE_LIMITS: FrameLimits = {
+  jsonBytes: 2 * 1024 * 1024,
+  payloadBytes: 4 * 1024 * 1024,
+};
+
+/** Limits towards anybody else: proofs, and one request to join. */
+export const STRANGER_LIMITS: FrameLimits = {
+  jsonBytes: 16 * 1024,
+  payloadBytes: 16 * 1024,
+};
+
+/** `json` and `body` are views; they stay valid and belong to the receiver. */
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly id: number;
+  readonly json: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+const KINDS: ReadonlySet<number> = new Set(Object.values(FRAME_KIND));
+const encoder = new TextEncoder();
+
+/**
+ * Header and JSON of a frame; the body goes behind it without being copied.
+ *
+ * @throws FormatError if the frame is beyond `limits`
+ */
+export function encodeFrameHead(
+  frame: { kind: FrameKind; id: number; json: string; bodyBytes: number },
+  limits: FrameLimits,
+): Uint8Array {
+  assert(Number.isInteger(frame.id), "frame id is an integer");
+  assert(frame.id >= 0 && frame.id <= 0xffff_ffff, "frame id has 32 bits");
+  const json = encoder.encode(frame.json);
+  checkSizes(json.length, frame.bodyBytes, limits);
+  const head = new Uint8Array(FRAME_HEADER_BYTES + json.length);
+  const view = viewOf(head);
+  view.setUint8(0, frame.kind);
+  view.setUint32(4, frame.id, true);
+  view.setUint32(8, json.length, true);
+  view.setUint32(12, frame.bodyBytes, true);
+  head.set(json, FRAME_HEADER_BYTES);
+  return head;
+}
+
+/** Cuts frames out of chunks of any size. */
+export class FrameDecoder {
+  readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
+  #limits: FrameLimits;
+  #headerBytes = 0;
+  /** The frame being received; undefined between frames and in a header. */
+  #open: OpenFrame | undefined;
+
+  constructor(limits: FrameLimits) {
+    this.#limits = limits;
+  }
+
+  /** Holds from the next header on. */
+  set limits(limits: FrameLimits) {
+    this.#limits = limits;
+  }
+
+  /** Bytes held for a frame that is not complete. */
+  get heldBytes(): number {
+    return this.#open?.payload.length ?? this.#headerBytes;
+  }
+
+  /**
+   * Takes the next bytes of the stream and delivers each frame they complete,
+   * in order. A frame that lies within `chunk` is delivered as views of it.
+   *
+   * @throws FormatError when the stream is not one of frames; it is then lost
+   */
+  push(chunk: Uint8Array, deliver: (frame: Frame) => void): void {
+    let start = 0;
+    while (start < chunk.length) {
+      start = this.#open === undefined
+        ? this.#takeHeader(chunk, start, deliver)
+        : this.#takePayload(this.#open, chunk, start, deliver);
+    }
+  }
+
+  #takeHeader(
+    chunk: Uint8Array,
+    start: number,
+    deliver: (frame: Frame) => void,
+  ): number {
+    const wanted = FRAME_HEADER_BYTES - this.#headerBytes;
+    const taken = chunk.subarray(start, start + wanted);
+    this.#header.set(taken, this.#headerBytes);
+    this.#headerBytes += taken.length;
+    const next = start + taken.length;
+    if (this.#headerBytes < FRAME_HEADER_BYTES) return next;
+
+    this.#headerBytes = 0;
+    const header = decodeHeader(this.#header, this.#limits);
+    const payloadBytes = header.jsonBytes + header.bodyBytes;
+    if (next + payloadBytes <= chunk.length) {
+      const end = next + payloadBytes;
+      deliver(cutFrame(header, chunk.subarray(next, end)));
+      return end;
+    }
+    this.#open = { header, payload: new Uint8Array(payloadBytes), filled: 0 };
+    return next;
+  }
+
+  #takePayload(
+    open: OpenFrame,
+    chunk: Uint8Array,
+    start: number,
+    deliver: (frame: Frame) => void,
+  ): number {
+    const wanted = open.payload.length - open.filled;
+    const taken = chunk.subarray(start, start + wanted);
+    open.payload.set(taken, open.filled);
+    open.filled += taken.length;
+    if (open.filled === open.payload.length) {
+      this.#open = undefined;
+      deliver(cutFrame(open.header, open.payload));
+    }
+    return start + taken.length;
+  }
+}
+
+interface Header {
+  readonly kind: FrameKind;
+  readonly id: number;
+  readonly jsonBytes: number;
+  readonly bodyBytes: number;
+}
+
+interface OpenFrame {
+  readonly header: Header;
+  readonly payload: Uint8Array;
+  filled: number;
+}
+
+function decodeHeader(bytes: Uint8Array, limits: FrameLimits): Header {
+  const view = viewOf(bytes);
+  const kind = view.getUint8(0);
+  if (!KINDS.has(kind)) {
+    throw new FormatError(`Cannot read a frame: unknown kind "${kind}"`);
+  }
+  if (view.getUint8(1) !== 0 || view.getUint16(2, true) !== 0) {
+    throw new FormatError("Cannot read a frame: its padding is not zero");
+  }
+  const jsonBytes = view.getUint32(8, true);
+  const bodyBytes = view.getUint32(12, true);
+  checkSizes(jsonBytes, bodyBytes, limits);
+  // Checked against the set of kinds above.
+  return {
+    kind: kind as FrameKind,
+    id: view.getUint32(4, true),
+    jsonBytes,
+    bodyBytes,
+  };
+}
+
+function checkSizes(
+  jsonBytes: number,
+  bodyBytes: number,
+  limits: FrameLimits,
+): void {
+  if (jsonBytes > limits.jsonBytes) {
+    throw new FormatError(
+      `Cannot frame a message: ${jsonBytes} bytes of JSON, at most ` +
+        `${limits.jsonBytes}`,
+    );
+  }
+  if (jsonBytes + bodyBytes > limits.payloadBytes) {
+    throw new FormatError(
+      `Cannot frame a message: ${jsonBytes + bodyBytes} bytes, at most ` +
+        `${limits.payloadBytes}`,
+    );
+  }
+}
+
+function cutFrame(header: Header, payload: Uint8Array): Frame {
+  return {
+    kind: header.kind,
+    id: header.id,
+    json: payload.subarray(0, header.jsonBytes),
+    body: payload.subarray(header.jsonBytes),
+  };
+}
