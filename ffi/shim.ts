@@ -49,6 +49,42 @@ const SYMBOLS = {
     result: "i32",
   },
   mars_filesystem_flush: { parameters: ["i32"], result: "i32" }, // fd
+  // The same calls on a thread of the pool, for the main thread. Who calls keeps
+  // the buffer alive and unchanged until the promise resolves.
+  mars_file_open_later: {
+    name: "mars_file_open",
+    parameters: ["buffer", "i32", "u32"], // const char *path, flags, mode
+    result: "i32",
+    nonblocking: true,
+  },
+  mars_file_read_later: {
+    name: "mars_file_read",
+    parameters: ["i32", "buffer", "u32", "u32", "f64"], // fd, base, start, length, offset
+    result: "i32",
+    nonblocking: true,
+  },
+  mars_file_write_later: {
+    name: "mars_file_write",
+    parameters: ["i32", "buffer", "u32", "u32", "f64"], // fd, base, start, length, offset
+    result: "i32",
+    nonblocking: true,
+  },
+  mars_file_flush_later: {
+    name: "mars_file_flush",
+    parameters: ["i32"], // fd
+    result: "i32",
+    nonblocking: true,
+  },
+  mars_file_truncate_later: {
+    name: "mars_file_truncate",
+    parameters: ["i32", "f64"], // fd, length
+    result: "i32",
+    nonblocking: true,
+  },
+  mars_link_create: {
+    parameters: ["buffer", "buffer"], // const char *value, const char *path
+    result: "i32",
+  },
   mars_link_stamp_read: {
     parameters: ["buffer", "buffer"], // const char *path, int64_t stamp[2]
     result: "i32",

@@ -72,7 +72,7 @@ export const linkPath = {
   version: (resource: string, sequence: number, host: string): string =>
     `resource-${resource}/version-${formatSequence(sequence)}-${host}`,
   log: (resource: string, sequence: number, host: string): string =>
-    `resource-${resource}/${logFileName(sequence, host)}`,
+    `resource-${resource}/${logFileName({ sequence, host })}`,
   syncStatus: (resource: string, host: string): string =>
     `resource-${resource}/syncstatus-${host}`,
   syncPos: (resource: string, host: string): string =>

@@ -192,7 +192,7 @@ export function parseReplay(value: string): ReplayValue | undefined {
 }
 
 export function formatReplay(value: ReplayValue): string {
-  const name = logFileName(value.log.sequence, value.log.host);
+  const name = logFileName(value.log);
   const start = formatCount(value.startBytes);
   return `${name},${start},${formatCount(value.dirtyBytes)}`;
 }
@@ -240,7 +240,7 @@ export function parseStep(text: string): VersionStep | undefined {
 
 export function formatStep(step: VersionStep): string {
   assert(/^[0-9a-f]{32}$/.test(step.digest), "Digest has 32 hex digits");
-  const name = logFileName(step.log.sequence, step.log.host);
+  const name = logFileName(step.log);
   return `${step.digest},${name},${formatCount(step.endBytes)}`;
 }
 
@@ -311,15 +311,16 @@ export function parseMessage(value: string): Message | undefined {
   return { kind: "text", realNs, stampNs, text: match[3] ?? "" };
 }
 
-/** Text is cut at a whole character if the value would be too long. */
+/** Cuts the text if it is too long; control characters become blanks. */
 export function formatMessage(message: Message): string {
   if (message.kind === "ok") return "OK";
   assert(message.text !== "", "Message has a text");
-  return truncateValue(
-    `${formatStamp(message.realNs)} ${
-      formatStamp(message.stampNs)
-    } ${message.text}`,
-  );
+  const stamps = `${formatStamp(message.realNs)} ${
+    formatStamp(message.stampNs)
+  }`;
+  // deno-lint-ignore no-control-regex -- They would reach a terminal.
+  const text = message.text.replace(/[\u0000-\u001f\u007f]/g, " ");
+  return truncateValue(`${stamps} ${text.toWellFormed()}`);
 }
 
 /** An IPv4 or bracketed IPv6 address or a name, optionally with a port. */

@@ -1,0 +1,221 @@
+/**
+ * Links as files: look, replace, correct, remove. No rules of the tree.
+ *
+ * A replacement makes a temporary link in the same directory, stamps it, and
+ * renames it into place; a reader sees the old link or the new one, complete. A
+ * crash in between leaves a name with a leading dot, which every reader
+ * ignores. The temporary name contains the process, because command line and
+ * daemon may write one link at the same time.
+ *
+ * Stamps go through the shim: Deno cuts them to milliseconds.
+ */
+import { ERRNO, MarsError, SyscallError } from "../base/errors.ts";
+import { NS_PER_S } from "../base/time.ts";
+import { cString, type Shim } from "../../ffi/shim.ts";
+import { directoryOf, nameOf, pathIn } from "./path.ts";
+import {
+  asMarsError,
+  checkRoot,
+  codeOf,
+  isMissing,
+  pathOnDisk,
+  readValue,
+} from "./scan.ts";
+import { TOMBSTONE } from "./values.ts";
+
+/** What stands at a path, and its own modification time. */
+export type FileStatus = {
+  readonly kind: "link" | "file" | "directory" | "other";
+  readonly stampNs: bigint;
+};
+
+// Prescribed by Linux.
+const FORMAT_KINDS: Readonly<Record<number, FileStatus["kind"]>> = {
+  0o040000: "directory",
+  0o100000: "file",
+  0o120000: "link",
+};
+const ENOTDIR = 20;
+const PATH_MAX_BYTES = 4096;
+const O_DIRECTORY = 0o200000;
+
+// Prescribed by MARS: directories of the tree belong to root alone.
+const DIRECTORY_MODE = 0o700;
+
+/** The links below one root, as files. */
+export class LinkFiles {
+  readonly #root: string;
+  readonly #shim: Shim;
+  readonly #encoder = new TextEncoder();
+  readonly #pathBytes = new Uint8Array(PATH_MAX_BYTES + 1);
+  readonly #stamp = new BigInt64Array(2);
+  #isStampProven = false;
+
+  constructor(root: string, shim: Shim) {
+    this.#root = root;
+    this.#shim = shim;
+  }
+
+  /** What stands at `path`; undefined if nothing does. */
+  status(path: string): FileStatus | undefined {
+    const result = this.#shim.mars_link_stamp_read(
+      this.#encode(path),
+      this.#stamp,
+    );
+    if (result < 0) {
+      if (result === -ERRNO.ENOENT || result === -ENOTDIR) return undefined;
+      throw this.#failed("read stamp of", path, result);
+    }
+    const [seconds = 0n, nanoseconds = 0n] = this.#stamp;
+    return {
+      kind: FORMAT_KINDS[result] ?? "other",
+      stampNs: seconds * NS_PER_S + nanoseconds,
+    };
+  }
+
+  /**
+   * Puts a link at `path`, in place of a link, a file or an empty directory;
+   * creates missing directories, but never the root. Returns false, and changes
+   * nothing, if a directory with content or a parent that is no directory is in
+   * the way.
+   */
+  replace(path: string, value: string, stampNs: bigint): boolean {
+    const name = `.tmp.${Deno.pid}.${nameOf(path)}`;
+    const temporary = pathIn(directoryOf(path), name);
+    if (!this.#create(temporary, value)) return false;
+    try {
+      this.stamp(temporary, stampNs);
+      this.#proveStamp(temporary, stampNs);
+      if (this.#rename(temporary, path)) return true;
+    } catch (error) {
+      this.remove(temporary);
+      throw error;
+    }
+    this.remove(temporary);
+    return false;
+  }
+
+  /** Sets the stamp of what stands at `path`. */
+  stamp(path: string, stampNs: bigint): void {
+    this.#stamp[0] = stampNs / NS_PER_S;
+    this.#stamp[1] = stampNs % NS_PER_S;
+    const result = this.#shim.mars_link_stamp_write(
+      this.#encode(path),
+      this.#stamp,
+    );
+    if (result < 0) throw this.#failed("stamp", path, result);
+  }
+
+  /** Removes a link, a file or an empty directory, if there is one. */
+  remove(path: string): void {
+    try {
+      Deno.removeSync(pathOnDisk(this.#root, path));
+    } catch (error) {
+      if (isMissing(error)) return;
+      throw asMarsError("remove", pathOnDisk(this.#root, path), error);
+    }
+  }
+
+  /** Makes everything durable that was written before. */
+  flush(): void {
+    const fd = this.#shim.mars_file_open(cString(this.#root), O_DIRECTORY, 0);
+    if (fd < 0) throw new SyscallError("open", this.#root, -fd);
+    const result = this.#shim.mars_filesystem_flush(fd);
+    this.#shim.mars_file_close(fd);
+    if (result < 0) throw new SyscallError("flush", this.#root, -result);
+  }
+
+  #create(path: string, value: string): boolean {
+    const valueBytes = cString(value);
+    let result = this.#shim.mars_link_create(valueBytes, this.#encode(path));
+    if (result === -ERRNO.ENOENT || result === -ENOTDIR) {
+      if (!this.#makeDirectory(directoryOf(path))) return false;
+      result = this.#shim.mars_link_create(valueBytes, this.#encode(path));
+    }
+    if (result === -ERRNO.EEXIST) {
+      // Left behind by a crash of a process of the same number.
+      this.remove(path);
+      result = this.#shim.mars_link_create(valueBytes, this.#encode(path));
+    }
+    if (result < 0) throw this.#failed("create link", path, result);
+    return true;
+  }
+
+  /** Makes `directory` and its parents; false if something is in the way. */
+  #makeDirectory(directory: string): boolean {
+    checkRoot(this.#root);
+    if (directory === "") return true;
+    const parent = directoryOf(directory);
+    if (parent !== "" && !this.#makeDirectory(parent)) return false;
+    const status = this.status(directory);
+    if (status?.kind === "directory") return true;
+    if (status !== undefined) {
+      // A tombstone replaced the directory when its last link was purged.
+      const isTombstone = status.kind === "link" &&
+        readValue(this.#root, directory) === TOMBSTONE;
+      if (!isTombstone) return false;
+      this.remove(directory);
+    }
+    const onDisk = pathOnDisk(this.#root, directory);
+    try {
+      Deno.mkdirSync(onDisk, { mode: DIRECTORY_MODE });
+    } catch (error) {
+      // Another process was faster; if it made no directory, creation says so.
+      if (error instanceof Deno.errors.AlreadyExists) return true;
+      throw asMarsError("create directory", onDisk, error);
+    }
+    return true;
+  }
+
+  #rename(temporary: string, path: string): boolean {
+    const from = pathOnDisk(this.#root, temporary);
+    const to = pathOnDisk(this.#root, path);
+    try {
+      Deno.renameSync(from, to);
+      return true;
+    } catch (error) {
+      if (codeOf(error) !== "EISDIR") {
+        throw asMarsError("replace link", to, error);
+      }
+    }
+    try {
+      Deno.removeSync(to);
+      Deno.renameSync(from, to);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === "ENOTEMPTY") return false;
+      throw asMarsError("replace directory", to, error);
+    }
+  }
+
+  /** A file system with whole seconds would lose the order of changes. */
+  #proveStamp(path: string, stampNs: bigint): void {
+    if (this.#isStampProven) return;
+    if (this.status(path)?.stampNs !== stampNs) {
+      throw new MarsError(
+        `Cannot write to tree "${this.#root}": its file system does not keep ` +
+          `nanoseconds; ext4 needs inodes of 256 bytes`,
+      );
+    }
+    this.#isStampProven = stampNs % NS_PER_S !== 0n;
+  }
+
+  /** The path as C wants it; valid until the next call. */
+  #encode(path: string): Uint8Array<ArrayBuffer> {
+    const onDisk = pathOnDisk(this.#root, path);
+    const { read, written } = this.#encoder.encodeInto(
+      onDisk,
+      this.#pathBytes.subarray(0, PATH_MAX_BYTES),
+    );
+    if (read < onDisk.length) {
+      throw new MarsError(`Cannot use path "${onDisk}": it is too long`);
+    }
+    this.#pathBytes[written] = 0;
+    return this.#pathBytes;
+  }
+
+  #failed(operation: string, path: string, result: number): SyscallError {
+    const onDisk = pathOnDisk(this.#root, path);
+    return new SyscallError(operation, onDisk, -result);
+  }
+}
