@@ -11,17 +11,12 @@
  * read. So the primary is asked for its position after that, and it is stored
  * as `syncpos` before `syncstatus` says that the copy is complete.
  */
-import { messageOf } from "../base/errors.ts";
-import { type LogName, logFileName } from "../base/names.ts";
+import { FormatError, messageOf } from "../base/errors.ts";
+import { logFileName, type LogName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import type { RpcClient } from "../peer/rpc.ts";
 import type { FetchPlan } from "../resource/fetch.ts";
-import type {
-  LinkValue,
-  Obstacle,
-  Plan,
-  SyncPlan,
-} from "../resource/plan.ts";
+import type { LinkValue, Obstacle, Plan, SyncPlan } from "../resource/plan.ts";
 import { type ResourceView, sameLog } from "../resource/view.ts";
 import { type FetchResult, LogFetcher } from "../transfer/fetch.ts";
 import type { FileOpener } from "../transfer/file.ts";
@@ -73,9 +68,10 @@ export class Transfers {
   readonly #avoided = new Map<string, number>();
   #fetchObstacle = "";
   #syncObstacle = "";
+  #syncMode: "compare" | "copy" = "compare";
   #fetchedBytes = 0;
   #syncedBytes = 0;
-  #retryTimers = new Set<number>();
+  readonly #retryTimers = new Set<number>();
 
   constructor(options: TransfersOptions) {
     this.#options = options;
@@ -240,8 +236,9 @@ export class Transfers {
       files,
       resource,
       path,
-      fromBytes: wanted.startBytes,
+      startBytes: wanted.startBytes,
       sizeBytes: wanted.sizeBytes,
+      mode: this.#syncMode,
       onProgress: ({ syncedBytes }) => {
         this.#syncObstacle = "";
         this.#syncedBytes += Math.max(0, syncedBytes - lastBytes);
@@ -268,8 +265,12 @@ export class Transfers {
       if (result.kind === "complete") {
         await this.#confirmSync(wanted, rpc);
         this.#syncObstacle = "";
+        this.#syncMode = "compare";
       } else if (result.kind !== "stopped") {
-        this.#syncObstacle = `Copy from "${wanted.source}" ended: ${result.message}`;
+        // After a failed flush the page cache may claim what the disk lacks.
+        if (result.kind === "failed") this.#syncMode = "copy";
+        this.#syncObstacle =
+          `Copy from "${wanted.source}" ended: ${result.message}`;
         this.#avoid(wanted.source, LOCAL_RETRY_MS);
       }
     } catch (error) {
@@ -290,7 +291,7 @@ export class Transfers {
     const reply = await rpc.call(POSITION_METHOD, { resource });
     const value = String(reply.params["position"] ?? "");
     if (parseReplay(value) === undefined) {
-      throw new TypeError(`no position: "${value}"`);
+      throw new FormatError(`Cannot use position "${value}"`);
     }
     publish([{ path: linkPath.syncPos(resource, host), value }]);
     publish([{

@@ -1,0 +1,402 @@
+/** Each row of the decision table in `plan.ts`. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Snapshot } from "../tree/snapshot.ts";
+import { versionText } from "./history.ts";
+import { type Plan, plan, type PlanFacts, type WorkerState } from "./plan.ts";
+import { resourceView } from "./view.ts";
+
+const MIB = 1 << 20;
+const log = (sequence: number, host: string) => ({ sequence, host });
+const V1 = versionText({ log: log(1, "alpha"), bytes: 4180 }, undefined);
+const V1_EMPTY = versionText({ log: log(1, "alpha"), bytes: 0 }, undefined);
+
+const WORKER: WorkerState = {
+  role: "idle",
+  logSequence: 0,
+  durableBytes: 0,
+  writtenBackSequence: 0,
+  writtenBackBytes: 0,
+  deviceOn: 0,
+  bypass: 0,
+  openCount: 0,
+  diskBytes: MIB,
+  diskErrno: 0,
+  logErrno: 0,
+  replayStatus: 0,
+  replayDetail: 0,
+  replayByte: 0,
+};
+
+/** A resource of alpha (primary) and beta, all switches on. */
+const CLUSTER: Record<string, string> = {
+  size: String(MIB),
+  primary: "alpha",
+  ...Object.fromEntries(
+    ["alpha", "beta"].flatMap((host) => [
+      [`data-${host}`, `/dev/${host}`],
+      [`device-${host}`, "r"],
+      [`syncstatus-${host}`, String(MIB)],
+      ...["attach", "connect", "sync", "allow-replay"].map((name) => [
+        `todo-${host}/${name}`,
+        "1",
+      ]),
+    ]),
+  ),
+};
+
+function planOf(
+  host: string,
+  links: Record<string, string>,
+  facts: Partial<PlanFacts>,
+): Plan {
+  const all = { ...CLUSTER, ...links };
+  const snapshot = new Snapshot(
+    Object.entries(all).map(([name, value]) => ({
+      path: `resource-r/${name}`,
+      value,
+      stampNs: 1n,
+    })),
+  );
+  return plan(resourceView(snapshot, "r", host), {
+    logs: [],
+    worker: WORKER,
+    isRunning: true,
+    mayLead: true,
+    emergencyLevel: 0,
+    ...facts,
+  });
+}
+
+function published(next: Plan, name: string): string | undefined {
+  return next.publish.find((link) => link.path === `resource-r/${name}`)
+    ?.value;
+}
+
+const texts = (next: Plan): string =>
+  next.obstacles.map((obstacle) => obstacle.text).join("; ");
+
+Deno.test("plan() leaves a resource without own device link alone", () => {
+  const next = planOf("alpha", { "device-alpha": ".deleted" }, {});
+  assertEquals([next.role, next.publish.length], ["detached", 0]);
+});
+
+Deno.test("plan() logs into an empty own log", () => {
+  const next = planOf(
+    "alpha",
+    { "replay-alpha": "log-000000001-alpha,0,0" },
+    { logs: [{ log: log(1, "alpha"), bytes: 0 }] },
+  );
+  assertEquals([next.role, next.log], ["log", log(1, "alpha")]);
+  assertEquals(published(next, "version-000000001-alpha"), V1_EMPTY);
+});
+
+Deno.test("plan() creates the first log of a designated primary", () => {
+  const next = planOf(
+    "alpha",
+    { "replay-alpha": "log-000000001-alpha,0,0" },
+    {},
+  );
+  assertEquals(next.logFiles, [{ kind: "create", log: log(1, "alpha") }]);
+});
+
+Deno.test("plan() waits with a role until peers were heard", () => {
+  const next = planOf(
+    "alpha",
+    { "replay-alpha": "log-000000001-alpha,0,0" },
+    { logs: [{ log: log(1, "alpha"), bytes: 0 }], mayLead: false },
+  );
+  assertEquals(next.role, "idle");
+});
+
+Deno.test("plan() publishes positions of the log it writes", () => {
+  const worker: WorkerState = {
+    ...WORKER,
+    role: "log",
+    logSequence: 1,
+    durableBytes: 4180,
+    writtenBackSequence: 1,
+    writtenBackBytes: 1000,
+  };
+  const next = planOf(
+    "alpha",
+    { "replay-alpha": "log-000000001-alpha,0,0" },
+    { logs: [{ log: log(1, "alpha"), bytes: 4180 }], worker },
+  );
+  assertEquals(next.role, "log");
+  assertEquals(published(next, "version-000000001-alpha"), V1);
+  assertEquals(
+    published(next, "replay-alpha"),
+    "log-000000001-alpha,1000,3180",
+  );
+});
+
+Deno.test("plan() rotates into an empty next log, one at a time", () => {
+  const worker: WorkerState = {
+    ...WORKER,
+    role: "log",
+    logSequence: 1,
+    durableBytes: 4180,
+    writtenBackSequence: 1,
+  };
+  const logs = [
+    { log: log(1, "alpha"), bytes: 4180 },
+    { log: log(2, "alpha"), bytes: 0 },
+  ];
+  const links = { "replay-alpha": "log-000000001-alpha,0,0" };
+  assertEquals(
+    planOf("alpha", links, { logs, worker }).log,
+    log(2, "alpha"),
+  );
+  const rotated = planOf("alpha", links, {
+    logs: [...logs, { log: log(3, "alpha"), bytes: 0 }],
+    worker: { ...worker, logSequence: 2, durableBytes: 0 },
+  });
+  assertEquals(rotated.log, log(2, "alpha"));
+  assertEquals(published(rotated, "version-000000001-alpha"), V1);
+  assertEquals(
+    published(rotated, "version-000000002-alpha"),
+    versionText({ log: log(2, "alpha"), bytes: 0 }, V1),
+  );
+  assertEquals(
+    published(rotated, "replay-alpha"),
+    "log-000000001-alpha,0,4180",
+  );
+});
+
+Deno.test("plan() leaves the role when another host is designated", () => {
+  const worker: WorkerState = { ...WORKER, role: "log", logSequence: 1 };
+  const links = {
+    primary: "(none)",
+    "replay-alpha": "log-000000001-alpha,0,0",
+  };
+  const facts = { logs: [{ log: log(1, "alpha"), bytes: 0 }] };
+  assertEquals(planOf("alpha", links, { ...facts, worker }).role, "idle");
+  const busy = planOf("alpha", links, {
+    ...facts,
+    worker: { ...worker, openCount: 1 },
+  });
+  assertStringIncludes(texts(busy), "Remains primary");
+});
+
+Deno.test("plan() recovers an own log, then begins the next one", () => {
+  const links = {
+    "replay-alpha": "log-000000001-alpha,0,0",
+    "version-000000001-alpha": V1,
+  };
+  const logs = [{ log: log(1, "alpha"), bytes: 4180 }];
+  const recovery = planOf("alpha", links, { logs });
+  assertEquals(
+    [recovery.role, recovery.startBytes, recovery.logEndBytes],
+    ["replay", 0, 4180],
+  );
+  const done: WorkerState = {
+    ...WORKER,
+    role: "replay",
+    logSequence: 1,
+    writtenBackSequence: 1,
+    writtenBackBytes: 4180,
+    replayStatus: 1,
+  };
+  const begun = planOf("alpha", links, { logs, worker: done });
+  assertEquals(begun.logFiles, [{ kind: "create", log: log(2, "alpha") }]);
+  const moved = planOf("alpha", links, {
+    logs: [...logs, { log: log(2, "alpha"), bytes: 0 }],
+    worker: done,
+  });
+  assertEquals(published(moved, "replay-alpha"), "log-000000002-alpha,0,0");
+  assertEquals(
+    published(moved, "version-000000002-alpha"),
+    versionText({ log: log(2, "alpha"), bytes: 0 }, V1),
+  );
+});
+
+const STOPPED: WorkerState = {
+  ...WORKER,
+  role: "replay",
+  logSequence: 1,
+  writtenBackSequence: 1,
+  writtenBackBytes: 4180,
+  replayStatus: -74,
+  replayDetail: -10013,
+};
+
+Deno.test("plan() cuts what a crash left behind the promised end", () => {
+  const next = planOf(
+    "alpha",
+    {
+      "replay-alpha": "log-000000001-alpha,0,0",
+      "version-000000001-alpha": V1,
+    },
+    { logs: [{ log: log(1, "alpha"), bytes: 5000 }], worker: STOPPED },
+  );
+  assertEquals(next.logFiles, [
+    { kind: "truncate", log: log(1, "alpha"), bytes: 4180 },
+  ]);
+  assertEquals(next.obstacles, []);
+});
+
+Deno.test("plan() never cuts promised bytes of an own log by itself", () => {
+  const links = {
+    "replay-alpha": "log-000000001-alpha,0,0",
+    "version-000000001-alpha": versionText(
+      { log: log(1, "alpha"), bytes: 8360 },
+      undefined,
+    ),
+  };
+  const logs = [{ log: log(1, "alpha"), bytes: 8360 }];
+  const next = planOf("alpha", links, { logs, worker: STOPPED });
+  assertEquals(next.logFiles, []);
+  assertStringIncludes(texts(next), "damaged at 4180");
+  const forced = planOf("alpha", { ...links, "todo-alpha/connect": "0" }, {
+    logs,
+    worker: STOPPED,
+  });
+  assertEquals(forced.logFiles.length, 1);
+});
+
+Deno.test("plan() cuts a damaged foreign log to fetch it again", () => {
+  const next = planOf(
+    "beta",
+    {
+      "replay-beta": "log-000000001-alpha,0,0",
+      "version-000000001-beta": V1,
+    },
+    { logs: [{ log: log(1, "alpha"), bytes: 9000 }], worker: STOPPED },
+  );
+  assertEquals(next.logFiles, [
+    { kind: "truncate", log: log(1, "alpha"), bytes: 4180 },
+  ]);
+  assertEquals(next.role, "idle");
+});
+
+Deno.test("plan() waits for the rest of a foreign record", () => {
+  const next = planOf(
+    "beta",
+    { "replay-beta": "log-000000001-alpha,0,0" },
+    {
+      logs: [{ log: log(1, "alpha"), bytes: 5000 }],
+      worker: { ...STOPPED, replayStatus: 2 },
+    },
+  );
+  assertEquals([next.role, next.logFiles.length], ["replay", 0]);
+});
+
+Deno.test("plan() copies the disk before it replays", () => {
+  const links = {
+    "syncstatus-beta": "0",
+    "replay-alpha": "log-000000001-alpha,4180,0",
+    "replay-beta": "log-000000001-alpha,0,0",
+  };
+  const next = planOf("beta", links, {
+    logs: [{ log: log(1, "alpha"), bytes: 4180 }],
+  });
+  assertEquals(next.role, "idle");
+  assertEquals(next.sync, { source: "alpha", startBytes: 0, sizeBytes: MIB });
+  assertEquals(next.fetch?.sources, ["alpha"]);
+});
+
+Deno.test("plan() does not copy older blocks over newer ones", () => {
+  const next = planOf("beta", {
+    "syncstatus-beta": "0",
+    "replay-alpha": "log-000000001-alpha,4180,0",
+    "replay-beta": "log-000000001-alpha,8360,0",
+  }, { logs: [{ log: log(1, "alpha"), bytes: 8360 }] });
+  assertEquals(next.sync, undefined);
+});
+
+Deno.test("plan() follows a planned handover to the next log", () => {
+  const successor = versionText({ log: log(2, "beta"), bytes: 0 }, V1);
+  const next = planOf("alpha", {
+    primary: "beta",
+    "replay-alpha": "log-000000001-alpha,4180,0",
+    "version-000000001-alpha": V1,
+    "version-000000002-beta": successor,
+  }, { logs: [{ log: log(1, "alpha"), bytes: 4180 }] });
+  assertEquals(published(next, "replay-alpha"), "log-000000002-beta,0,0");
+  assertEquals(published(next, "version-000000002-alpha"), successor);
+  assertEquals(next.fetch, { log: log(2, "beta"), sources: ["beta"] });
+});
+
+const SPLIT = {
+  primary: "beta",
+  "replay-beta": "log-000000001-alpha,4180,0",
+  "version-000000001-alpha": versionText(
+    { log: log(1, "alpha"), bytes: 8360 },
+    undefined,
+  ),
+  "version-000000001-beta": V1,
+};
+
+Deno.test("plan() does not lead with an incomplete history", () => {
+  const logs = [{ log: log(1, "alpha"), bytes: 4180 }];
+  const next = planOf("beta", SPLIT, { logs });
+  assertEquals([next.role, next.logFiles.length], ["idle", 0]);
+  assertStringIncludes(texts(next), "have 4180 of 8360");
+  const forced = planOf("beta", { ...SPLIT, "todo-beta/connect": "0" }, {
+    logs,
+  });
+  assertEquals(forced.logFiles, [{ kind: "create", log: log(2, "beta") }]);
+});
+
+Deno.test("plan() stops a secondary at a split brain", () => {
+  const links = {
+    ...SPLIT,
+    "replay-alpha": "log-000000001-alpha,8360,0",
+    "version-000000002-beta": versionText(
+      { log: log(2, "beta"), bytes: 0 },
+      V1,
+    ),
+  };
+  const next = planOf("alpha", links, {
+    logs: [{ log: log(1, "alpha"), bytes: 8360 }],
+  });
+  assertEquals(next.role, "replay");
+  assert(next.obstacles[0]?.key === "err-splitbrain-detected");
+});
+
+Deno.test("plan() lets a primary in split brain go on after a crash", () => {
+  const links = {
+    "replay-alpha": "log-000000002-alpha,4180,0",
+    "version-000000002-alpha": versionText(
+      { log: log(2, "alpha"), bytes: 4180 },
+      V1,
+    ),
+    "version-000000003-beta": versionText(
+      { log: log(3, "beta"), bytes: 0 },
+      V1,
+    ),
+  };
+  const next = planOf("alpha", links, {
+    logs: [{ log: log(2, "alpha"), bytes: 4180 }],
+  });
+  assertEquals(next.logFiles, [{ kind: "create", log: log(3, "alpha") }]);
+});
+
+Deno.test("plan() makes a hole in emergency and resumes behind it", () => {
+  const worker: WorkerState = {
+    ...WORKER,
+    role: "log",
+    logSequence: 1,
+    durableBytes: 4180,
+    writtenBackSequence: 1,
+    writtenBackBytes: 4180,
+    bypass: 1,
+    logErrno: 28,
+  };
+  const links = {
+    "replay-alpha": "log-000000001-alpha,4180,0",
+    "version-000000001-alpha": V1,
+  };
+  const logs = [{ log: log(1, "alpha"), bytes: 4180 }];
+  const hole = planOf("alpha", links, { logs, worker, emergencyLevel: 4 });
+  assertEquals(hole.bypass, true);
+  assertEquals(hole.logFiles, [{ kind: "create", log: log(12, "alpha") }]);
+  const anchor = `${"0".repeat(32)},log-000000011-alpha,0:`;
+  assertEquals(published(hole, "version-000000011-alpha"), anchor);
+  const resumed = planOf(
+    "alpha",
+    { ...links, "version-000000011-alpha": anchor },
+    { logs: [...logs, { log: log(12, "alpha"), bytes: 0 }], worker },
+  );
+  assertEquals([resumed.bypass, resumed.log], [false, log(12, "alpha")]);
+});
