@@ -1,0 +1,190 @@
+/**
+ * Files and disks, read and written at offsets without blocking the main
+ * thread.
+ *
+ * Every operation is one system call of the shim on a thread of the pool, hence
+ * several may be in flight on one file and each error keeps its errno. Deno's
+ * own files have one position per file and would need a seek before each call.
+ */
+import { ERRNO, SyscallError } from "../base/errors.ts";
+import { assert } from "../base/assert.ts";
+import { cString, type Shim } from "../../ffi/shim.ts";
+
+/** An open file or disk. Who opened it closes it, with nothing in flight. */
+export interface RandomFile {
+  readonly path: string;
+
+  /**
+   * Fills `target` from `offsetBytes`.
+   *
+   * @returns count of bytes, less than asked for only at the end of the file
+   * @throws SyscallError
+   */
+  read(target: Uint8Array, offsetBytes: number): Promise<number>;
+
+  /** Writes all of `source`, which stays unchanged meanwhile. @throws SyscallError */
+  write(source: Uint8Array, offsetBytes: number): Promise<void>;
+
+  /** Makes everything durable whose write has returned. @throws SyscallError */
+  flush(): Promise<void>;
+
+  /** Cuts the file, durably. @throws SyscallError */
+  truncate(lengthBytes: number): Promise<void>;
+
+  /** @throws SyscallError */
+  sizeBytes(): number;
+
+  close(): void;
+}
+
+/**
+ * "read"    an existing file or disk
+ * "update"  an existing file or disk, to be read and written
+ * "create"  like update; a missing file is created, readable by its owner only,
+ *           and its name is durable; a symbolic link is refused
+ */
+export type OpenMode = "read" | "update" | "create";
+
+/** Where files come from; tests give their own. */
+export interface FileOpener {
+  /** @throws SyscallError */
+  open(path: string, mode: OpenMode): Promise<RandomFile>;
+}
+
+// Prescribed by Linux.
+const O_RDONLY = 0;
+const O_RDWR = 0o2;
+const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+const O_DIRECTORY = 0o200000;
+const O_NOFOLLOW = 0o400000;
+
+const MODE_OWNER_ONLY = 0o600;
+
+/** The files of this machine. */
+export function systemFiles(shim: Shim): FileOpener {
+  return {
+    async open(path: string, mode: OpenMode): Promise<RandomFile> {
+      const fd = mode === "create"
+        ? await openOrCreate(shim, path)
+        : await openPath(shim, path, mode === "read" ? O_RDONLY : O_RDWR);
+      if (fd < 0) throw new SyscallError("open", path, -fd);
+      return new SystemFile(shim, { path, fd });
+    },
+  };
+}
+
+async function openOrCreate(shim: Shim, path: string): Promise<number> {
+  const fd = await openPath(shim, path, O_RDWR | O_NOFOLLOW);
+  if (fd !== -ERRNO.ENOENT) return fd;
+  const created = await openPath(
+    shim,
+    path,
+    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+  );
+  if (created < 0) return created;
+  const result = await flushDirectoryOf(shim, path);
+  if (result >= 0) return created;
+  shim.mars_file_close(created);
+  return result;
+}
+
+/** A file whose name is lost with the power was never durable. */
+async function flushDirectoryOf(shim: Shim, path: string): Promise<number> {
+  const slash = path.lastIndexOf("/");
+  const directory = slash <= 0 ? (slash < 0 ? "." : "/") : path.slice(0, slash);
+  const fd = await openPath(shim, directory, O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return fd;
+  const result = await shim.mars_file_flush_later(fd);
+  shim.mars_file_close(fd);
+  return result;
+}
+
+async function openPath(
+  shim: Shim,
+  path: string,
+  flags: number,
+): Promise<number> {
+  const name = cString(path);
+  const fd = await shim.mars_file_open_later(name, flags, MODE_OWNER_ONLY);
+  // Also keeps the buffer alive while the system call reads it.
+  assert(name.length > 0, "a path has a terminating zero");
+  return fd;
+}
+
+class SystemFile implements RandomFile {
+  readonly path: string;
+  readonly #shim: Shim;
+  readonly #fd: number;
+
+  constructor(shim: Shim, file: { path: string; fd: number }) {
+    this.#shim = shim;
+    this.path = file.path;
+    this.#fd = file.fd;
+  }
+
+  async read(target: Uint8Array, offsetBytes: number): Promise<number> {
+    let count = 0;
+    while (count < target.length) {
+      const result = await this.#shim.mars_file_read_later(
+        this.#fd,
+        owned(target),
+        count,
+        target.length - count,
+        offsetBytes + count,
+      );
+      if (result < 0) throw new SyscallError("read", this.path, -result);
+      if (result === 0) break;
+      count += result;
+    }
+    return count;
+  }
+
+  async write(source: Uint8Array, offsetBytes: number): Promise<void> {
+    let count = 0;
+    while (count < source.length) {
+      const result = await this.#shim.mars_file_write_later(
+        this.#fd,
+        owned(source),
+        count,
+        source.length - count,
+        offsetBytes + count,
+      );
+      if (result < 0) throw new SyscallError("write", this.path, -result);
+      // Prescribed by POSIX only for lengths of 0; without this an endless loop.
+      if (result === 0) throw new SyscallError("write", this.path, ERRNO.EIO);
+      count += result;
+    }
+  }
+
+  async flush(): Promise<void> {
+    const result = await this.#shim.mars_file_flush_later(this.#fd);
+    if (result < 0) throw new SyscallError("flush", this.path, -result);
+  }
+
+  async truncate(lengthBytes: number): Promise<void> {
+    const result = await this.#shim.mars_file_truncate_later(
+      this.#fd,
+      lengthBytes,
+    );
+    if (result < 0) throw new SyscallError("truncate", this.path, -result);
+    await this.flush();
+  }
+
+  sizeBytes(): number {
+    const result = this.#shim.mars_file_size(this.#fd);
+    if (result < 0) throw new SyscallError("stat", this.path, -result);
+    return result;
+  }
+
+  close(): void {
+    this.#shim.mars_file_close(this.#fd);
+  }
+}
+
+/** What `Deno` wants to see; frames and buffers are never shared memory. */
+function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  assert(bytes.buffer instanceof ArrayBuffer, "a buffer is not shared");
+  // The assertion above says so; the type has no narrower for it.
+  return bytes as Uint8Array<ArrayBuffer>;
+}

@@ -1,0 +1,400 @@
+/**
+ * Links between hosts.
+ *
+ *   meta.push      links                   -> nothing
+ *   meta.digests   digests of directories  -> which of them differ
+ *   meta.exchange  links of directories    -> links that are newer here
+ *
+ * All of them carry and answer a greeting, the cluster and the Lamport stamp of
+ * the sender; see `intake.ts`. Links travel in the body; see `link_message.ts`.
+ *
+ * After a line is up, its dialer finds what both sides have missed:
+ *
+ *   for each group of directories, in order
+ *     send a digest per directory; the peer names those that differ
+ *     for each range of links of these, in order
+ *       send own links; the peer merges them and answers with those of its own
+ *       that are not the same; merge these
+ *
+ * A digest covers path, stamp and value of every link in the directory, also of
+ * tombstones. From the first moment on changes are pushed as they happen: one
+ * message in flight, and what queues up meanwhile travels with the next. Both
+ * may overlap, repeat or get lost with the line: the merge rule makes every
+ * order give the same, and the exchange after the next connect finds the rest.
+ *
+ * Every host dials every peer, so each pushes on its own line.
+ */
+import { MarsError } from "../base/errors.ts";
+import { toHex } from "../base/bytes.ts";
+import {
+  EMPTY_BODY,
+  type JsonObject,
+  type RpcCall,
+  type RpcClient,
+  type RpcHandlers,
+  type RpcReply,
+} from "../peer/rpc.ts";
+import { ownerOf } from "../tree/path.ts";
+import { isSameLink, type Link, type Snapshot } from "../tree/snapshot.ts";
+import type { LinkIntake } from "./intake.ts";
+import {
+  comparePaths,
+  compareTexts,
+  decodeLinks,
+  encodeLinks,
+  type LinkRange,
+  LINKS_PER_MESSAGE_MAX,
+  linksInRange,
+} from "./link_message.ts";
+import { textParam, textsParam } from "./params.ts";
+
+// Ours. Digests of 500 directories are about 50 KB; more are more messages.
+const DIRECTORIES_PER_MESSAGE_MAX = 500;
+
+// Ours: 64 bits would do against chance, this is 128.
+const DIGEST_BYTES = 16;
+
+// Ours: five million links. At this bound the line is given up.
+const EXCHANGE_ROUNDS_MAX = 10_000;
+
+// Ours. A peer that is alive and does not answer for so long is lost.
+const CALL_TIMEOUT_MS = 30_000;
+
+/** Handlers that serve the links of this host. */
+export function metadataHandlers(intake: LinkIntake): RpcHandlers {
+  const serve = (
+    answer: (call: RpcCall) => Promise<Partial<RpcReply>>,
+  ) =>
+  async (call: RpcCall): Promise<RpcReply> => {
+    intake.admit(call.peer, call.params);
+    const { params, body } = await answer(call);
+    return {
+      params: { ...intake.greeting(), ...params },
+      body: body ?? EMPTY_BODY,
+    };
+  };
+  return {
+    "meta.push": serve((call) => {
+      intake.take(call.peer, decodeLinks(call.body));
+      return Promise.resolve({});
+    }),
+    "meta.digests": serve((call) => compareDigests(intake, call.params)),
+    "meta.exchange": serve((call) => Promise.resolve(exchange(intake, call))),
+  };
+}
+
+async function compareDigests(
+  intake: LinkIntake,
+  params: JsonObject,
+): Promise<Partial<RpcReply>> {
+  const range = rangeOf(params);
+  const theirs = new Map<string, string>();
+  const list = textsParam(params, "digests");
+  checkCount(list.length / 2);
+  for (let at = 0; at < list.length; at += 2) {
+    theirs.set(list[at] ?? "", list[at + 1] ?? "");
+  }
+  const snapshot = intake.snapshot();
+  const differing: string[] = [];
+  const own = new Set<string>();
+  for (const directory of directoriesIn(snapshot, range)) {
+    const digest = await digestOf(intake, snapshot, directory);
+    if (digest === undefined) continue;
+    own.add(directory);
+    if (theirs.get(directory) !== digest) differing.push(directory);
+  }
+  for (const directory of theirs.keys()) {
+    if (!own.has(directory)) differing.push(directory);
+  }
+  differing.sort(compareTexts);
+  // More than fit are left to the next call, which begins where this one ends.
+  const until = differing[DIRECTORIES_PER_MESSAGE_MAX] ?? range.until;
+  const directories = differing.slice(0, DIRECTORIES_PER_MESSAGE_MAX);
+  return { params: { directories, ...untilParam(until) } };
+}
+
+function exchange(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
+  const range = rangeOf(call.params);
+  const directories = textsParam(call.params, "directories");
+  checkCount(directories.length);
+  const theirs = new Map(
+    decodeLinks(call.body).map((link) => [link.path, link]),
+  );
+  intake.take(call.peer, [...theirs.values()]);
+  const news = linksInRange(intake.snapshot(), directories, range)
+    .filter((own) => {
+      const sent = theirs.get(own.path);
+      const isNews = sent === undefined || !isSameLink(own, sent);
+      return isNews && intake.isFit(own);
+    });
+  const until = news[LINKS_PER_MESSAGE_MAX]?.path ?? range.until;
+  return {
+    params: untilParam(until),
+    body: encodeLinks(news.slice(0, LINKS_PER_MESSAGE_MAX)),
+  };
+}
+
+function checkCount(directoryCount: number): void {
+  const isGood = Number.isInteger(directoryCount) &&
+    directoryCount <= DIRECTORIES_PER_MESSAGE_MAX;
+  if (isGood) return;
+  throw new MarsError(
+    `Cannot compare links: ${directoryCount} directories at once`,
+  );
+}
+
+/** Directories of a snapshot whose names lie inside a range, in order. */
+function directoriesIn(snapshot: Snapshot, range: LinkRange): string[] {
+  const { from, until } = range;
+  return [...snapshot.directories()]
+    .filter((name) => name >= from && (until === undefined || name < until))
+    .sort(compareTexts);
+}
+
+/** In hexadecimal digits; undefined if no link of the directory may travel. */
+async function digestOf(
+  intake: LinkIntake,
+  snapshot: Snapshot,
+  directory: string,
+): Promise<string | undefined> {
+  const links = [...snapshot.children(directory)]
+    .filter((link) => intake.isFit(link))
+    .sort((left, right) => compareTexts(left.path, right.path));
+  if (links.length === 0) return undefined;
+  const digest = await crypto.subtle.digest("SHA-256", encodeLinks(links));
+  return toHex(new Uint8Array(digest, 0, DIGEST_BYTES));
+}
+
+function rangeOf(params: JsonObject): LinkRange {
+  const until = params["until"] === undefined
+    ? undefined
+    : textParam(params, "until");
+  return { from: textParam(params, "from"), until };
+}
+
+function untilParam(until: string | undefined): JsonObject {
+  return until === undefined ? {} : { until };
+}
+
+/**
+ * "stopped"  `stop()` was called
+ * "lost"     the line was lost, or one of both sides refused the other
+ */
+export type MetadataResult =
+  | { readonly kind: "stopped" }
+  | { readonly kind: "lost"; readonly message: string };
+
+export type MetadataLinkOptions = {
+  readonly intake: LinkIntake;
+  readonly rpc: RpcClient;
+  /** Both sides have what the other had when the line came up. */
+  readonly onExchanged: () => void;
+};
+
+/**
+ * Links on one line to one peer, from the dialer's end. Who calls `push` must
+ * know the object before anything else can change the tree: what changes
+ * between the start and the first `push` would be missed by both.
+ */
+export class MetadataLink {
+  readonly peer: string;
+  /** Never rejects for anything foreseen. */
+  readonly finished: Promise<MetadataResult>;
+  readonly #options: MetadataLinkOptions;
+  readonly #cancel = new AbortController();
+  #result: MetadataResult | undefined;
+  #finish: (result: MetadataResult) => void = () => {};
+
+  /** Newest link per path; has never more links than the tree. */
+  readonly #queue = new Map<string, Link>();
+  #pushing: Promise<void> | undefined;
+  #roundCount = 0;
+
+  private constructor(options: MetadataLinkOptions) {
+    this.#options = options;
+    this.peer = options.rpc.peer;
+    const ended = new Promise<MetadataResult>((resolve) => {
+      this.#finish = resolve;
+    });
+    const exchanged = this.#guard(() => this.#exchangeAll());
+    this.finished = this.#run(ended, exchanged);
+  }
+
+  /** Starts at once, also with the exchange. */
+  static start(options: MetadataLinkOptions): MetadataLink {
+    return new MetadataLink(options);
+  }
+
+  /** Sends changes; returns at once. */
+  push(links: Iterable<Link>): void {
+    if (this.#result !== undefined) return;
+    for (const link of links) {
+      const isOurs = ownerOf(link.path) !== this.peer;
+      // The peer knows best what it does itself, and would refuse it.
+      if (isOurs && this.#options.intake.isFit(link)) this.#enqueue(link);
+    }
+    if (this.#queue.size === 0) return;
+    this.#pushing ??= this.#guard(() => this.#pushAll());
+  }
+
+  /** Ends it; the line stays open. */
+  async stop(): Promise<MetadataResult> {
+    this.#end({ kind: "stopped" });
+    return await this.finished;
+  }
+
+  async #run(
+    ended: Promise<MetadataResult>,
+    exchanged: Promise<void>,
+  ): Promise<MetadataResult> {
+    void this.#options.rpc.closed.then(() =>
+      this.#end({ kind: "lost", message: `Lost the line to "${this.peer}"` })
+    );
+    const result = await ended;
+    await exchanged;
+    await this.#pushing;
+    return result;
+  }
+
+  #enqueue(link: Link): void {
+    const queued = this.#queue.get(link.path);
+    if (queued !== undefined && queued.stampNs > link.stampNs) return;
+    this.#queue.set(link.path, link);
+  }
+
+  async #pushAll(): Promise<void> {
+    while (this.#queue.size > 0 && this.#result === undefined) {
+      const links: Link[] = [];
+      for (const link of this.#queue.values()) {
+        if (links.length === LINKS_PER_MESSAGE_MAX) break;
+        links.push(link);
+      }
+      for (const link of links) this.#queue.delete(link.path);
+      await this.#call("meta.push", {}, encodeLinks(links));
+    }
+    this.#pushing = undefined;
+  }
+
+  async #exchangeAll(): Promise<void> {
+    let from: string | undefined = "";
+    while (from !== undefined && this.#result === undefined) {
+      from = await this.#exchangeDirectories(from);
+    }
+    if (this.#result === undefined) this.#options.onExchanged();
+  }
+
+  /** Compares some directories; where to go on, undefined at the end. */
+  async #exchangeDirectories(from: string): Promise<string | undefined> {
+    const { intake } = this.#options;
+    const snapshot = intake.snapshot();
+    const all = directoriesIn(snapshot, { from, until: undefined });
+    const until = all[DIRECTORIES_PER_MESSAGE_MAX];
+    const digests: string[] = [];
+    for (const directory of all.slice(0, DIRECTORIES_PER_MESSAGE_MAX)) {
+      const digest = await digestOf(intake, snapshot, directory);
+      if (digest !== undefined) digests.push(directory, digest);
+    }
+    this.#countRound();
+    const { params } = await this.#call("meta.digests", {
+      digests,
+      from,
+      ...untilParam(until),
+    });
+    const next = nextPlace({ from, until }, params, compareTexts);
+    const directories = textsParam(params, "directories");
+    checkCount(directories.length);
+    await this.#exchangeLinks([...directories]);
+    return next;
+  }
+
+  /** A peer that always names one more place must not keep us busy forever. */
+  #countRound(): void {
+    this.#roundCount++;
+    if (this.#roundCount <= EXCHANGE_ROUNDS_MAX) return;
+    throw new MarsError(
+      `Cannot exchange links: no end after ${EXCHANGE_ROUNDS_MAX} messages`,
+    );
+  }
+
+  async #exchangeLinks(directories: string[]): Promise<void> {
+    if (directories.length === 0) return;
+    const { intake } = this.#options;
+    const own = linksInRange(intake.snapshot(), directories, {
+      from: "",
+      until: undefined,
+    }).filter((link) => intake.isFit(link));
+    let from: string | undefined = "";
+    let at = 0;
+    while (from !== undefined && this.#result === undefined) {
+      const start: string = from;
+      while (isBefore(own[at], start)) at++;
+      const endIndex = at + LINKS_PER_MESSAGE_MAX;
+      const range = { from: start, until: own[endIndex]?.path };
+      this.#countRound();
+      const { params, body } = await this.#call(
+        "meta.exchange",
+        { directories, from: start, ...untilParam(range.until) },
+        encodeLinks(own.slice(at, endIndex)),
+      );
+      intake.take(this.peer, decodeLinks(body));
+      from = nextPlace(range, params, comparePaths);
+    }
+  }
+
+  async #call(
+    method: string,
+    params: JsonObject,
+    body?: Uint8Array,
+  ): Promise<RpcReply> {
+    const { intake, rpc } = this.#options;
+    const reply = await rpc.call(
+      method,
+      { ...intake.greeting(), ...params },
+      {
+        timeoutMs: CALL_TIMEOUT_MS,
+        signal: this.#cancel.signal,
+        ...(body === undefined ? {} : { body }),
+      },
+    );
+    intake.admit(this.peer, reply.params);
+    return reply;
+  }
+
+  /** Runs `work`; an operating error ends the link. */
+  async #guard(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+      this.#end({ kind: "lost", message: error.message });
+    }
+  }
+
+  #end(result: MetadataResult): void {
+    if (this.#result !== undefined) return;
+    this.#result = result;
+    this.#queue.clear();
+    this.#cancel.abort();
+    this.#finish(result);
+  }
+}
+
+function isBefore(link: Link | undefined, place: string): boolean {
+  return link !== undefined && comparePaths(link.path, place) < 0;
+}
+
+/** Where the peer stopped; it must be further than the last time. */
+function nextPlace(
+  range: LinkRange,
+  params: JsonObject,
+  compare: (left: string, right: string) => number,
+): string | undefined {
+  const until = params["until"] === undefined
+    ? undefined
+    : textParam(params, "until");
+  if (until === undefined) return range.until;
+  const isOnward = compare(until, range.from) > 0 &&
+    (range.until === undefined || compare(until, range.until) <= 0);
+  if (isOnward) return until;
+  throw new MarsError("Cannot exchange links: the peer goes in circles");
+}
