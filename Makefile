@@ -5,6 +5,11 @@ SHELL := /bin/bash
 DENO_VERSION := 2.9.6
 TOOLS := $(CURDIR)/.tools
 DENO := $(TOOLS)/bin/deno
+PREFIX := /usr/local
+# The program that becomes the bundle.
+MAIN := main.ts
+# What the integration tests use: Debian package and the command it must give.
+TEST_PACKAGES := fio:fio nbdkit:nbdkit qemu-utils:qemu-io libnbd-bin:nbdinfo
 
 # Everything that Deno downloads or caches stays inside the checkout.
 export DENO_DIR := $(TOOLS)/deno-dir
@@ -15,10 +20,13 @@ export PATH := $(TOOLS)/bin:$(PATH)
 CC := gcc
 CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror
 
-SOURCES := main.ts $(shell find src std -name '*.ts' -o -name '*.js' | grep -v _test.ts)
+SOURCES := deno.json ffi/shim.ts $(wildcard *.ts) \
+  $(shell find src std -name '*.ts' -o -name '*.js' | grep -v _test.ts)
+
+.DELETE_ON_ERROR:
 
 .PHONY: all
-all: build/mars
+all: build/mars ## build/mars, the program as one file (default)
 
 $(DENO):
 	npm install --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund \
@@ -26,10 +34,70 @@ $(DENO):
 	mkdir -p $(TOOLS)/bin
 	ln -sf ../node_modules/@deno/$$(ls $(TOOLS)/node_modules/@deno | head -n 1)/deno $@
 
-build/libmars.so: ffi/shim.c
-	mkdir -p build
+build:
+	mkdir -p $@
+
+build/libmars.so: ffi/shim.c | build
 	$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
 
+build/launch: ffi/launch.c ffi/sha256.h | build
+	$(CC) $(CFLAGS) -static -o $@ $<
+
+# The platform "browser" is chosen for packages that have a variant without
+# node: modules; loading those would double the start time of quick commands.
+build/mars.js: $(SOURCES) $(DENO) | build
+	$(DENO) bundle --quiet --platform browser --external 'node:*' -o $@ $(MAIN)
+
+build/mars: build/launch build/mars.js build/libmars.so ffi/pack.sh $(DENO)
+	ffi/pack.sh $@ build/launch $(DENO)=deno build/mars.js=mars.js \
+	  build/libmars.so=libmars.so
+
+.PHONY: demo
+demo: build/mars ## several hosts on this machine, without root
+	build/mars demo
+
+.PHONY: test
+test: build/mars build/libmars.so tools-test ## the whole gate: layout, lint, types, all tests
+	@tests/run.sh
+
+.PHONY: tools-test
+tools-test: | build ## installs what the integration tests use, if we are root
+	@missing=; for pair in $(TEST_PACKAGES); do \
+	  command -v $${pair#*:} > /dev/null || missing="$$missing $${pair%%:*}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
+	  echo "Not installed, because that needs root and apt-get:$$missing." \
+	    "Tests that use them are skipped."; \
+	  exit 0; \
+	fi; \
+	echo "Installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get install -qq -y --no-install-recommends $$missing || \
+	  { apt-get update -qq && \
+	    apt-get install -qq -y --no-install-recommends $$missing; }; \
+	} > build/tools-test.log 2>&1 || \
+	  echo "Cannot install$$missing, see build/tools-test.log." \
+	    "Tests that use them are skipped."
+
+.PHONY: bench
+bench: build/mars build/libmars.so tools-test ## speed, side by side with the alternatives
+	$(DENO) run --allow-all tests/bench/run.ts
+
+.PHONY: fmt
+fmt: $(DENO) ## lays out all sources
+	$(DENO) fmt
+
+.PHONY: install
+install: build/mars ## $(PREFIX)/bin/mars and its other name marsadm
+	install -D -m 755 build/mars $(DESTDIR)$(PREFIX)/bin/mars
+	ln -sf mars $(DESTDIR)$(PREFIX)/bin/marsadm
+
 .PHONY: clean
-clean:
+clean: ## removes what was built, not the tools
 	rm -rf build
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) \
+	  | sed 's|$$(PREFIX)|$(PREFIX)|g' | expand -t 16
