@@ -1,0 +1,499 @@
+// Pure
+/**
+ * Group commit: the records of one turn become one log write.
+ *
+ *   append ──► filling batch ──► one write in flight ──► dirty map, answers
+ *                                        └──► one flush in flight ──► answers
+ *
+ * Two batches: one fills while the other is written. All log writes that ended
+ * before a flush began are covered by it; there is one at a time, hence one
+ * flush for everything that came in while the one before was running.
+ *
+ * Positions are stream positions: the logs of this logger laid end to end. A
+ * log begins at `baseBytes` of the stream, the first at 0.
+ *
+ *   durableBytes ≤ loggedBytes ≤ appendedBytes
+ *
+ *   (1) A record enters the dirty map when it is in the log file, before it is
+ *       acknowledged. Reads see it from then on, never earlier (I2, I3).
+ *   (2) Writes are in log order, one at a time: what is in the file is a prefix
+ *       of what was appended, and what is durable a prefix of that (I1).
+ *   (3) Bytes are made durable LOG_FLUSH_DELAY_MS after they were written, even
+ *       if nobody waits for it: peers fetch durable bytes only.
+ *
+ * Failure. The first error of a write or a flush ends the log; nothing more is
+ * written to it. What was not in the file is answered with the errno, and the
+ * file is cut to `loggedBytes`, so that no unacknowledged record remains.
+ *
+ *   failed write   what is in the file is still good; it can be made durable
+ *   failed flush   what is not known to be durable is suspect: the kernel may
+ *                  have dropped it from its cache. No further flush is believed,
+ *                  whoever waits for one gets the errno
+ *
+ * Logging goes on only in another file: see `rotation.ts`.
+ */
+import { assert } from "../base/assert.ts";
+import { ERRNO, SyscallError } from "../base/errors.ts";
+import { viewOf } from "../base/bytes.ts";
+import type { Acknowledge } from "../block/request.ts";
+import type { Crc32c } from "../log/checksum.ts";
+import {
+  encodeRecordInto,
+  HEADER_BYTES,
+  RECORD_CODE,
+  RECORD_OVERHEAD_BYTES,
+} from "../log/record.ts";
+import type { Completion, Io, Memory } from "../ring/io.ts";
+import { AckQueue } from "./ack_queue.ts";
+import type { DirtyMap } from "./dirty_map.ts";
+
+// Ours. Larger batches gained nothing, see tests/bench/logger.ts.
+const BATCH_BYTES_MAX = 512 * 1024;
+const BATCH_RECORDS_MAX = 1024;
+const LOG_FLUSH_DELAY_MS = 100;
+/** Interruptions of one write that are not taken for a failure. */
+const REPEATS_MAX = 16;
+// Prescribed by MARS: 32 bits. A log that long (2 TB at least) ends with EFBIG,
+// one batch too early.
+const SEQUENCE_END = 0xffff_ffff - BATCH_RECORDS_MAX;
+
+/** When a write is acknowledged; see the header of `logger.ts`. */
+export type Level = "flush" | "durable";
+
+/** A log file to write to: open for reading and writing, empty. */
+export interface LogFile {
+  /** Belongs to the logger from now on: it closes it. */
+  readonly fd: number;
+  readonly sequence: number;
+  readonly host: string;
+}
+
+/** A log of the stream. */
+export class OpenLog {
+  readonly fd: number;
+  readonly sequence: number;
+  /** Stream position of its first byte. */
+  readonly baseBytes: number;
+  /** Reads in flight on `fd`; it is not closed before they have ended. */
+  readersCount = 0;
+
+  constructor(file: LogFile, baseBytes: number) {
+    this.fd = file.fd;
+    this.sequence = file.sequence;
+    this.baseBytes = baseBytes;
+  }
+}
+
+/** Records on their way to the log. */
+class Batch {
+  readonly memory: Memory;
+  readonly view: DataView;
+  lengthBytes = 0;
+  recordCount = 0;
+  /** The log has ended while this was being written. */
+  isDropped = false;
+  readonly offsetBytes = new Float64Array(BATCH_RECORDS_MAX);
+  readonly payloadAt = new Int32Array(BATCH_RECORDS_MAX);
+  readonly payloadLength = new Int32Array(BATCH_RECORDS_MAX);
+
+  constructor(io: Io) {
+    this.memory = io.allocate(BATCH_BYTES_MAX);
+    this.view = viewOf(this.memory.bytes);
+  }
+
+  clear(): void {
+    this.lengthBytes = 0;
+    this.recordCount = 0;
+    this.isDropped = false;
+  }
+}
+
+export class Commit {
+  /** End of what is in the log. */
+  loggedBytes = 0;
+  /** End of what is durable in the log. */
+  durableBytes = 0;
+  /** While true nothing can be appended: a rotation is under way. */
+  isHeld = false;
+  level: Level;
+
+  readonly #io: Io;
+  readonly #crc: Crc32c;
+  readonly #dirty: DirtyMap;
+  #current: OpenLog;
+  #old: OpenLog | undefined = undefined;
+  #appendedBytes = 0;
+  #collectedCount = 0;
+  #filling: Batch;
+  #spare: Batch | undefined;
+  #writing: Batch | undefined = undefined;
+  #writtenBytes = 0;
+  #repeats = 0;
+  #isFlushing = false;
+  #flushEndBytes = 0;
+  #wantedBytes = 0;
+  #hasTimer = false;
+  #errno = 0;
+  #isSuspect = false;
+  #isCut = false;
+  /** Requests whose records are not in the file yet, by end of the last. */
+  readonly #unlogged = new AckQueue();
+  /** The same, for those that must be durable before the answer. */
+  readonly #unloggedDurable = new AckQueue();
+  /** Requests that wait until the log is durable up to a position. */
+  readonly #undurable = new AckQueue();
+  readonly #fields = {
+    sequence: 0,
+    seconds: 0,
+    nanoseconds: 0,
+    code: RECORD_CODE.writeNew,
+    offsetBytes: 0,
+  };
+  readonly #onWritten: Completion;
+  readonly #onFlushed: Completion;
+  readonly #onTimer: Completion;
+
+  constructor(
+    options: {
+      readonly io: Io;
+      readonly crc: Crc32c;
+      readonly dirty: DirtyMap;
+      readonly log: LogFile;
+      readonly level: Level;
+    },
+  ) {
+    this.#io = options.io;
+    this.#crc = options.crc;
+    this.#dirty = options.dirty;
+    this.#current = new OpenLog(options.log, 0);
+    this.level = options.level;
+    this.#filling = new Batch(options.io);
+    this.#spare = new Batch(options.io);
+    this.#onWritten = (result) => this.#writeEnded(result);
+    this.#onFlushed = (result) => this.#flushEnded(result);
+    this.#onTimer = () => {
+      this.#hasTimer = false;
+      this.wantDurable(this.loggedBytes);
+    };
+  }
+
+  get current(): OpenLog {
+    return this.#current;
+  }
+
+  /** The log before the current one, while it may still be read. */
+  get old(): OpenLog | undefined {
+    return this.#old;
+  }
+
+  /** 0, or why the log has ended. */
+  get errno(): number {
+    return this.#errno;
+  }
+
+  /** Whether what is not known to be durable may be lost. */
+  get isSuspect(): boolean {
+    return this.#isSuspect;
+  }
+
+  /** Whether data at `position` must not be believed. */
+  isSuspectAt(position: number): boolean {
+    return this.#isSuspect && position >= this.durableBytes;
+  }
+
+  /** Nothing is collected, being written or being flushed. */
+  get isQuiet(): boolean {
+    return this.#writing === undefined && !this.#isFlushing &&
+      this.#appendedBytes === this.loggedBytes;
+  }
+
+  /** Acknowledgements that are owed. */
+  get owedCount(): number {
+    return this.#unlogged.count + this.#unloggedDurable.count +
+      this.#undurable.count;
+  }
+
+  /** Which log holds the byte at a stream position. */
+  logAt(position: number): OpenLog {
+    if (position >= this.#current.baseBytes) return this.#current;
+    assert(this.#old !== undefined, "the old log is open while it is needed");
+    assert(position >= this.#old.baseBytes, "the position is in an open log");
+    return this.#old;
+  }
+
+  get #isFull(): boolean {
+    return this.#fields.sequence >= SEQUENCE_END;
+  }
+
+  /** Whether a record with this payload can be appended now. */
+  hasRoomFor(payloadLength: number): boolean {
+    const batch = this.#filling;
+    return this.#errno === 0 && !this.isHeld && !this.#isFull &&
+      batch.lengthBytes + RECORD_OVERHEAD_BYTES + payloadLength <=
+        BATCH_BYTES_MAX &&
+      batch.recordCount < BATCH_RECORDS_MAX &&
+      this.#dirty.hasRoomFor(this.#collectedCount + 1);
+  }
+
+  /**
+   * Appends a record: the one copy of the data. `hasRoomFor` must have held.
+   *
+   * @param source undefined for zeroes
+   */
+  append(
+    source: Uint8Array | undefined,
+    start: number,
+    payloadLength: number,
+    offsetBytes: number,
+    seconds: number,
+    nanoseconds: number,
+  ): void {
+    const batch = this.#filling;
+    const at = batch.lengthBytes;
+    const payloadAt = at + HEADER_BYTES;
+    const { bytes } = batch.memory;
+    if (source === undefined) {
+      bytes.fill(0, payloadAt, payloadAt + payloadLength);
+    } else {
+      bytes.set(source.subarray(start, start + payloadLength), payloadAt);
+    }
+    const fields = this.#fields;
+    fields.sequence++;
+    fields.seconds = seconds;
+    fields.nanoseconds = nanoseconds;
+    fields.offsetBytes = offsetBytes;
+    const totalLength = encodeRecordInto(
+      bytes,
+      batch.view,
+      at,
+      fields,
+      payloadLength,
+      this.#crc,
+    );
+    const index = batch.recordCount;
+    batch.offsetBytes[index] = offsetBytes;
+    batch.payloadAt[index] = payloadAt;
+    batch.payloadLength[index] = payloadLength;
+    batch.recordCount++;
+    batch.lengthBytes += totalLength;
+    this.#collectedCount++;
+    this.#appendedBytes += totalLength;
+  }
+
+  /** Answers when everything appended so far is in the log, or durable. */
+  answer(acknowledge: Acknowledge, mustBeDurable: boolean): void {
+    if (mustBeDurable || this.level === "durable") {
+      this.#unloggedDurable.push(acknowledge, this.#appendedBytes);
+    } else {
+      this.#unlogged.push(acknowledge, this.#appendedBytes);
+    }
+  }
+
+  /** Answers when everything acknowledged so far is durable. */
+  answerWhenDurable(acknowledge: Acknowledge): void {
+    this.#undurable.push(acknowledge, this.loggedBytes);
+    this.wantDurable(this.loggedBytes);
+  }
+
+  /** Asks for a flush; done when `durableBytes` is there or `isSuspect`. */
+  wantDurable(endBytes: number): void {
+    assert(endBytes <= this.loggedBytes, "only what is logged can be durable");
+    if (endBytes > this.#wantedBytes) this.#wantedBytes = endBytes;
+  }
+
+  /** Once per turn: answers what can be answered, starts what can start. */
+  advance(): void {
+    this.#answerDurable();
+    if (this.#errno === 0) {
+      this.#startWrite();
+      if (this.#isFull && this.isQuiet) this.#end(ERRNO.EFBIG);
+    } else if (!this.#isCut && this.#writing === undefined) {
+      this.cut();
+    }
+    this.#startFlush();
+  }
+
+  /**
+   * Cuts an ended log behind its last good record.
+   *
+   * @returns whether that is done
+   */
+  cut(): boolean {
+    assert(this.#errno !== 0, "only a log that has ended is cut");
+    assert(this.#writing === undefined, "nothing is written to an ended log");
+    if (this.#isCut) return true;
+    const log = this.#current;
+    this.#isCut = this.truncate(log.fd, this.loggedBytes - log.baseBytes);
+    return this.#isCut;
+  }
+
+  /** Whether a log could be cut to `lengthBytes`. */
+  truncate(fd: number, lengthBytes: number): boolean {
+    try {
+      this.#io.truncate(fd, lengthBytes);
+      return true;
+    } catch (error) {
+      // A broken file system; the next rotation tries again.
+      if (error instanceof SyscallError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Continues in another file, which holds `recordCount` records already: what
+   * is not durable in the current one, at the same stream positions.
+   */
+  switchTo(file: LogFile, recordCount: number): void {
+    assert(this.isQuiet, "a log is left when nothing is on its way");
+    assert(this.#old === undefined, "there is one old log at most");
+    if (recordCount === 0) {
+      assert(this.durableBytes === this.loggedBytes, "the old log is durable");
+    }
+    this.#old = this.#current;
+    this.#current = new OpenLog(file, this.durableBytes);
+    this.durableBytes = this.loggedBytes;
+    this.#fields.sequence = recordCount;
+    this.#errno = 0;
+    this.#isSuspect = false;
+    this.#isCut = false;
+    this.isHeld = false;
+  }
+
+  /** Closes the old log: nothing before the current one is dirty. */
+  closeOld(): void {
+    const old = this.#old;
+    assert(old !== undefined, "an old log is open");
+    assert(old.readersCount === 0, "nobody reads the old log");
+    this.#old = undefined;
+    this.#io.close(old.fd);
+  }
+
+  #startWrite(): void {
+    if (this.#writing !== undefined || this.#filling.lengthBytes === 0) return;
+    const next = this.#spare;
+    assert(next !== undefined, "one of two batches is free");
+    this.#writing = this.#filling;
+    this.#filling = next;
+    this.#spare = undefined;
+    this.#writtenBytes = 0;
+    this.#repeats = 0;
+    this.#write(this.#writing);
+  }
+
+  #write(batch: Batch): void {
+    const log = this.#current;
+    this.#io.append(
+      log.fd,
+      batch.memory,
+      this.#writtenBytes,
+      batch.lengthBytes - this.#writtenBytes,
+      this.loggedBytes - log.baseBytes + this.#writtenBytes,
+      this.#onWritten,
+      0,
+    );
+  }
+
+  #writeEnded(result: number): void {
+    const batch = this.#writing;
+    assert(batch !== undefined, "a log write was in flight");
+    if (batch.isDropped) return this.#recycle(batch);
+    if (result === -ERRNO.EINTR || result === -ERRNO.EAGAIN) {
+      this.#repeats++;
+      if (this.#repeats <= REPEATS_MAX) return this.#write(batch);
+    }
+    if (result <= 0) {
+      this.#recycle(batch);
+      return this.#end(result === 0 ? ERRNO.EIO : -result);
+    }
+    this.#writtenBytes += result;
+    assert(this.#writtenBytes <= batch.lengthBytes, "no more than asked for");
+    if (this.#writtenBytes < batch.lengthBytes) return this.#write(batch);
+
+    for (let index = 0; index < batch.recordCount; index++) {
+      // `??` only pleases the compiler: the index is below the count.
+      this.#dirty.note(
+        batch.offsetBytes[index] ?? 0,
+        batch.payloadLength[index] ?? 0,
+        this.loggedBytes + (batch.payloadAt[index] ?? 0),
+      );
+    }
+    this.#collectedCount -= batch.recordCount;
+    this.loggedBytes += batch.lengthBytes;
+    assert(this.loggedBytes <= this.#appendedBytes, "I4: logged was appended");
+    this.#recycle(batch);
+    this.#armTimer();
+    this.#answerLogged();
+  }
+
+  #answerLogged(): void {
+    const loggedBytes = this.loggedBytes;
+    const waiting = this.#unloggedDurable;
+    while (waiting.count > 0 && waiting.firstNumber <= loggedBytes) {
+      const endBytes = waiting.firstNumber;
+      this.#undurable.push(waiting.shift(), endBytes);
+      this.wantDurable(endBytes);
+    }
+    const unlogged = this.#unlogged;
+    while (unlogged.count > 0 && unlogged.firstNumber <= loggedBytes) {
+      unlogged.shift()(0);
+    }
+  }
+
+  #startFlush(): void {
+    if (this.#isFlushing || this.#isSuspect) return;
+    if (this.durableBytes >= this.#wantedBytes) return;
+    this.#isFlushing = true;
+    this.#flushEndBytes = this.loggedBytes;
+    this.#io.flush(this.#current.fd, this.#onFlushed, 0);
+  }
+
+  #flushEnded(result: number): void {
+    assert(this.#isFlushing, "a flush was in flight");
+    this.#isFlushing = false;
+    if (result < 0) {
+      this.#isSuspect = true;
+      this.#end(-result);
+      this.#undurable.failAll(-result);
+      return;
+    }
+    assert(this.#flushEndBytes >= this.durableBytes, "I4: durable grows");
+    this.durableBytes = this.#flushEndBytes;
+    assert(this.durableBytes <= this.loggedBytes, "I4: durable is logged");
+    this.#armTimer();
+    this.#answerDurable();
+  }
+
+  #answerDurable(): void {
+    const waiting = this.#undurable;
+    while (waiting.count > 0) {
+      if (waiting.firstNumber <= this.durableBytes) waiting.shift()(0);
+      else if (this.#isSuspect) waiting.shift()(this.#errno);
+      else return;
+    }
+  }
+
+  #armTimer(): void {
+    if (this.#hasTimer || this.loggedBytes === this.durableBytes) return;
+    if (this.#isSuspect || this.#wantedBytes >= this.loggedBytes) return;
+    this.#hasTimer = true;
+    this.#io.timer(LOG_FLUSH_DELAY_MS, this.#onTimer, 0);
+  }
+
+  #recycle(batch: Batch): void {
+    batch.clear();
+    this.#writing = undefined;
+    this.#spare = batch;
+  }
+
+  /** The log has ended: what is not in the file will never be. */
+  #end(errno: number): void {
+    assert(errno > 0, "an errno is positive");
+    if (this.#errno === 0) this.#errno = errno;
+    if (this.#writing !== undefined) this.#writing.isDropped = true;
+    this.#filling.clear();
+    this.#collectedCount = 0;
+    this.#appendedBytes = this.loggedBytes;
+    this.#unlogged.failAll(errno);
+    this.#unloggedDurable.failAll(errno);
+  }
+}

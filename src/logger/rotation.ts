@@ -1,0 +1,160 @@
+// Pure
+/**
+ * Rotation: logging goes on in another file.
+ *
+ *   none ──► waitForOld ──► finish ──► (switch) ──► none
+ *                             └──► rescue ──► (switch) ──► none
+ *
+ *   waitForOld  the log before the current one is still being written back:
+ *               logging goes on as before, the writeback is urged
+ *   finish      nothing is appended any more; the batch is written and the log
+ *               made durable; writers wait
+ *   rescue      only after a failed flush: see `rescue.ts`
+ *
+ * A log that has ended (see `commit.ts`) is left as follows:
+ *
+ *   failed write   it was cut behind its last record; it is made durable, and
+ *                  acknowledged data are all in it
+ *   failed flush   what is suspect is copied into the new log and made durable
+ *                  there; then the old one is cut to its durable part. In this
+ *                  order, so that at every moment each acknowledged record is in
+ *                  one of them, and both may hold it: redo can be repeated
+ *
+ * If a rescue fails, nothing has changed: the new file is emptied and closed,
+ * `errno` stays, and a later rotation into another file tries again. If the
+ * data cannot be read back intact, only recovery helps: it continues from the
+ * last record that is.
+ */
+import { assert } from "../base/assert.ts";
+import type { Transfers } from "../block/transfers.ts";
+import type { Crc32c } from "../log/checksum.ts";
+import type { Io, Memory } from "../ring/io.ts";
+import type { Commit, LogFile } from "./commit.ts";
+import { Rescue, RESCUE_WINDOW_BYTES } from "./rescue.ts";
+import type { Writeback } from "./writeback.ts";
+
+type Phase = "none" | "waitForOld" | "finish" | "rescue";
+
+export class Rotation {
+  /** Logs left behind, given up or closed. */
+  stepCount = 0;
+
+  readonly #io: Io;
+  readonly #crc: Crc32c;
+  readonly #transfers: Transfers;
+  readonly #commit: Commit;
+  readonly #writeback: Writeback;
+  #phase: Phase = "none";
+  #next: LogFile | undefined = undefined;
+  #rescue: Rescue | undefined = undefined;
+  /** Taken once, when it is needed for the first time. */
+  #window: Memory | undefined = undefined;
+
+  constructor(
+    options: {
+      readonly io: Io;
+      readonly crc: Crc32c;
+      readonly transfers: Transfers;
+      readonly commit: Commit;
+      readonly writeback: Writeback;
+    },
+  ) {
+    this.#io = options.io;
+    this.#crc = options.crc;
+    this.#transfers = options.transfers;
+    this.#commit = options.commit;
+    this.#writeback = options.writeback;
+  }
+
+  get isActive(): boolean {
+    return this.#phase !== "none";
+  }
+
+  start(file: LogFile): void {
+    assert(this.#phase === "none", "one rotation at a time");
+    assert(
+      file.sequence > this.#commit.current.sequence,
+      "a rotation goes to a later log",
+    );
+    this.#next = file;
+    this.#phase = "waitForOld";
+  }
+
+  /** Once per turn. @param deviceSizeBytes bound of what is rescued */
+  advance(deviceSizeBytes: number): void {
+    this.#closeOld();
+    if (this.#phase === "waitForOld" && this.#commit.old === undefined) {
+      this.#commit.isHeld = true;
+      this.#phase = "finish";
+    }
+    if (this.#phase === "finish") this.#finish(deviceSizeBytes);
+    if (this.#phase === "rescue") this.#checkRescue();
+  }
+
+  #closeOld(): void {
+    const { old, current } = this.#commit;
+    if (old === undefined || old.readersCount > 0) return;
+    if (this.#writeback.writtenBackBytes < current.baseBytes) return;
+    this.#commit.closeOld();
+    this.stepCount++;
+  }
+
+  #finish(deviceSizeBytes: number): void {
+    const commit = this.#commit;
+    if (!commit.isQuiet) return;
+    if (commit.errno !== 0 && !commit.cut()) return this.#abandon();
+    const { durableBytes, loggedBytes, current } = commit;
+    if (durableBytes === loggedBytes) return this.#switch(0);
+    if (!commit.isSuspect) return commit.wantDurable(loggedBytes);
+    this.#window ??= this.#io.allocate(RESCUE_WINDOW_BYTES);
+    this.#rescue = new Rescue({
+      io: this.#io,
+      memory: this.#window,
+      crc: this.#crc,
+      transfers: this.#transfers,
+      sourceFd: current.fd,
+      targetFd: this.#nextFile().fd,
+      startBytes: durableBytes - current.baseBytes,
+      endBytes: loggedBytes - current.baseBytes,
+      deviceSizeBytes,
+    });
+    this.#phase = "rescue";
+  }
+
+  #checkRescue(): void {
+    const rescue = this.#rescue;
+    assert(rescue !== undefined, "a rescue is running");
+    if (rescue.outcome === "running") return;
+    const { durableBytes, current } = this.#commit;
+    const isRescued = rescue.outcome === "done" &&
+      this.#commit.truncate(current.fd, durableBytes - current.baseBytes);
+    if (isRescued) this.#switch(rescue.recordCount);
+    else this.#abandon();
+  }
+
+  #switch(recordCount: number): void {
+    this.#commit.switchTo(this.#nextFile(), recordCount);
+    this.#end();
+  }
+
+  #abandon(): void {
+    const { fd } = this.#nextFile();
+    // Best effort: whatever the file holds, it holds in `current` as well.
+    this.#commit.truncate(fd, 0);
+    this.#io.close(fd);
+    this.#commit.isHeld = false;
+    this.#end();
+  }
+
+  #end(): void {
+    this.#next = undefined;
+    this.#rescue = undefined;
+    this.#phase = "none";
+    this.stepCount++;
+  }
+
+  #nextFile(): LogFile {
+    assert(this.#next !== undefined, "a rotation has a target");
+    return this.#next;
+  }
+}

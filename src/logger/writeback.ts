@@ -1,0 +1,322 @@
+// Pure
+/**
+ * Writeback: dirty extents to the disk, in disk order.
+ *
+ *   idle ──► flushLog ──► write ⇄ flushDisk ──► idle
+ *                            ▲        │ error
+ *                            └─ pause ◄┘
+ *
+ * A sweep makes the log durable and notes that position, `endBytes`. Only what
+ * lies before it is written: what is not durable in the log must not reach the
+ * disk, else a crash could leave a write there that no log has (I2). The sweep
+ * goes once over the disk, section by section. A section is written, the disk
+ * is flushed, and only then its extents become clean; should the flush fail,
+ * everything of the section is written again, because nobody knows what is lost.
+ * At the end of the sweep everything before `endBytes` is durable on the disk
+ * or superseded by something behind it: `writtenBackBytes` moves there (I6).
+ *
+ * Within a sweep each byte is written once, so that no two writes in flight
+ * overlap; a newer record waits for the next sweep (I5).
+ *
+ * A sweep starts when
+ *   - no request came for WRITEBACK_IDLE_MS, or
+ *   - the oldest dirty data is older than WRITEBACK_AGE_MS, or
+ *   - more than half of the bound of the dirty map is used, or
+ *   - a rotation or a drain urges.
+ * While requests come in and nothing presses, few slots are used.
+ *
+ * Errors of the disk or of reading the log are repeated after a pause, forever;
+ * meanwhile `errno` shows them and the data stay dirty.
+ */
+import { assert } from "../base/assert.ts";
+import type { Disk } from "../block/disk.ts";
+import { REGION_BYTES } from "../block/extent_map.ts";
+import type { Transfers } from "../block/transfers.ts";
+import type { Completion, Io } from "../ring/io.ts";
+import type { Commit } from "./commit.ts";
+import type { DirtyMap } from "./dirty_map.ts";
+import { WritebackSlot } from "./writeback_slot.ts";
+
+// Ours.
+export const WRITEBACK_IDLE_MS = 200;
+export const WRITEBACK_AGE_MS = 3_000;
+const RETRY_PAUSE_MS = 1_000;
+const TICK_MS = 100;
+/** 2 MiB in flight at most; a disk with a queue wants several. */
+const SLOT_COUNT = 16;
+/** While the foreground is busy. */
+const SLOT_COUNT_YIELDING = 4;
+/** Extents made clean by one flush of the disk: 64 MiB of 4 KiB writes. */
+const SECTION_EXTENTS_MAX = 16_384;
+
+type Phase = "idle" | "flushLog" | "write" | "flushDisk" | "pause";
+
+export class Writeback {
+  /** Everything before is durable on the disk or superseded; a position. */
+  writtenBackBytes = 0;
+  /** Somebody waits for the log to be written back. */
+  isUrged = false;
+  /** Sweeps that have ended. */
+  sweepCount = 0;
+  /** No new operation is started. */
+  isHalted = false;
+
+  readonly #io: Io;
+  readonly #disk: Disk;
+  readonly #dirty: DirtyMap;
+  readonly #commit: Commit;
+  readonly #slots: WritebackSlot[] = [];
+  readonly #freeSlots: number[] = [];
+  #phase: Phase = "idle";
+  /** Stream position up to which this sweep writes. */
+  #endBytes = 0;
+  #wantedBytes = 0;
+  #regionCount = 0;
+  /** Next region of the list and byte in it; where the section began. */
+  #regionIndex = 0;
+  #inRegionBytes = 0;
+  #sectionIndex = 0;
+  #sectionExtents = 0;
+  #isSectionStarted = false;
+  #errno = 0;
+  #busyCount = 0;
+  #pausedCount = 0;
+  #hasTick = false;
+  #dirtySinceMs = 0;
+  #foregroundMs = 0;
+  readonly #onDiskFlushed: Completion;
+  readonly #onPaused: Completion;
+  readonly #onTick: Completion;
+
+  constructor(
+    options: {
+      readonly io: Io;
+      readonly disk: Disk;
+      readonly dirty: DirtyMap;
+      readonly commit: Commit;
+      readonly transfers: Transfers;
+    },
+  ) {
+    this.#io = options.io;
+    this.#disk = options.disk;
+    this.#dirty = options.dirty;
+    this.#commit = options.commit;
+    const onEnded: Completion = (result, tag) => this.#slotEnded(result, tag);
+    for (let index = 0; index < SLOT_COUNT; index++) {
+      this.#slots.push(
+        new WritebackSlot({ ...options, index, onEnded }),
+      );
+      this.#freeSlots.push(index);
+    }
+    this.#onDiskFlushed = (result) => this.#diskFlushed(result);
+    this.#onPaused = (_result, tag) => this.#pauseEnded(tag);
+    this.#onTick = () => {
+      this.#hasTick = false;
+    };
+  }
+
+  /** 0, or why the disk does not take the data. */
+  get errno(): number {
+    return this.#errno;
+  }
+
+  /** No operation is in flight and none will start by itself. */
+  get isQuiet(): boolean {
+    if (this.#phase === "idle") return true;
+    return this.isHalted && this.#phase !== "flushDisk" &&
+      this.#busyCount === this.#pausedCount;
+  }
+
+  /** Whether everything in the log is on the disk. */
+  get isComplete(): boolean {
+    return this.#phase === "idle" && this.#dirty.count === 0 &&
+      this.writtenBackBytes === this.#commit.loggedBytes;
+  }
+
+  /** The foreground was active in this turn. */
+  noteForeground(): void {
+    this.#foregroundMs = this.#io.monotonicMs();
+  }
+
+  /** Once per turn: starts what may start. */
+  advance(): void {
+    if (this.isHalted) return;
+    if (this.#phase === "idle") {
+      if (!this.#isNeeded()) {
+        this.#dirtySinceMs = 0;
+        return;
+      }
+      this.#armTick();
+      if (!this.#mustStart()) return;
+      this.#phase = "flushLog";
+      this.#dirtySinceMs = this.#io.monotonicMs();
+      this.#wantedBytes = this.#commit.loggedBytes;
+      this.#commit.wantDurable(this.#wantedBytes);
+    }
+    if (this.#phase === "flushLog") this.#startSweep();
+    if (this.#phase === "write") this.#fillSlots();
+  }
+
+  #isNeeded(): boolean {
+    // What is suspect cannot be written back.
+    const { isSuspect, durableBytes, loggedBytes } = this.#commit;
+    const reachable = isSuspect ? durableBytes : loggedBytes;
+    return this.writtenBackBytes < reachable;
+  }
+
+  #armTick(): void {
+    if (this.#dirtySinceMs === 0) this.#dirtySinceMs = this.#io.monotonicMs();
+    if (this.#hasTick) return;
+    this.#hasTick = true;
+    this.#io.timer(TICK_MS, this.#onTick, 0);
+  }
+
+  #mustStart(): boolean {
+    if (this.isUrged || this.#dirty.isPressed) return true;
+    const nowMs = this.#io.monotonicMs();
+    return nowMs - this.#foregroundMs >= WRITEBACK_IDLE_MS ||
+      nowMs - this.#dirtySinceMs >= WRITEBACK_AGE_MS;
+  }
+
+  #startSweep(): void {
+    const { durableBytes, isSuspect } = this.#commit;
+    if (durableBytes < this.#wantedBytes && !isSuspect) return;
+    assert(
+      durableBytes >= this.writtenBackBytes,
+      "I4: written back is durable",
+    );
+    this.#endBytes = durableBytes;
+    this.#regionCount = this.#dirty.listRegions();
+    this.#regionIndex = 0;
+    this.#inRegionBytes = 0;
+    this.#beginSection();
+    this.#phase = "write";
+  }
+
+  #beginSection(): void {
+    this.#sectionIndex = this.#regionIndex;
+    this.#sectionExtents = 0;
+    this.#isSectionStarted = false;
+  }
+
+  /** Sections end where regions end. */
+  get #isSectionFull(): boolean {
+    return this.#inRegionBytes === 0 &&
+      this.#sectionExtents >= SECTION_EXTENTS_MAX;
+  }
+
+  #fillSlots(): void {
+    const isYielding = !this.isUrged && !this.#dirty.isPressed &&
+      this.#io.monotonicMs() - this.#foregroundMs < WRITEBACK_IDLE_MS;
+    const countMax = isYielding ? SLOT_COUNT_YIELDING : SLOT_COUNT;
+    while (this.#busyCount < countMax) {
+      const index = this.#freeSlots.pop();
+      if (index === undefined) break;
+      const slot = this.#slotAt(index);
+      this.#collect(slot);
+      if (slot.extentCount === 0) {
+        this.#freeSlots.push(index);
+        break;
+      }
+      this.#isSectionStarted = true;
+      this.#busyCount++;
+      slot.start();
+    }
+    const isSectionDone = this.#isSectionFull ||
+      this.#regionIndex === this.#regionCount;
+    if (isSectionDone && this.#busyCount === 0) this.#endSection();
+  }
+
+  /** Takes neighbors from the map, from where the last slot ended. */
+  #collect(slot: WritebackSlot): void {
+    slot.clear();
+    while (this.#regionIndex < this.#regionCount && !this.#isSectionFull) {
+      const regionStart = this.#dirty.regionStartBytes(this.#regionIndex);
+      const regionEnd = regionStart + REGION_BYTES;
+      let offsetBytes = regionStart + this.#inRegionBytes;
+      while (offsetBytes < regionEnd) {
+        const isDirty = this.#dirty.seek(offsetBytes, regionEnd);
+        const pieceEnd = this.#dirty.pieceEndBytes;
+        if (isDirty && this.#dirty.position < this.#endBytes) {
+          const length = pieceEnd - offsetBytes;
+          if (!slot.accepts(offsetBytes, length)) {
+            this.#inRegionBytes = offsetBytes - regionStart;
+            return;
+          }
+          slot.add(offsetBytes, length, this.#dirty.position);
+          this.#sectionExtents++;
+        }
+        offsetBytes = pieceEnd;
+      }
+      this.#regionIndex++;
+      this.#inRegionBytes = 0;
+    }
+  }
+
+  #slotEnded(result: number, index: number): void {
+    if (result < 0) {
+      this.#errno = -result;
+      this.#pausedCount++;
+      this.#io.timer(RETRY_PAUSE_MS, this.#onPaused, index);
+      return;
+    }
+    // One that failed before may still be waiting.
+    if (this.#pausedCount === 0) this.#errno = 0;
+    this.#busyCount--;
+    this.#freeSlots.push(index);
+  }
+
+  #endSection(): void {
+    if (!this.#isSectionStarted) return this.#sectionWritten();
+    this.#phase = "flushDisk";
+    this.#disk.flush(this.#onDiskFlushed, 0);
+  }
+
+  #diskFlushed(result: number): void {
+    assert(this.#phase === "flushDisk", "a flush of the disk was in flight");
+    if (result < 0) {
+      this.#errno = -result;
+      this.#phase = "pause";
+      this.#io.timer(RETRY_PAUSE_MS, this.#onPaused, SLOT_COUNT);
+      return;
+    }
+    this.#errno = 0;
+    this.#sectionWritten();
+  }
+
+  #pauseEnded(tag: number): void {
+    if (tag < SLOT_COUNT) {
+      if (this.isHalted) return;
+      this.#pausedCount--;
+      this.#slotAt(tag).start();
+      return;
+    }
+    // What the failed flush covered is written again.
+    assert(this.#phase === "pause", "the writeback paused");
+    this.#regionIndex = this.#sectionIndex;
+    this.#inRegionBytes = 0;
+    this.#beginSection();
+    this.#phase = "write";
+  }
+
+  #sectionWritten(): void {
+    for (let index = this.#sectionIndex; index < this.#regionIndex; index++) {
+      this.#dirty.clean(index, this.#endBytes);
+    }
+    if (this.#regionIndex < this.#regionCount) {
+      this.#beginSection();
+      this.#phase = "write";
+      return;
+    }
+    assert(this.#endBytes >= this.writtenBackBytes, "I4: written back grows");
+    this.writtenBackBytes = this.#endBytes;
+    this.sweepCount++;
+    this.#phase = "idle";
+  }
+
+  #slotAt(index: number): WritebackSlot {
+    const slot = this.#slots[index];
+    assert(slot !== undefined, "the slot exists");
+    return slot;
+  }
+}
