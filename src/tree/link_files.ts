@@ -126,12 +126,13 @@ export class LinkFiles {
   }
 
   #create(path: string, value: string): boolean {
+    // Looked at first: a link to a directory elsewhere would be followed.
+    const directory = directoryOf(path);
+    const isReady = this.status(directory)?.kind === "directory" ||
+      this.#makeDirectory(directory);
+    if (!isReady) return false;
     const valueBytes = cString(value);
     let result = this.#shim.mars_link_create(valueBytes, this.#encode(path));
-    if (result === -ERRNO.ENOENT || result === -ENOTDIR) {
-      if (!this.#makeDirectory(directoryOf(path))) return false;
-      result = this.#shim.mars_link_create(valueBytes, this.#encode(path));
-    }
     if (result === -ERRNO.EEXIST) {
       // Left behind by a crash of a process of the same number.
       this.remove(path);
