@@ -728,6 +728,21 @@ Deno.test("rescan() does not read directories that rest", () => {
   assertEquals(tree.rescan().map(({ stampNs }) => stampNs), [7n]);
 });
 
+Deno.test("rescan() finds a change within the tick of the last reading", () => {
+  using root = new Root();
+  const { tree } = treeOf(root);
+  const files = new LinkFiles(root.path, shim);
+  tree.write([{ path: "userspace/note", value: "1" }]);
+  const recentNs = systemClock.realNs();
+  files.stamp("userspace", recentNs);
+  tree.load();
+
+  root.link("userspace/late", "1");
+  files.stamp("userspace", recentNs);
+
+  assertEquals(tree.rescan().map(({ path }) => path), ["userspace/late"]);
+});
+
 Deno.test("snapshot() does not change when the tree does", () => {
   using root = new Root();
   const { tree } = treeOf(root);
