@@ -148,11 +148,11 @@ function printSummary(summary: Summary, options: InspectOptions): number {
   if (options.json) {
     options.write(JSON.stringify({ end: endFields(verdict) }));
   } else {
-    options.write(
-      `${summary.recordCount} records with ${summary.payloadBytes} bytes`,
-    );
-    if (summary.oddCount > 0) {
-      options.write(`${summary.oddCount} of them accepted, but odd`);
+    const { recordCount, payloadBytes, oddCount } = summary;
+    const noun = recordCount === 1 ? "record" : "records";
+    options.write(`${recordCount} ${noun} with ${payloadBytes} bytes`);
+    if (oddCount > 0) {
+      options.write(`${oddCount} of them accepted, but odd: see the dump`);
     }
     options.write(describeVerdict(verdict));
   }

@@ -65,6 +65,7 @@ export const RECORD_BYTES_MAX = 32_767;
 /** Writers stay below: the reader of MARS counts on it for torn tails. */
 export const PAYLOAD_BYTES_MAX = 4096;
 export const NANOSECONDS_MAX = 999_999_999;
+const SEQUENCE_MAX = 0xffff_ffff;
 const COMPRESSED_ALIGNMENT_BYTES = 8;
 
 /** What the payload is; others are checked and skipped. */
@@ -217,6 +218,7 @@ function writeHeader(
   decompressedLength: number,
 ): void {
   assert(fields.nanoseconds <= NANOSECONDS_MAX, "nanoseconds below a second");
+
   view.setUint32(at + HEADER.startMagic, START_MAGIC_LOW, true);
   view.setUint32(at + HEADER.startMagic + 4, START_MAGIC_HIGH, true);
   view.setUint8(at + HEADER.version, FORMAT_VERSION);
@@ -239,6 +241,8 @@ function writeTrailer(
   sequence: number,
   flags: number,
 ): void {
+  assert(sequence >= 0, "sequence is not negative");
+  assert(sequence <= SEQUENCE_MAX, "sequence fits its field");
   view.setUint32(at + TRAILER.endMagic, END_MAGIC_LOW, true);
   view.setUint32(at + TRAILER.endMagic + 4, END_MAGIC_HIGH, true);
   view.setUint32(at + TRAILER.oldSum, 0, true);
