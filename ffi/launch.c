@@ -71,7 +71,8 @@
 #define FILES_MAX 16
 #define TABLE_BYTES_MAX (FILES_MAX * 256)
 #define SEAL_BYTES_MAX (FILES_MAX * 256)
-#define ARGUMENTS_OWN_MAX 32
+#define FLAGS_MAX 12
+#define ARGUMENTS_OWN_MAX (FLAGS_MAX + 20)
 #define REMOVE_DEPTH_MAX 8
 /* First start of a slow disk included; after that, memory files. */
 #define LOCK_WAIT_MS 60000
@@ -150,7 +151,7 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
  */
 static const struct permission {
 	const char *command;
-	const char *flags[8];
+	const char *flags[FLAGS_MAX];
 } PERMISSIONS[] = {
 	{ "", { READ } }, /* no command: help */
 	{ "help", { READ } },
@@ -864,11 +865,13 @@ int main(int argc, char **argv)
 	words[count++] = "--no-remote";
 	words[count++] = "--no-npm";
 	words[count++] = "--cached-only";
-	for (const char *const *flag = permission->flags; *flag; flag++) {
-		if (!strcmp(*flag, SHIM))
+	for (int i = 0; i < FLAGS_MAX && permission->flags[i]; i++) {
+		const char *flag = permission->flags[i];
+
+		if (!strcmp(flag, SHIM))
 			words[count++] = text("%s=%s", SHIM, shim);
-		else if (strcmp(*flag, SSH) || has_option(argc, argv, "--ssh"))
-			words[count++] = text("%s", *flag);
+		else if (strcmp(flag, SSH) || has_option(argc, argv, "--ssh"))
+			words[count++] = text("%s", flag);
 	}
 	if (deno >= 0) {
 		words[count++] = "--no-code-cache";
