@@ -1,0 +1,234 @@
+/**
+ * A line: frames over one TLS socket, alive or dead.
+ *
+ *   sending    frames wait in a queue and go out in order, in writes of at most
+ *              WRITE_BYTES; bodies are not copied on the way
+ *   reading    pauses while more than QUEUE_BYTES_MAX wait to be sent: whoever
+ *              does not take answers is not heard
+ *   liveness   after `pingMs` without a byte from the peer a ping is sent; after
+ *              `silenceMs` without one the line is dead
+ *   end        for one reason, given once; nothing is sent or heard after it
+ */
+import type { TLSSocket } from "node:tls";
+import { FormatError, MarsError, messageOf } from "../base/errors.ts";
+import type { Clock } from "../base/time.ts";
+import {
+  encodeFrameHead,
+  type Frame,
+  FRAME_KIND,
+  FrameDecoder,
+  type FrameLimits,
+  LINE_LIMITS,
+} from "./frame.ts";
+import { EMPTY_BODY } from "./rpc.ts";
+
+/** When silence is noticed. */
+export interface LineTiming {
+  readonly pingMs: number;
+  readonly silenceMs: number;
+}
+
+/** Two pings may be lost before a line is given up. */
+export const LINE_TIMING: LineTiming = { pingMs: 5_000, silenceMs: 15_000 };
+
+// 128 KiB: a larger write is copied over and over inside `node:tls` (1 MiB:
+// half the speed), a smaller one costs more turns. See tests/bench/link.ts.
+const WRITE_BYTES = 128 * 1024;
+
+/** Bytes waiting to be sent beyond which a line does not read. */
+const QUEUE_BYTES_MAX = 1024 * 1024;
+
+/** A line at work. */
+export class Line {
+  /** Takes each frame but pings. What it throws ends the line. */
+  onFrame: (frame: Frame) => void = () => {};
+  /** Called about every `pingMs`; what it throws ends the line. */
+  onTick: () => void = () => {};
+  /** Resolves, never rejects, with the reason. */
+  readonly ended: Promise<MarsError>;
+
+  readonly #socket: TLSSocket;
+  readonly #timing: LineTiming;
+  readonly #clock: Clock;
+  readonly #decoder: FrameDecoder;
+  readonly #resolveEnded: (reason: MarsError) => void;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #isWriting = false;
+  #isPaused = false;
+  #isEnded = false;
+  #heardMs: number;
+  #tickMs: number;
+  #ticker: ReturnType<typeof setInterval> | undefined;
+
+  /** `socket` belongs to the line from now on; nothing is read before `start`. */
+  constructor(
+    options: {
+      socket: TLSSocket;
+      limits: FrameLimits;
+      timing: LineTiming;
+      clock: Clock;
+    },
+  ) {
+    this.#socket = options.socket;
+    this.#timing = options.timing;
+    this.#clock = options.clock;
+    this.#heardMs = this.#tickMs = this.#clock.monotonicMs();
+    this.#decoder = new FrameDecoder(options.limits);
+    const { promise, resolve } = Promise.withResolvers<MarsError>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+    this.#socket.setNoDelay(true);
+    this.#socket.on("error", (error) =>
+      this.end(
+        new MarsError(`Line was lost: ${messageOf(error)}`, { cause: error }),
+      ));
+    this.#socket.on(
+      "end",
+      () => this.end(new MarsError("Line was closed by the peer")),
+    );
+    this.#socket.on("close", () => this.end(new MarsError("Line was lost")));
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Starts reading. */
+  start(): void {
+    if (this.#isEnded) return;
+    // A plain view, because `slice` of a `Buffer` would not copy.
+    this.#socket.on("data", (chunk: Uint8Array) =>
+      this.#take(
+        new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength),
+      ));
+  }
+
+  /** From now on the peer is known: wide limits, and signs of life. */
+  establish(): void {
+    if (this.#isEnded) return;
+    this.#decoder.limits = LINE_LIMITS;
+    this.#heardMs = this.#tickMs = this.#clock.monotonicMs();
+    this.#ticker = setInterval(() => this.#tick(), this.#timing.pingMs);
+  }
+
+  /** Queues a frame; see `SendFrame`. */
+  readonly send = (head: Uint8Array, body: Uint8Array): void => {
+    if (this.#isEnded) return;
+    this.#queue.push(head);
+    if (body.length > 0) this.#queue.push(body);
+    this.#queuedBytes += head.length + body.length;
+    if (!this.#isPaused && this.#queuedBytes > QUEUE_BYTES_MAX) {
+      this.#isPaused = true;
+      this.#socket.pause();
+    }
+    if (!this.#isWriting) this.#writeNext();
+  };
+
+  /** Ends the line at once. The first reason counts. */
+  end(reason: MarsError): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    clearInterval(this.#ticker);
+    this.#queue = [];
+    this.#socket.destroy();
+    this.#resolveEnded(reason);
+  }
+
+  #take(chunk: Uint8Array): void {
+    this.#heardMs = this.#clock.monotonicMs();
+    try {
+      this.#decoder.push(chunk, (frame) => {
+        if (!this.#isEnded) this.#deliver(frame);
+      });
+    } catch (error) {
+      this.end(asReason(error));
+    }
+  }
+
+  #deliver(frame: Frame): void {
+    if (frame.kind === FRAME_KIND.ping) return this.#sendKind("pong");
+    if (frame.kind === FRAME_KIND.pong) return;
+    this.onFrame(frame);
+  }
+
+  #sendKind(kind: "ping" | "pong"): void {
+    const head = encodeFrameHead(
+      { kind: FRAME_KIND[kind], id: 0, json: "", bodyBytes: 0 },
+      LINE_LIMITS,
+    );
+    this.send(head, EMPTY_BODY);
+  }
+
+  #writeNext(): void {
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    let taken = 0;
+    while (taken < this.#queue.length && bytes < WRITE_BYTES) {
+      const whole = this.#queue[taken] ?? EMPTY_BODY;
+      const room = WRITE_BYTES - bytes;
+      const piece = whole.length <= room ? whole : whole.subarray(0, room);
+      pieces.push(piece);
+      bytes += piece.length;
+      if (piece.length < whole.length) {
+        this.#queue[taken] = whole.subarray(room);
+        break;
+      }
+      taken++;
+    }
+    this.#queue.splice(0, taken);
+    this.#isWriting = true;
+    const written = (): void => this.#written(bytes);
+    const last = pieces.length - 1;
+    this.#socket.cork();
+    pieces.forEach((piece, index) =>
+      this.#socket.write(piece, index === last ? written : undefined)
+    );
+    this.#socket.uncork();
+  }
+
+  #written(bytes: number): void {
+    this.#isWriting = false;
+    if (this.#isEnded) return;
+    this.#queuedBytes -= bytes;
+    if (this.#isPaused) {
+      // While it is not heard, taking answers is the peer's sign of life.
+      this.#heardMs = this.#clock.monotonicMs();
+      if (this.#queuedBytes <= QUEUE_BYTES_MAX) {
+        this.#isPaused = false;
+        this.#socket.resume();
+      }
+    }
+    if (this.#queue.length > 0) this.#writeNext();
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.monotonicMs();
+    // This process slept: what the peer sent meanwhile was not read yet.
+    if (nowMs - this.#tickMs > 2 * this.#timing.pingMs) this.#heardMs = nowMs;
+    this.#tickMs = nowMs;
+    const silentMs = nowMs - this.#heardMs;
+    if (silentMs >= this.#timing.silenceMs) {
+      const text = `Line was lost: no sign of life for ${
+        Math.round(silentMs)
+      } ms`;
+      return this.end(new MarsError(text));
+    }
+    try {
+      this.onTick();
+    } catch (error) {
+      return this.end(asReason(error));
+    }
+    // Half the period: a ping goes out at every tick of an idle line.
+    if (silentMs >= this.#timing.pingMs / 2) this.#sendKind("ping");
+  }
+}
+
+/** What ends a line is a MarsError; a frame of ours that is none is a bug. */
+function asReason(error: unknown): MarsError {
+  if (error instanceof FormatError) {
+    return new MarsError(`Line was closed: ${error.message}`, { cause: error });
+  }
+  if (error instanceof MarsError) return error;
+  return new MarsError(`Line failed: ${messageOf(error)}`, { cause: error });
+}
