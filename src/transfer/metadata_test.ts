@@ -1,0 +1,459 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { deadline } from "@std/async/deadline";
+import fc from "fast-check";
+import { anyLink } from "../../tests/support/links.ts";
+import {
+  type Fault,
+  MemoryLine,
+  type MemoryLineOptions,
+} from "../../tests/support/memory_line.ts";
+import { ManualClock, MemoryTree } from "../../tests/support/memory_tree.ts";
+import type { RpcHandlers } from "../peer/rpc.ts";
+import { ownerOf } from "../tree/path.ts";
+import type { Link } from "../tree/snapshot.ts";
+import { LinkIntake } from "./intake.ts";
+import { encodeLinks } from "./link_message.ts";
+import {
+  metadataHandlers,
+  MetadataLink,
+  type MetadataResult,
+} from "./metadata.ts";
+
+const WAIT_MS = 20_000;
+const DAY_NS = 86_400_000_000_000n;
+
+type Taken = { readonly links: readonly Link[]; readonly from: string };
+
+/** A host: its tree, what it took, and its lines to others. */
+class Host {
+  readonly name: string;
+  readonly tree: MemoryTree;
+  readonly intake: LinkIntake;
+  readonly handlers: RpcHandlers;
+  readonly taken: Taken[] = [];
+  readonly links: MetadataLink[] = [];
+  uuid: string | undefined = "cluster";
+
+  constructor(name: string, clock: ManualClock, links: Iterable<Link> = []) {
+    this.name = name;
+    this.tree = new MemoryTree(clock, links);
+    this.intake = new LinkIntake({
+      tree: this.tree,
+      host: name,
+      lamport: this.tree.lamport,
+      uuid: () => this.uuid,
+      onTaken: (taken, from) => {
+        this.taken.push({ links: taken, from });
+        for (const link of this.links) {
+          if (link.peer !== from) link.push(taken);
+        }
+      },
+    });
+    this.handlers = metadataHandlers(this.intake);
+  }
+
+  /** A local change, pushed to all peers. */
+  write(path: string, value: string): Link[] {
+    const written = this.tree.write([{ path, value }]);
+    for (const link of this.links) link.push(written);
+    return written;
+  }
+
+  value(path: string): string | undefined {
+    return this.tree.snapshot().value(path);
+  }
+}
+
+/** One line from a host to another. */
+class Dial {
+  readonly line: MemoryLine;
+  readonly link: MetadataLink;
+  readonly #exchanged: Promise<void>;
+  readonly #host: Host;
+
+  constructor(
+    from: Host,
+    to: Host,
+    options: Partial<MemoryLineOptions> = {},
+  ) {
+    let isExchanged = (): void => {};
+    this.#exchanged = new Promise((resolve) => isExchanged = resolve);
+    this.#host = from;
+    this.line = new MemoryLine({
+      from: from.name,
+      peer: to.name,
+      handlers: to.handlers,
+      ...options,
+    });
+    this.link = MetadataLink.start({
+      intake: from.intake,
+      rpc: this.line,
+      onExchanged: isExchanged,
+    });
+    from.links.push(this.link);
+  }
+
+  /** Both have what the other had; or the line is lost. */
+  async settled(): Promise<void> {
+    await deadline(
+      Promise.race([this.#exchanged, this.link.finished]),
+      WAIT_MS,
+    );
+    await this.line.idle();
+  }
+
+  async end(): Promise<MetadataResult> {
+    const result = await deadline(this.link.finished, WAIT_MS);
+    this.#host.links.splice(this.#host.links.indexOf(this.link), 1);
+    this.line.close();
+    await this.line.idle();
+    return result;
+  }
+
+  async stop(): Promise<void> {
+    void this.link.stop();
+    await this.end();
+  }
+}
+
+/** Everything that both hosts may know of, as text. */
+function contents(host: Host, others: readonly string[]): string[] {
+  return [...host.tree.snapshot().all()]
+    // Stale knowledge about a host that it never corrects stays where it is.
+    .filter((link) => !others.includes(ownerOf(link.path) ?? ""))
+    // A tombstone is not created where there was nothing.
+    .filter((link) => link.value !== ".deleted")
+    .map(({ path, value, stampNs }) => `${path} ${value} ${stampNs}`)
+    .sort();
+}
+
+const anyTree = fc.uniqueArray(anyLink, { selector: (link) => link.path });
+
+Deno.test("MetadataLink makes two trees equal", async () => {
+  await fc.assert(fc.asyncProperty(anyTree, anyTree, async (left, right) => {
+    const clock = new ManualClock();
+    const alpha = new Host("alpha", clock, left);
+    const beta = new Host("beta", clock, right);
+    const dial = new Dial(alpha, beta);
+    await dial.settled();
+    await dial.stop();
+    const names = ["alpha", "beta"];
+    assertEquals(contents(alpha, names), contents(beta, names));
+  }));
+});
+
+Deno.test("MetadataLink needs one round when nothing differs", async () => {
+  const links = [{ path: "uuid", value: "cluster", stampNs: 5n }];
+  const clock = new ManualClock();
+  const dial = new Dial(
+    new Host("alpha", clock, links),
+    new Host("beta", clock, links),
+  );
+  await dial.settled();
+  await dial.stop();
+  assertEquals(dial.line.calls, ["meta.digests"]);
+});
+
+function manyLinks(count: number, path: (index: number) => string): Link[] {
+  return Array.from({ length: count }, (_, index) => ({
+    path: path(index),
+    value: `value ${index}`,
+    stampNs: BigInt(index + 1),
+  }));
+}
+
+Deno.test("MetadataLink exchanges large trees in bounded messages", async () => {
+  const one = manyLinks(1_700, (index) => `userspace/left-${index}`);
+  const wide = manyLinks(1_300, (index) => `resource-x${index}/size`)
+    .map((link) => ({ ...link, value: "4096" }));
+  const other = manyLinks(1_600, (index) => `userspace/right-${index}`);
+  const others = manyLinks(1_200, (index) => `resource-y${index}/size`)
+    .map((link) => ({ ...link, value: "4096" }));
+  const clock = new ManualClock();
+  const alpha = new Host("alpha", clock, [...one, ...wide]);
+  const beta = new Host("beta", clock, [...other, ...others]);
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  await dial.stop();
+  assertEquals(alpha.tree.snapshot().size, 5_800);
+  assertEquals(contents(alpha, []), contents(beta, []));
+  for (const { links } of [...alpha.taken, ...beta.taken]) {
+    assert(links.length <= 500);
+  }
+});
+
+Deno.test("MetadataLink converges under lost, doubled and crossing messages", async () => {
+  type Step =
+    | { kind: "write"; host: number; path: string; value: string }
+    | { kind: "dial"; from: number; to: number; faults: Fault[] };
+  const anyHost = fc.nat(2);
+  const anyStep: fc.Arbitrary<Step> = fc.oneof(
+    fc.record({
+      kind: fc.constant("write" as const),
+      host: anyHost,
+      path: fc.constantFrom("uuid", "ips/ip-a", "resource-x/todo-a/note"),
+      value: fc.constantFrom("1.1.1.1", "2.2.2.2", ".deleted"),
+    }),
+    fc.record({
+      kind: fc.constant("dial" as const),
+      from: anyHost,
+      to: anyHost,
+      faults: fc.array(
+        fc.constantFrom<Fault>("none", "cut", "cutReply", "duplicate"),
+        { maxLength: 6 },
+      ),
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 20 }), async (steps) => {
+      const clock = new ManualClock();
+      const hosts = ["alpha", "beta", "gamma"].map((name) =>
+        new Host(name, clock)
+      );
+      const dials: Dial[] = [];
+      for (const step of steps) {
+        clock.nowNs += 1n;
+        if (step.kind === "write") {
+          hosts[step.host]?.write(step.path, step.value);
+          continue;
+        }
+        const [from, to] = [hosts[step.from], hosts[step.to]];
+        if (from === undefined || to === undefined || from === to) continue;
+        dials.push(
+          new Dial(from, to, {
+            fault: (index) => step.faults[index] ?? "none",
+            delay: (index) =>
+              index % 2 === 0 ? Promise.resolve() : turns(index),
+          }),
+        );
+      }
+      for (const dial of dials) await dial.stop();
+      // Then the lines stay up, in a chain, twice.
+      const [alpha, beta, gamma] = hosts;
+      assert(alpha !== undefined && beta !== undefined && gamma !== undefined);
+      for (const [from, to] of [[alpha, beta], [gamma, beta], [alpha, beta]]) {
+        assert(from !== undefined && to !== undefined);
+        const dial = new Dial(from, to);
+        await dial.settled();
+        await dial.stop();
+      }
+      assertEquals(contents(alpha, []), contents(beta, []));
+      assertEquals(contents(gamma, []), contents(beta, []));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+async function turns(count: number): Promise<void> {
+  for (let left = count; left > 0; left--) await Promise.resolve();
+}
+
+Deno.test("MetadataLink pushes a change at once and others pass it on", async () => {
+  const clock = new ManualClock();
+  const [alpha, beta, gamma] = ["alpha", "beta", "gamma"]
+    .map((name) => new Host(name, clock));
+  assert(alpha !== undefined && beta !== undefined && gamma !== undefined);
+  const dials = [new Dial(alpha, beta), new Dial(beta, gamma)];
+  for (const dial of dials) await dial.settled();
+  const [written] = alpha.write("resource-x/primary", "alpha");
+  for (const dial of dials) await dial.line.idle();
+  assertEquals(gamma.tree.snapshot().get("resource-x/primary"), written);
+  assertEquals(gamma.taken.at(-1)?.from, "beta");
+  for (const dial of dials) await dial.stop();
+});
+
+Deno.test("MetadataLink.push() sends one message at a time", async () => {
+  const clock = new ManualClock();
+  const alpha = new Host("alpha", clock);
+  const beta = new Host("beta", clock);
+  let release = (): void => {};
+  const gate = new Promise<void>((resolve) => release = resolve);
+  const dial = new Dial(alpha, beta, {
+    delay: (index) => index === 1 ? gate : Promise.resolve(),
+  });
+  await dial.settled();
+  for (let count = 0; count < 100; count++) {
+    alpha.write("userspace/note", `value ${count}`);
+    alpha.write(`userspace/note-${count}`, "x");
+  }
+  release();
+  await dial.line.idle();
+  await dial.line.idle();
+  assertEquals(beta.value("userspace/note"), "value 99");
+  assertEquals(beta.value("userspace/note-99"), "x");
+  assertEquals(dial.line.calls, ["meta.digests", "meta.push", "meta.push"]);
+  await dial.stop();
+});
+
+Deno.test("MetadataLink.push() keeps local links at home", async () => {
+  const clock = new ManualClock();
+  const alpha = new Host("alpha", clock);
+  const dial = new Dial(alpha, new Host("beta", clock));
+  await dial.settled();
+  alpha.write("cache-alpha/invalid", "1");
+  alpha.write("resource-x/local-alpha/note", "1");
+  // Beta knows best what beta does.
+  alpha.write("actual-beta/alive", "1");
+  await dial.line.idle();
+  await dial.stop();
+  assertEquals(dial.line.calls, ["meta.digests"]);
+});
+
+Deno.test("MetadataLink moves both clocks past the other", async () => {
+  const [fast, slow] = [new ManualClock(), new ManualClock()];
+  fast.nowNs += DAY_NS;
+  const alpha = new Host("alpha", slow);
+  const beta = new Host("beta", fast);
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  await dial.stop();
+  assert(alpha.tree.lamport.next() > fast.nowNs);
+});
+
+Deno.test("MetadataLink is refused by a host of another cluster", async () => {
+  const cases: [string | undefined, string | undefined, boolean][] = [
+    ["one", "one", true],
+    ["one", "two", false],
+    ["(any)", "two", true],
+    ["one", "(any)", true],
+    [undefined, "two", false],
+    ["one", undefined, false],
+    [undefined, undefined, false],
+  ];
+  for (const [left, right, isGood] of cases) {
+    const clock = new ManualClock();
+    const links = [{ path: "userspace/note", value: "x", stampNs: 1n }];
+    const alpha = new Host("alpha", clock, links);
+    const beta = new Host("beta", clock);
+    alpha.uuid = left;
+    beta.uuid = right;
+    const dial = new Dial(alpha, beta);
+    await dial.settled();
+    assertEquals(beta.value("userspace/note"), isGood ? "x" : undefined);
+    if (isGood) await dial.stop();
+    else {
+      const result = await dial.end();
+      assert(result.kind === "lost");
+      assertStringIncludes(result.message, "different clusters");
+    }
+  }
+});
+
+Deno.test("MetadataLink is refused if the clock of a host is far ahead", async () => {
+  for (const days of [29n, 30n, 31n]) {
+    const [now, ahead] = [new ManualClock(), new ManualClock()];
+    ahead.nowNs += days * DAY_NS;
+    const dial = new Dial(new Host("alpha", ahead), new Host("beta", now));
+    await dial.settled();
+    if (days < 30n) await dial.stop();
+    else {
+      const result = await dial.end();
+      assert(result.kind === "lost");
+      assertStringIncludes(result.message, 'clock of "alpha"');
+    }
+  }
+});
+
+Deno.test("metadataHandlers() refuse illegal links and take the others", async () => {
+  const clock = new ManualClock();
+  const beta = new Host("beta", clock, [
+    { path: "actual-beta/alive", value: "1", stampNs: 3n },
+  ]);
+  const good = { path: "userspace/good", value: "x", stampNs: 7n };
+  const bad = [
+    { ...good, path: "../etc/passwd" },
+    { ...good, path: "/etc/passwd" },
+    { ...good, path: "userspace/../../x" },
+    { ...good, path: "userspace/.hidden" },
+    { ...good, path: "" },
+    { ...good, path: "a/b/c/d" },
+    { ...good, path: "cache-beta/x" },
+    { ...good, path: `userspace/${"x".repeat(300)}` },
+    { ...good, path: "userspace/empty", value: "" },
+    { ...good, path: "userspace/long", value: "x".repeat(1024) },
+    { ...good, path: "resource-x/size", value: "many" },
+    { ...good, path: "userspace/future", stampNs: clock.nowNs + 30n * DAY_NS },
+  ];
+  const own = { path: "actual-beta/alive", value: "0", stampNs: 9n };
+  const line = new MemoryLine({
+    from: "alpha",
+    peer: "beta",
+    handlers: beta.handlers,
+  });
+  const greeting = { uuid: "cluster", stamp: "1.000000000" };
+  await line.call("meta.push", greeting, {
+    body: encodeLinks([...bad, own, good]),
+  });
+  assertEquals(beta.taken, [{ links: [good], from: "alpha" }]);
+  assertEquals(beta.value("actual-beta/alive"), "1");
+  assertEquals(beta.tree.snapshot().size, 2);
+  assertEquals(beta.intake.refusedCount("alpha"), bad.length);
+  // Whatever it writes next stands against what others believe.
+  assert(beta.tree.lamport.next() > own.stampNs);
+});
+
+Deno.test("metadataHandlers() refuse malformed messages", async () => {
+  const beta = new Host("beta", new ManualClock());
+  const line = new MemoryLine({
+    from: "alpha",
+    peer: "beta",
+    handlers: beta.handlers,
+  });
+  const greeting = { uuid: "cluster", stamp: "1.000000000" };
+  const list = (count: number): string[] =>
+    Array.from({ length: count }, (_, index) => `userspace-${index}`);
+  const bad: [string, Record<string, string | number | string[]>][] = [
+    ["meta.push", {}],
+    ["meta.push", { uuid: "cluster" }],
+    ["meta.push", { ...greeting, stamp: "yesterday" }],
+    ["meta.push", { ...greeting, uuid: 5 }],
+    ["meta.digests", greeting],
+    ["meta.digests", { ...greeting, from: "", digests: list(3) }],
+    ["meta.digests", { ...greeting, from: "", digests: list(2_000) }],
+    ["meta.digests", { ...greeting, from: 0, digests: [] }],
+    ["meta.exchange", { ...greeting, from: "" }],
+    ["meta.exchange", { ...greeting, from: "", directories: list(501) }],
+  ];
+  for (const [method, params] of bad) {
+    const refusal = await line.call(method, params)
+      .then(() => "answered", (error: Error) => error.message);
+    assertStringIncludes(refusal, "Cannot", `${method} ${params}`);
+  }
+  assertEquals(beta.tree.snapshot().size, 0);
+});
+
+Deno.test("MetadataLink ends when the peer goes in circles", async () => {
+  for (const until of ["", "zzz"]) {
+    const clock = new ManualClock();
+    const alpha = new Host("alpha", clock, [
+      { path: "userspace/a", value: "x", stampNs: 1n },
+    ]);
+    let count = 0;
+    const dial = new Dial(alpha, new Host("beta", clock), {
+      onReply: ({ params, body }) => {
+        count++;
+        return { params: { ...params, until }, body };
+      },
+    });
+    await dial.settled();
+    assertEquals((await dial.end()).kind, "lost");
+    assert(count < 10);
+  }
+});
+
+Deno.test("LinkIntake tells what was taken before the disk was full", async () => {
+  const clock = new ManualClock();
+  const alpha = new Host(
+    "alpha",
+    clock,
+    manyLinks(9, (i) => `userspace/n-${i}`),
+  );
+  const beta = new Host("beta", clock);
+  beta.tree.roomCount = 4;
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  const result = await dial.end();
+  assert(result.kind === "lost");
+  assertStringIncludes(result.message, "ENOSPC");
+  assertEquals(beta.taken.flatMap((taken) => taken.links).length, 4);
+});

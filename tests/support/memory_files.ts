@@ -1,0 +1,157 @@
+/**
+ * Files in memory that know what is durable, and fail as told.
+ *
+ * `capacityBytes` bounds the sum of all files; a write beyond it is cut short
+ * and fails with ENOSPC, as on a real disk.
+ */
+import { ERRNO, SyscallError } from "../../src/base/errors.ts";
+import type {
+  FileOpener,
+  OpenMode,
+  RandomFile,
+} from "../../src/transfer/file.ts";
+
+type Content = {
+  bytes: Uint8Array;
+  durable: Uint8Array;
+};
+
+export class MemoryFiles implements FileOpener {
+  capacityBytes = Number.MAX_SAFE_INTEGER;
+  /** Errno of the next flushes; 0 lets them succeed. */
+  flushErrno = 0;
+  writeErrno = 0;
+  writeCount = 0;
+  flushCount = 0;
+  openCount = 0;
+  /** Before each flush; lets a test hold one back. */
+  onFlush: () => Promise<void> = () => Promise.resolve();
+  readonly #contents = new Map<string, Content>();
+
+  set(path: string, bytes: Uint8Array): void {
+    this.#contents.set(path, { bytes: bytes.slice(), durable: bytes.slice() });
+  }
+
+  get(path: string): Uint8Array {
+    return this.#content(path).bytes;
+  }
+
+  /** What would be left after the loss of power. */
+  durable(path: string): Uint8Array {
+    return this.#content(path).durable;
+  }
+
+  open(path: string, mode: OpenMode): Promise<RandomFile> {
+    if (mode === "create" && !this.#contents.has(path)) {
+      this.set(path, new Uint8Array(0));
+    }
+    if (!this.#contents.has(path)) {
+      return Promise.reject(new SyscallError("open", path, ERRNO.ENOENT));
+    }
+    this.openCount++;
+    return Promise.resolve(new MemoryFile(this, this.#content(path), path));
+  }
+
+  /** Bytes that a write of `lengthBytes` more may still take. */
+  roomBytes(): number {
+    let usedBytes = 0;
+    for (const { bytes } of this.#contents.values()) usedBytes += bytes.length;
+    return Math.max(0, this.capacityBytes - usedBytes);
+  }
+
+  #content(path: string): Content {
+    const content = this.#contents.get(path);
+    if (content === undefined) {
+      throw new SyscallError("open", path, ERRNO.ENOENT);
+    }
+    return content;
+  }
+}
+
+class MemoryFile implements RandomFile {
+  readonly path: string;
+  readonly #files: MemoryFiles;
+  readonly #content: Content;
+  #isOpen = true;
+
+  constructor(files: MemoryFiles, content: Content, path: string) {
+    this.#files = files;
+    this.#content = content;
+    this.path = path;
+  }
+
+  async read(target: Uint8Array, offsetBytes: number): Promise<number> {
+    await this.#turn();
+    const bytes = this.#content.bytes.subarray(
+      offsetBytes,
+      offsetBytes + target.length,
+    );
+    target.set(bytes);
+    return bytes.length;
+  }
+
+  async write(source: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#turn();
+    const { writeErrno } = this.#files;
+    if (writeErrno !== 0) {
+      throw new SyscallError("write", this.path, writeErrno);
+    }
+    this.#files.writeCount++;
+    const growthBytes = Math.max(
+      0,
+      offsetBytes + source.length - this.#content.bytes.length,
+    );
+    const missingBytes = Math.max(0, growthBytes - this.#files.roomBytes());
+    const written = source.subarray(0, source.length - missingBytes);
+    this.#put(written, offsetBytes);
+    if (missingBytes > 0) {
+      throw new SyscallError("write", this.path, ERRNO.ENOSPC);
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.#turn();
+    const bytes = this.#content.bytes.slice();
+    await this.#files.onFlush();
+    await this.#turn();
+    const { flushErrno } = this.#files;
+    if (flushErrno !== 0) {
+      throw new SyscallError("flush", this.path, flushErrno);
+    }
+    this.#files.flushCount++;
+    this.#content.durable = bytes;
+  }
+
+  async truncate(lengthBytes: number): Promise<void> {
+    await this.#turn();
+    this.#content.bytes = this.#content.bytes.slice(0, lengthBytes);
+    this.#content.durable = this.#content.durable.slice(0, lengthBytes);
+  }
+
+  sizeBytes(): number {
+    return this.#content.bytes.length;
+  }
+
+  close(): void {
+    if (!this.#isOpen) throw new Error("closed twice");
+    this.#isOpen = false;
+    this.#files.openCount--;
+  }
+
+  #put(source: Uint8Array, offsetBytes: number): void {
+    const endBytes = offsetBytes + source.length;
+    if (endBytes > this.#content.bytes.length) {
+      const grown = new Uint8Array(endBytes);
+      grown.set(this.#content.bytes);
+      this.#content.bytes = grown;
+    }
+    this.#content.bytes.set(source, offsetBytes);
+  }
+
+  /** A file that was closed while somebody used it is a bug of the user. */
+  async #turn(): Promise<void> {
+    if (!this.#isOpen) throw new Error("used after close");
+    await Promise.resolve();
+    if (!this.#isOpen) throw new Error("closed while in use");
+  }
+}
