@@ -1,2 +1,2 @@
 // @ts-self-types="./path.d.ts"
-export * from "deno-std/path/mod.js";
+export * from "deno-std/path/posix/mod.js";
