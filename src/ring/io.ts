@@ -127,4 +127,7 @@ export interface SocketIo extends Io {
 
   /** Ends pending operations of the socket with an error or 0. */
   shutdown(fd: number): void;
+
+  /** Shuts a listening socket down and removes its file; `fd` stays open. */
+  unlisten(fd: number, path: string): void;
 }

@@ -303,12 +303,7 @@ export class Ring implements SocketIo {
   }
 
   listen(path: string): number {
-    try {
-      Deno.removeSync(path);
-    } catch (error) {
-      // The ordinary case: nobody left a stale socket.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeSocket(path);
     const fd = this.#shim.mars_socket_create();
     if (fd < 0) throw new SyscallError("create socket", path, -fd);
     let result = this.#shim.mars_socket_bind(fd, cString(path));
@@ -375,6 +370,11 @@ export class Ring implements SocketIo {
   shutdown(fd: number): void {
     // ENOTCONN: the other side was faster. The socket has ended either way.
     this.#shim.mars_socket_shutdown(fd);
+  }
+
+  unlisten(fd: number, path: string): void {
+    this.shutdown(fd);
+    removeSocket(path);
   }
 
   #onMemory(
@@ -511,6 +511,15 @@ class ReadyList {
       done(this.#results[index] ?? 0, this.#tags[index] ?? 0);
     }
     this.count = 0;
+  }
+}
+
+function removeSocket(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    // The ordinary case before listening: nobody left a stale one.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
