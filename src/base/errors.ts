@@ -36,7 +36,9 @@ export class RefusedError extends MarsError {
   readonly obstacles: readonly string[];
 
   constructor(message: string, obstacles: readonly string[]) {
-    super(obstacles.length === 0 ? message : `${message}: ${obstacles.join("; ")}`);
+    super(
+      obstacles.length === 0 ? message : `${message}: ${obstacles.join("; ")}`,
+    );
     this.obstacles = obstacles;
   }
 }
@@ -89,6 +91,7 @@ export const ERRNO = {
   ERESTART: 85,
   EOPNOTSUPP: 95,
   EADDRINUSE: 98,
+  ECONNABORTED: 103,
   ECONNRESET: 104,
   ESHUTDOWN: 108,
   ETIMEDOUT: 110,
@@ -120,6 +123,7 @@ const ERRNO_TEXT: Readonly<Record<number, string>> = {
   85: "Incomplete log",
   95: "Operation not supported",
   98: "Address already in use",
+  103: "Software caused connection abort",
   104: "Connection reset by peer",
   108: "Shut down",
   110: "Connection timed out",

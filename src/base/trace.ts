@@ -40,7 +40,11 @@ export function startTrace(
         lowestLevel: LOGTAPE_LEVEL[options.level],
         sinks: ["stderr"],
       },
-      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
+      {
+        category: ["logtape", "meta"],
+        lowestLevel: "error",
+        sinks: ["stderr"],
+      },
     ],
   });
 }

@@ -12,18 +12,18 @@
  * Each step may stop anywhere: the next call begins again from what is.
  */
 import { assert } from "../base/assert.ts";
-import { ERRNO, messageOf, SyscallError } from "../base/errors.ts";
+import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import { DataplaneHandle, type DataplaneOptions } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
 import { createLog, truncateLog } from "../log/files.ts";
-import { type LinkValue, type Plan, plan } from "../resource/plan.ts";
+import { type LinkValue, NOTHING, type Plan, plan } from "../resource/plan.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { ResourceLogs } from "./logs.ts";
 import { Messages } from "./messages.ts";
-import { stateValues } from "./states.ts";
+import { NO_RATES, stateValues } from "./states.ts";
 import { RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
 
@@ -54,7 +54,7 @@ export interface ExecutorOptions {
 
 /** What holds for the whole host in this round. */
 export interface Round {
-  readonly snapshot: Snapshot;
+  readonly snapshot: () => Snapshot;
   readonly isRunning: boolean;
   readonly mayLead: (members: readonly string[]) => boolean;
   readonly emergencyLevel: number;
@@ -82,7 +82,7 @@ export class Executor {
   #desired: Desired | undefined;
   #restartAtMs = 0;
   #positionsAtMs = -Infinity;
-  #positionTimer: number | undefined;
+  #positionTimer: ReturnType<typeof setTimeout> | undefined;
   #statesAtMs = -Infinity;
   #states = new Map<string, string>();
   #obstacleText = "";
@@ -105,11 +105,17 @@ export class Executor {
   }
 
   /** One round; see the head of the file. @throws MarsError */
-  step(round: Round): Plan {
+  async step(round: Round): Promise<void> {
     const { resource, host, logs, transfers } = this.#options;
-    const view = resourceView(round.snapshot, resource, host);
     const worker = this.#worker();
-    logs.refresh(view, worker);
+    const snapshot = round.snapshot();
+    const view = resourceView(snapshot, resource, host);
+    await logs.refresh(
+      view,
+      worker,
+      ({ sequence, host: author }) =>
+        snapshot.isTombstone(linkPath.log(resource, sequence, author)),
+    );
     const next = plan(view, {
       logs: logs.all,
       worker,
@@ -117,20 +123,32 @@ export class Executor {
       mayLead: round.mayLead(view.members.map((member) => member.host)),
       emergencyLevel: round.emergencyLevel,
     });
-    this.#changeFiles(next, worker);
-    this.#publishPositions(next, round.snapshot, view);
+    await this.#changeFiles(next, worker);
+    this.#publishPositions(next, snapshot, view);
     this.#adjust(next, view);
     transfers.adjust(next, view);
     this.#publishStates(next, view);
-    return next;
   }
 
-  /** Ends worker and transfers; the links stay as they are. */
+  /** Ends worker and transfers, and says so. */
   async stop(): Promise<void> {
     clearTimeout(this.#positionTimer);
     await this.#options.transfers.stop();
     this.#stopWorker();
     await this.#stopping;
+    const { resource, host } = this.#options;
+    const off = stateValues(NOTHING, undefined, {
+      isFetching: false,
+      isSyncing: false,
+      rates: NO_RATES,
+    });
+    const links = Object.entries(off)
+      .filter(([name, value]) => this.#states.get(name) !== value)
+      .map(([name, value]) => ({
+        path: linkPath.actual(resource, host, name),
+        value,
+      }));
+    this.#options.publish(links);
   }
 
   #worker(): Actual | undefined {
@@ -148,19 +166,19 @@ export class Executor {
       : actual;
   }
 
-  #changeFiles(next: Plan, worker: Actual | undefined): void {
+  async #changeFiles(next: Plan, worker: Actual | undefined): Promise<void> {
+    const { logDirectory, resource, transfers } = this.#options;
     for (const change of next.logFiles) {
-      const path = this.#options.logs.path(change.log);
       if (change.kind === "create") {
-        createLog(path);
+        await createLog(logDirectory, change.log);
       } else if (worker === undefined || worker.role === "idle") {
-        this.#options.transfers.release(change.log);
-        truncateLog(path, change.bytes);
+        await transfers.release(change.log);
+        await truncateLog(logDirectory, change.log, change.bytes);
         // What the worker said about the old end does not hold any more.
         this.#stopWorker();
         trace.warn("executor", "Log cut", {
-          resource: this.#options.resource,
-          path,
+          resource,
+          log: logFileName(change.log),
           bytes: change.bytes,
         });
       }
@@ -303,10 +321,4 @@ function desiredOf(next: Plan, before: Desired | undefined): Desired {
     level: next.level === "flush" ? "flush" : "durable",
     bypass: next.bypass,
   };
-}
-
-/** Whether `error` says that there is no room for files or links. */
-export function isFull(error: unknown): boolean {
-  return error instanceof SyscallError &&
-    (error.errno === ERRNO.ENOSPC || messageOf(error).includes("ENOSPC"));
 }

@@ -7,11 +7,11 @@
  * durable only as far as its writer says.
  */
 import { logFileName, type LogName } from "../base/names.ts";
-import { listLogs } from "../log/files.ts";
+import { deleteLog, listLogs } from "../log/files.ts";
 import { finalEndBytes } from "../resource/history.ts";
 import type { LocalLog, WorkerState } from "../resource/plan.ts";
 import type { ResourceView } from "../resource/view.ts";
-import type { LogEnd } from "../transfer/fetch.ts";
+import type { LogEnd } from "../transfer/log_read.ts";
 
 export class ResourceLogs {
   readonly #directory: string;
@@ -48,11 +48,20 @@ export class ResourceLogs {
    * @param worker what it reported before this call, so that no file can be
    * shorter than it says
    */
-  refresh(view: ResourceView, worker: WorkerState | undefined): void {
+  async refresh(
+    view: ResourceView,
+    worker: WorkerState | undefined,
+    isDeleted: (log: LogName) => boolean,
+  ): Promise<void> {
     const ends = new Map<string, LogEnd>();
     const logs: LocalLog[] = [];
-    for (const { log, sizeBytes } of listLogs(this.#directory)) {
+    for (const { log, sizeBytes } of await listLogs(this.#directory)) {
       const name = logFileName(log);
+      // A file that arrived after its tombstone, or was busy when it came.
+      if (isDeleted(log)) {
+        await deleteLog(this.#directory, log);
+        continue;
+      }
       const isWritten = worker?.role === "log" && log.host === this.#host &&
         log.sequence === worker.logSequence;
       const bytes = isWritten

@@ -17,7 +17,8 @@ import {
   type RpcHandlers,
   type RpcReply,
 } from "../peer/rpc.ts";
-import { type LogEnd, logHandlers } from "../transfer/fetch.ts";
+import { logHandlers } from "../transfer/fetch.ts";
+import type { LogEnd } from "../transfer/log_read.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import { diskHandlers, type SourceDisk } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";

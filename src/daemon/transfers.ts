@@ -71,7 +71,7 @@ export class Transfers {
   #syncMode: "compare" | "copy" = "compare";
   #fetchedBytes = 0;
   #syncedBytes = 0;
-  readonly #retryTimers = new Set<number>();
+  readonly #retryTimers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(options: TransfersOptions) {
     this.#options = options;
@@ -116,9 +116,9 @@ export class Transfers {
   }
 
   /** Lets go of a log whose file is about to be changed. */
-  release(log: LogName): void {
+  async release(log: LogName): Promise<void> {
     if (this.#fetch !== undefined && sameLog(this.#fetch.log, log)) {
-      this.#fetch.fetcher.stop();
+      await this.#fetch.fetcher.stop();
     }
   }
 
@@ -171,7 +171,7 @@ export class Transfers {
     const { resource, files, logs, wake } = this.#options;
     let lastBytes = logs.durableEnd(log)?.bytes ?? 0;
     logs.setFetched(log, lastBytes);
-    const fetcher = new LogFetcher({
+    const fetcher = LogFetcher.start({
       rpc: from.rpc,
       files,
       resource,
@@ -231,7 +231,7 @@ export class Transfers {
     }
     const { resource, host, files, publish } = this.#options;
     let lastBytes = wanted.startBytes;
-    const sync = new DiskSync({
+    const sync = DiskSync.start({
       rpc: found.rpc,
       files,
       resource,
@@ -266,7 +266,7 @@ export class Transfers {
         await this.#confirmSync(wanted, rpc);
         this.#syncObstacle = "";
         this.#syncMode = "compare";
-      } else if (result.kind !== "stopped") {
+      } else if (result.kind === "lost" || result.kind === "failed") {
         // After a failed flush the page cache may claim what the disk lacks.
         if (result.kind === "failed") this.#syncMode = "copy";
         this.#syncObstacle =

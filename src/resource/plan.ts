@@ -127,7 +127,8 @@ export interface Plan {
   readonly obstacles: readonly Obstacle[];
 }
 
-const NOTHING: Plan = {
+/** The plan for a resource that does not concern this host. */
+export const NOTHING: Plan = {
   role: "detached",
   log: undefined,
   startBytes: 0,

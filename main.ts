@@ -1,0 +1,173 @@
+/**
+ * The front door: dispatch, and the only `Deno.exit`.
+ *
+ * This module is the program and, loaded by a worker thread, the data plane.
+ * Everything is imported when it is needed, so that a quick command does not
+ * pay for the daemon.
+ */
+import {
+  exitCodeOf,
+  MarsError,
+  messageOf,
+  UsageError,
+} from "./src/base/errors.ts";
+import { VERSION } from "./src/base/version.ts";
+import { loadShim, type Shim } from "./ffi/shim.ts";
+import type { CommandLine } from "./src/cli/commands.ts";
+import type { Settings } from "./src/base/settings.ts";
+import type { TraceLevel } from "./src/base/trace.ts";
+
+if ("WorkerGlobalScope" in globalThis) {
+  const { runWorker } = await import("./src/dataplane/worker.ts");
+  runWorker();
+} else {
+  Deno.exit(await run(Deno.args));
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    console.error(`mars: ${messageOf(error)}`);
+    const isForeseen = error instanceof MarsError;
+    if (!isForeseen && error instanceof Error) console.error(error.stack);
+    return exitCodeOf(error);
+  }
+}
+
+/** The exit code of one command line. @throws MarsError */
+async function dispatch(args: readonly string[]): Promise<number> {
+  const commands = await import("./src/cli/commands.ts");
+  const line = commands.parseCommandLine(args);
+  const [first, second, ...rest] = line.words;
+  if (first === undefined || first === "help" || line.isOn("help")) {
+    const name = first === "help" ? line.words.slice(1).join(" ") : first;
+    console.log(commands.helpText(name === "" ? undefined : name));
+    return 0;
+  }
+  if (first === "version" || line.isOn("version")) {
+    console.log(`mars ${VERSION}`);
+    return 0;
+  }
+  switch (first) {
+    case "daemon":
+      return await serve(commands.settingsOf(line), line);
+    case "demo": {
+      const { runDemo } = await import("./src/cli/demo/demo.ts");
+      return await runDemo({
+        self: selfCommand(),
+        keep: line.isOn("keep"),
+        print: console.log,
+        isTerminal: Deno.stdout.isTerminal(),
+      });
+    }
+    case "key":
+    case "token": {
+      const { keyShow, tokenCreate } = await import("./src/cli/keys.ts");
+      const settings = commands.settingsOf(line);
+      if (first === "key" && second === "show") await keyShow(settings);
+      else if (first === "token" && second === "create") {
+        await tokenCreate(settings, line.text("ip"));
+      } else throw new UsageError("Usage: mars key show | mars token create");
+      return 0;
+    }
+    case "log":
+      return await runLog(second, rest[0], line.isOn("json"));
+    default:
+      await commands.runCommand(line, {
+        print: console.log,
+        warn: console.error,
+        openShim,
+      });
+      return 0;
+  }
+}
+
+async function runLog(
+  verb: string | undefined,
+  path: string | undefined,
+  json: boolean,
+): Promise<number> {
+  const { logDump, logVerify } = await import("./src/cli/inspect.ts");
+  const { shimCrc32c } = await import("./src/log/shim_crc32c.ts");
+  const isKnown = verb === "dump" || verb === "verify";
+  if (path === undefined || !isKnown) {
+    throw new UsageError("Usage: mars log dump|verify FILE [--json]");
+  }
+  const options = {
+    json,
+    write: console.log,
+    crc: shimCrc32c(openShim()),
+  };
+  return verb === "dump"
+    ? await logDump(path, options)
+    : await logVerify(path, options);
+}
+
+/** Runs the daemon until it is told to end. */
+async function serve(settings: Settings, line: CommandLine): Promise<number> {
+  const { runDaemon } = await import("./src/daemon/daemon.ts");
+  const { startTrace } = await import("./src/base/trace.ts");
+  const { parseSize } = await import("./src/cli/command.ts");
+  const traceLevel = traceLevelOf(line.text("trace") ?? "info");
+  const traceFormat = line.text("trace-format") === "json" ? "json" : "text";
+  startTrace({ level: traceLevel, format: traceFormat, host: settings.host });
+  const stop = new AbortController();
+  const end = (): void => stop.abort();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, end);
+  }
+  const reserve = line.text("reserve");
+  await runDaemon({
+    settings,
+    shimPath: shimPath(),
+    workerUrl: new URL(import.meta.url),
+    buildTag: `mars-${VERSION}`,
+    listen: line.text("listen") ?? "",
+    reserveBytes: reserve === undefined
+      ? undefined
+      : reserve === "0"
+      ? 0
+      : parseSize(reserve),
+    traceLevel,
+    traceFormat,
+    signal: stop.signal,
+    onReady: () => {},
+  });
+  return 0;
+}
+
+function traceLevelOf(text: string): TraceLevel {
+  switch (text) {
+    case "error":
+    case "warn":
+    case "info":
+    case "debug":
+      return text;
+    default:
+      throw new UsageError(
+        `Cannot trace at level "${text}": expected error, warn, info or debug`,
+      );
+  }
+}
+
+function openShim(): Shim {
+  return loadShim(shimPath());
+}
+
+/** The launcher names the shim; in a checkout `make` has built it. */
+function shimPath(): string {
+  const given = Deno.env.get("MARS_SHIM");
+  if (given !== undefined) return given;
+  const isCheckout = import.meta.url.endsWith(".ts");
+  const name = isCheckout ? "./build/libmars.so" : "./libmars.so";
+  return decodeURIComponent(new URL(name, import.meta.url).pathname);
+}
+
+/** The words that start this program again. */
+function selfCommand(): string[] {
+  const executable = Deno.env.get("MARS_EXECUTABLE");
+  if (executable !== undefined) return [executable];
+  const main = decodeURIComponent(new URL(import.meta.url).pathname);
+  return [Deno.execPath(), "run", "--allow-all", main];
+}

@@ -1,0 +1,3 @@
+// Pure
+/** The version of this program. */
+export const VERSION = "0.1.0";

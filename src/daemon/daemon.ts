@@ -1,0 +1,455 @@
+/**
+ * The daemon: snapshot, plan, execute, publish, and again.
+ *
+ *   a link was written by a peer, a command, by hand
+ *   a worker, a transfer, a line changed               ──►  wake
+ *   a second has passed
+ *
+ *   round:  look at the tree → tell that we live → lines to peers
+ *           → each resource: `executor.step()`
+ *
+ * A round never waits for anything slow; what is slow runs beside it and wakes
+ * when it is done. One resource that fails does not keep the others.
+ */
+import { MarsError } from "../base/errors.ts";
+import { LamportClock } from "../base/lamport.ts";
+import { claimDaemon } from "../base/running.ts";
+import { MARS_DIR, nbdSocketPath, type Settings } from "../base/settings.ts";
+import { type Clock, systemClock } from "../base/time.ts";
+import { trace, type TraceLevel } from "../base/trace.ts";
+import { loadShim, type Shim } from "../../ffi/shim.ts";
+import { PeerServer } from "../peer/connection.ts";
+import { type Identity, loadIdentity } from "../peer/identity.ts";
+import { isJsonObject, type JsonObject } from "../peer/rpc.ts";
+import { JoinDesk, type JoinRequest } from "../peer/token.ts";
+import { TrustStore } from "../peer/trust.ts";
+import type { LinkValue } from "../resource/plan.ts";
+import { type FileOpener, systemFiles } from "../transfer/file.ts";
+import { LinkIntake } from "../transfer/intake.ts";
+import { metadataHandlers } from "../transfer/metadata.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
+import type { Link, Snapshot } from "../tree/snapshot.ts";
+import { LinkTree } from "../tree/store.ts";
+import { formatHostAddress, isHostAddress } from "../tree/values.ts";
+import {
+  aliveLinks,
+  emergencyLevel,
+  nameplateLinks,
+  RESERVE_BYTES,
+  spaceOf,
+} from "./alive.ts";
+import { Control } from "./control.ts";
+import { Executor } from "./executor.ts";
+import { ResourceLogs } from "./logs.ts";
+import { Peers } from "./peers.ts";
+import { diskServices, logServices, type Running } from "./services.ts";
+import { Transfers } from "./transfers.ts";
+
+export interface DaemonOptions {
+  readonly settings: Settings;
+  readonly shimPath: string;
+  readonly workerUrl: URL;
+  readonly buildTag: string;
+  /** Address to listen on; every one when empty. */
+  readonly listen: string;
+  /** Size of each of the four space reserves. */
+  readonly reserveBytes: number | undefined;
+  readonly traceLevel: TraceLevel;
+  readonly traceFormat: "text" | "json";
+  /** Ends the daemon. */
+  readonly signal: AbortSignal;
+  /** Called once when peers may connect, with the port. */
+  readonly onReady: (port: number) => void;
+}
+
+// Ours. Level-triggered decisions are repeated so often even if nothing told.
+const ROUND_MS = 1_000;
+// Ours. Peers take a host as dead after 30 s.
+const ALIVE_MS = 3_000;
+// Ours. Links made by hand without a trigger are found so soon.
+const RESCAN_MS = 2_000;
+// Ours. How long a host that shall be primary waits for news of peers that
+// cannot be reached, so that a newer decision can arrive first.
+const LEAD_GRACE_MS = 3_000;
+
+/** Runs until `signal`. @throws MarsError if it cannot start */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const { settings } = options;
+  checkRoot(settings);
+  using _claim = await claimDaemon(settings);
+  const shim = loadShim(options.shimPath);
+  const identity = await loadIdentity(settings.etcDir, settings.host);
+  const trust = await TrustStore.load(settings.etcDir);
+  const daemon = new Daemon(options, { shim, identity, trust });
+  await daemon.run();
+}
+
+/** `/mars` itself must be a file system of its own. */
+function checkRoot(settings: Settings): void {
+  const { marsDir } = settings;
+  let device: number;
+  try {
+    const status = Deno.statSync(marsDir);
+    if (!status.isDirectory) throw new Deno.errors.NotFound();
+    device = status.dev;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new MarsError(
+      `Cannot start: "${marsDir}" is no directory; make it, or name another with --mars-dir`,
+    );
+  }
+  if (marsDir === MARS_DIR && Deno.statSync("/").dev === device) {
+    throw new MarsError(
+      `Cannot start: "${MARS_DIR}" is not a mount point; logs must not fill the root file system`,
+    );
+  }
+}
+
+interface Parts {
+  readonly shim: Shim;
+  readonly identity: Identity;
+  readonly trust: TrustStore;
+}
+
+class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #settings: Settings;
+  readonly #parts: Parts;
+  readonly #clock: Clock = systemClock;
+  readonly #lamport: LamportClock;
+  readonly #tree: LinkTree;
+  readonly #control: Control;
+  readonly #intake: LinkIntake;
+  readonly #peers: Peers;
+  readonly #files: FileOpener;
+  readonly #running = new Map<string, Running>();
+  readonly #startedAtMs: number;
+  readonly #reserveBytes: number;
+  #isRunning = true;
+  #isTriggered = true;
+  #isAwake = true;
+  #wakeUp: () => void = () => {};
+  #aliveAtMs = -Infinity;
+  #rescanAtMs = -Infinity;
+  #emergencyLevel = 0;
+  readonly #failures = new Map<string, string>();
+
+  constructor(options: DaemonOptions, parts: Parts) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#parts = parts;
+    this.#startedAtMs = this.#clock.monotonicMs();
+    this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
+    this.#lamport = new LamportClock(this.#clock);
+    const { marsDir, host } = this.#settings;
+    this.#tree = new LinkTree({
+      root: marsDir,
+      shim: parts.shim,
+      lamport: this.#lamport,
+    });
+    this.#tree.rescan();
+    // Whatever an earlier process wrote and did not flush counts as durable.
+    this.#tree.flush();
+    this.#control = new Control(this.#settings, options.buildTag);
+    this.#files = systemFiles(parts.shim);
+    this.#intake = new LinkIntake({
+      tree: this.#tree,
+      host,
+      lamport: this.#lamport,
+      uuid: () => this.#tree.snapshot().value(linkPath.uuid),
+      onTaken: (links, from) => this.#changed(links, from),
+    });
+    this.#peers = new Peers({
+      identity: parts.identity,
+      trust: parts.trust,
+      intake: this.#intake,
+      onChange: () => this.#wake(),
+    });
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    const stop = (): void => {
+      this.#isRunning = false;
+      this.#wake();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    const watch = new AbortController();
+    const watching = this.#control.watch(() => {
+      this.#isTriggered = true;
+      this.#wake();
+    }, watch.signal);
+    const server = await this.#serve();
+    trace.info("daemon", "Started", { port: server.port });
+    this.#options.onReady(server.port);
+    try {
+      while (this.#isRunning && !signal.aborted) {
+        await this.#round();
+        await this.#pause();
+      }
+      trace.info("daemon", "Stopping");
+      await this.#stop();
+    } finally {
+      signal.removeEventListener("abort", stop);
+      await server.close();
+      await this.#peers.close();
+      watch.abort();
+      await watching;
+      this.#control.remove();
+    }
+    trace.info("daemon", "Stopped");
+  }
+
+  async #serve(): Promise<PeerServer> {
+    const { identity, trust } = this.#parts;
+    const services = {
+      host: this.#settings.host,
+      files: this.#files,
+      snapshot: () => this.#tree.snapshot(),
+      running: (resource: string) => this.#running.get(resource),
+    };
+    return await PeerServer.start({
+      identity,
+      trust,
+      listen: { hostname: this.#options.listen, port: this.#settings.port },
+      handlers: {
+        meta: metadataHandlers(this.#intake),
+        log: logServices(services),
+        sync: diskServices(services),
+      },
+      join: await JoinDesk.open({
+        etcDir: this.#settings.etcDir,
+        identity,
+        trust,
+        clock: this.#clock,
+        accept: (request) => this.#welcome(request),
+      }),
+      clock: this.#clock,
+    });
+  }
+
+  /** A host has proved a token: it learns what it needs to come in. */
+  #welcome(request: JoinRequest): JsonObject {
+    const snapshot = this.#tree.snapshot();
+    const uuid = snapshot.value(linkPath.uuid);
+    if (uuid === undefined) {
+      throw new MarsError(
+        `Cannot let "${request.host}" join: "${this.#settings.host}" is in no cluster`,
+      );
+    }
+    const address = addressOf(request);
+    if (!isHostAddress(address)) {
+      throw new MarsError(
+        `Cannot let "${request.host}" join: it names no address of its own`,
+      );
+    }
+    this.#publish([{ path: linkPath.ip(request.host), value: address }]);
+    trace.info("daemon", "Host joins", { host: request.host, address });
+    this.#wake();
+    const ips: Record<string, string> = {};
+    for (const host of snapshot.hosts()) {
+      ips[host] = snapshot.value(linkPath.ip(host)) ?? "";
+    }
+    return { uuid, ips };
+  }
+
+  #wake(): void {
+    this.#isAwake = true;
+    this.#wakeUp();
+  }
+
+  /** Sleeps until something happens, at most `ROUND_MS`. */
+  async #pause(): Promise<void> {
+    if (!this.#isAwake) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ROUND_MS);
+        this.#wakeUp = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wakeUp = () => {};
+    }
+    this.#isAwake = false;
+    // Lets what came in meanwhile be handled, so that rounds do not starve it.
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  }
+
+  /** Links were written: peers learn of them, and the plan may change. */
+  #changed(links: readonly Link[], from?: string): void {
+    if (links.length === 0) return;
+    this.#peers.push(links, from);
+    this.#wake();
+  }
+
+  /** Writes links of this host and tells the peers. */
+  #publish(links: readonly LinkValue[]): void {
+    const written = this.#tree.write(links);
+    this.#peers.push(written);
+  }
+
+  async #round(): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#isTriggered || nowMs >= this.#rescanAtMs) {
+      this.#isTriggered = false;
+      this.#rescanAtMs = nowMs + RESCAN_MS;
+      this.#changed(this.#tree.rescan());
+    }
+    if (nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs);
+    const snapshot = this.#tree.snapshot();
+    this.#peers.update(snapshot);
+    await Promise.all(
+      this.#resources(snapshot).map((resource) => this.#step(resource)),
+    );
+  }
+
+  /** Resources that are switched on here, or still run. */
+  #resources(snapshot: Snapshot): string[] {
+    const { host } = this.#settings;
+    const active = snapshot.resources().filter((resource) =>
+      snapshot.value(linkPath.device(resource, host)) !== undefined
+    );
+    return [...new Set([...active, ...this.#running.keys()])];
+  }
+
+  async #step(resource: string): Promise<void> {
+    const running = this.#running.get(resource) ?? this.#begin(resource);
+    try {
+      await running.executor.step({
+        snapshot: () => this.#tree.snapshot(),
+        isRunning: this.#isRunning,
+        mayLead: (members) => this.#mayLead(members),
+        emergencyLevel: this.#emergencyLevel,
+      });
+      this.#failures.delete(resource);
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+      this.#reportFailure(resource, error.message);
+    }
+    const isOff = this.#tree.snapshot().value(
+      linkPath.device(resource, this.#settings.host),
+    ) === undefined;
+    if (isOff && running.executor.isIdle) this.#running.delete(resource);
+  }
+
+  #reportFailure(subject: string, message: string): void {
+    if (this.#failures.get(subject) === message) return;
+    this.#failures.set(subject, message);
+    trace.error("daemon", "Round failed", { subject, message });
+  }
+
+  #begin(resource: string): Running {
+    const { host, marsDir } = this.#settings;
+    const { shim } = this.#parts;
+    const directory = `${marsDir}/${linkPath.resource(resource)}`;
+    const logs = new ResourceLogs({ directory, host });
+    const common = {
+      resource,
+      host,
+      logs,
+      publish: (links: readonly LinkValue[]) => this.#publish(links),
+      monotonicMs: () => this.#clock.monotonicMs(),
+      wake: () => this.#wake(),
+    };
+    const executor = new Executor({
+      ...common,
+      transfers: new Transfers({
+        ...common,
+        lines: this.#peers,
+        files: this.#files,
+      }),
+      dataplane: {
+        workerUrl: this.#options.workerUrl,
+        shim,
+        lamport: this.#lamport,
+        shimPath: this.#options.shimPath,
+        host,
+        traceLevel: this.#options.traceLevel,
+        traceFormat: this.#options.traceFormat,
+      },
+      logDirectory: directory,
+      nbdSocketPath: (device) => nbdSocketPath(this.#settings, device),
+      messagesLeftBehind: messagesOf(this.#tree.snapshot(), resource, host),
+      flushTree: () => this.#tree.flush(),
+      nowNs: () => this.#lamport.now(),
+    });
+    const running = { executor, logs };
+    this.#running.set(resource, running);
+    return running;
+  }
+
+  /** Newer decisions may be on their way until every member was heard. */
+  #mayLead(members: readonly string[]): boolean {
+    const sinceStartMs = this.#clock.monotonicMs() - this.#startedAtMs;
+    return sinceStartMs >= LEAD_GRACE_MS ||
+      members.every((member) =>
+        member === this.#settings.host || this.#peers.hasExchanged(member)
+      );
+  }
+
+  #tellAlive(nowMs: number): void {
+    this.#aliveAtMs = nowMs + ALIVE_MS;
+    const space = spaceOf(this.#settings.marsDir);
+    const level = emergencyLevel(space, this.#reserveBytes);
+    // Rising at once, falling one level at a time.
+    this.#emergencyLevel = Math.max(level, this.#emergencyLevel - 1);
+    const facts = {
+      host: this.#settings.host,
+      buildTag: this.#options.buildTag,
+      stampNs: this.#lamport.now(),
+      isRunning: this.#isRunning,
+      space,
+      reserveBytes: this.#reserveBytes,
+      emergencyLevel: this.#emergencyLevel,
+    };
+    const snapshot = this.#tree.snapshot();
+    const nameplate = nameplateLinks(facts).filter((link) =>
+      snapshot.value(link.path) !== link.value
+    );
+    try {
+      this.#publish([...nameplate, ...aliveLinks(facts)]);
+      this.#control.tellTime({
+        realNs: this.#clock.realNs(),
+        lamportNs: this.#lamport.now(),
+      });
+      this.#failures.delete("alive");
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+      this.#reportFailure("alive", error.message);
+    }
+  }
+
+  /** Ends workers and transfers, then says so. */
+  async #stop(): Promise<void> {
+    await Promise.all(
+      [...this.#running.values()].map(({ executor }) => executor.stop()),
+    );
+    this.#tellAlive(this.#clock.monotonicMs());
+    this.#tree.flush();
+  }
+}
+
+/** The address a joiner names, as a link has it. */
+function addressOf(request: JoinRequest): string {
+  const address = request.params["address"];
+  if (!isJsonObject(address)) return "";
+  const { hostname, port } = address;
+  return typeof hostname === "string" && typeof port === "number"
+    ? formatHostAddress({ address: hostname, port })
+    : "";
+}
+
+/** Keys of message links that are not "OK". */
+function messagesOf(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): string[] {
+  const prefix = linkPath.actual(resource, host, "msg-");
+  return [...snapshot.children(directoryOf(prefix))]
+    .filter((link) =>
+      link.path.startsWith(prefix) && link.value !== "OK" &&
+      snapshot.value(link.path) !== undefined
+    )
+    .map((link) => link.path.slice(prefix.length));
+}
