@@ -1,0 +1,437 @@
+// Pure
+/**
+ * A logger on simulated Io, beside a model of what it must do.
+ *
+ * The model is the list of all pieces ever submitted, in order; the log must
+ * hold them in this order. From it follow what a read may return and what a
+ * disk plus its logs must contain after a crash.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { Disk } from "../../src/block/disk.ts";
+import type { BlockRequest } from "../../src/block/request.ts";
+import { portableCrc32c } from "../../src/log/checksum.ts";
+import { LogScanner } from "../../src/log/scanner.ts";
+import type { Level } from "../../src/logger/commit.ts";
+import { Logger, type LoggerState } from "../../src/logger/logger.ts";
+import { SIM_SECTOR_BYTES as SECTOR } from "./file.ts";
+import { SimIo } from "./io.ts";
+
+export const PIECE_BYTES = 4096;
+const DISK_PATH = "/disk";
+const STEPS_MAX = 200_000;
+
+interface Piece {
+  readonly write: Write;
+  readonly offsetBytes: number;
+  readonly bytes: Uint8Array;
+}
+
+interface Write {
+  readonly firstPiece: number;
+  readonly endPiece: number;
+  readonly isDurable: boolean;
+  /** Undefined until acknowledged. */
+  errno: number | undefined;
+  /** Acknowledged as durable, or before an acknowledged flush. */
+  mustSurvivePowerCut: boolean;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly level: Level;
+  readonly deviceBytes: number;
+  readonly dirtyExtentsMax?: number;
+  readonly shortShare?: number;
+}
+
+export class LoggerWorld {
+  readonly io: SimIo;
+  readonly logger: Logger;
+  readonly deviceBytes: number;
+  /** Answers that are owed to requests. */
+  owedCount = 0;
+  /** Requests that failed. */
+  failedCount = 0;
+  readonly #level: Level;
+  readonly #pieces: Piece[] = [];
+  readonly #acknowledged: Write[] = [];
+  readonly #logPaths: string[] = [];
+  /** Pieces that cover a sector, in order. */
+  readonly #history = new Map<number, number[]>();
+  #lastState: LoggerState;
+  #stampCount = 0;
+
+  constructor(options: WorldOptions) {
+    this.#level = options.level;
+    this.deviceBytes = options.deviceBytes;
+    this.io = new SimIo({
+      seed: options.seed,
+      shortShare: options.shortShare ?? 0.1,
+    });
+    this.io.create(DISK_PATH, new Uint8Array(options.deviceBytes));
+    const disk = Disk.open(this.io, DISK_PATH, options.deviceBytes);
+    this.logger = new Logger({
+      io: this.io,
+      crc: portableCrc32c,
+      disk,
+      sizeBytes: options.deviceBytes,
+      level: options.level,
+      log: this.#createLog(),
+      now: () => ({ seconds: 1, nanoseconds: this.#stampCount++ }),
+      ...(options.dirtyExtentsMax === undefined
+        ? {}
+        : { dirtyExtentsMax: options.dirtyExtentsMax }),
+    });
+    this.#lastState = this.logger.state();
+  }
+
+  get logCount(): number {
+    return this.#logPaths.length;
+  }
+
+  write(
+    offsetBytes: number,
+    lengthBytes: number,
+    options: { readonly isZeroes?: boolean; readonly isFua?: boolean } = {},
+  ): Write {
+    const isZeroes = options.isZeroes ?? false;
+    const isFua = options.isFua ?? false;
+    const bytes = new Uint8Array(lengthBytes);
+    const firstPiece = this.#pieces.length;
+    if (!isZeroes) fillUniquely(bytes, firstPiece + 1);
+    const end = offsetBytes + lengthBytes;
+    const bounds = [offsetBytes];
+    for (let at = offsetBytes; at < end;) {
+      at = Math.min(end, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES);
+      bounds.push(at);
+    }
+    const write: Write = {
+      firstPiece,
+      endPiece: firstPiece + bounds.length - 1,
+      isDurable: isFua || this.#level === "durable",
+      errno: undefined,
+      mustSurvivePowerCut: false,
+    };
+    for (let index = 0; index + 1 < bounds.length; index++) {
+      const start = bounds[index] ?? 0;
+      const stop = bounds[index + 1] ?? 0;
+      for (let sector = start / SECTOR; sector < stop / SECTOR; sector++) {
+        const history = this.#history.get(sector) ?? [];
+        history.push(this.#pieces.length);
+        this.#history.set(sector, history);
+      }
+      this.#pieces.push({
+        write,
+        offsetBytes: start,
+        bytes: bytes.slice(start - offsetBytes, stop - offsetBytes),
+      });
+    }
+    // Memory of a front end is used again as soon as it was acknowledged.
+    this.#submit(
+      {
+        kind: isZeroes ? "writeZeroes" : "write",
+        offsetBytes,
+        lengthBytes,
+        memory: { bytes, address: 0 },
+        start: 0,
+        forceUnitAccess: isFua,
+      },
+      (errno) => {
+        bytes.fill(0xee);
+        write.errno = errno;
+        if (errno !== 0) return;
+        this.#acknowledged.push(write);
+        if (write.isDurable) write.mustSurvivePowerCut = true;
+      },
+    );
+    return write;
+  }
+
+  /** Checks what comes back against everything it may be. */
+  read(offsetBytes: number, lengthBytes: number): { errno?: number } {
+    const bytes = new Uint8Array(lengthBytes).fill(0xaa);
+    const answer: { errno?: number } = {};
+    const oldest: number[] = [];
+    for (let at = 0; at < lengthBytes; at += SECTOR) {
+      oldest.push(this.#newestAcknowledged((offsetBytes + at) / SECTOR));
+    }
+    this.#submit(
+      {
+        kind: "read",
+        offsetBytes,
+        lengthBytes,
+        memory: { bytes, address: 0 },
+        start: 0,
+        forceUnitAccess: false,
+      },
+      (errno) => {
+        answer.errno = errno;
+        if (errno !== 0) return;
+        for (const [index, first] of oldest.entries()) {
+          const offset = offsetBytes + index * SECTOR;
+          const found = bytes.subarray(index * SECTOR, (index + 1) * SECTOR);
+          assert(
+            this.#mayBe(found, offset, first),
+            `I3: sector at ${offset} is newest or in flight`,
+          );
+        }
+      },
+    );
+    return answer;
+  }
+
+  flush(): { errno?: number } {
+    const answer: { errno?: number } = {};
+    const coveredCount = this.#acknowledged.length;
+    this.#submit(this.#plain("flush"), (errno) => {
+      answer.errno = errno;
+      if (errno !== 0) return;
+      for (const write of this.#acknowledged.slice(0, coveredCount)) {
+        write.mustSurvivePowerCut = true;
+      }
+    });
+    return answer;
+  }
+
+  discard(): void {
+    this.#submit(this.#plain("discard"), () => {});
+  }
+
+  rotate(): void {
+    this.logger.rotate(this.#createLog());
+  }
+
+  /** One turn of a worker: the end of a turn, then one completion. */
+  turn(): boolean {
+    this.logger.endOfTurn();
+    this.#checkState();
+    return this.io.step();
+  }
+
+  /** Turns until the condition holds; fails if it never does. */
+  until(condition: () => boolean, text: string): void {
+    for (let step = 0; !condition(); step++) {
+      assert(step < STEPS_MAX, `never happened: ${text}`);
+      assert(this.turn(), `asleep forever before: ${text}`);
+    }
+    this.logger.endOfTurn();
+    this.#checkState();
+  }
+
+  /** Turns until every request has its answer. */
+  settle(): void {
+    this.until(() => this.owedCount === 0, "all requests are answered");
+  }
+
+  /** What is on the disk, logs not applied. */
+  diskImage(): Uint8Array {
+    return this.io.content(DISK_PATH);
+  }
+
+  /** What the device must show when nothing is in flight. */
+  expectedImage(): Uint8Array {
+    const image = new Uint8Array(this.deviceBytes);
+    for (const { write, offsetBytes, bytes } of this.#pieces) {
+      if (write.errno === 0) image.set(bytes, offsetBytes);
+    }
+    return image;
+  }
+
+  /**
+   * Crashes a copy of the world and recovers it: disk plus logs from the
+   * written-back position must be a state that the device once had, and no
+   * write may be missing that must survive.
+   */
+  checkCrash(kind: "kill" | "power", seed: number): void {
+    const io = this.io.crashed(kind, seed);
+    const state = this.logger.state();
+    const recovered = io.content(DISK_PATH);
+    const wanted = new Uint8Array(this.deviceBytes);
+    const found: boolean[] = [];
+    let next = 0;
+    for (const [index, path] of this.#logPaths.entries()) {
+      const sequence = index + 1;
+      const bytes = io.content(path);
+      const startBytes = sequence < state.writtenBackSequence
+        ? Infinity
+        : sequence === state.writtenBackSequence
+        ? state.writtenBackBytes
+        : 0;
+      assert(
+        startBytes === Infinity || startBytes <= bytes.length,
+        "I4: what was written back is in the log",
+      );
+      const end = this.#scan(bytes, (startOfRecord, offset, payload) => {
+        next = this.#match(offset, payload, next, found);
+        wanted.set(payload, offset);
+        if (startOfRecord >= startBytes) recovered.set(payload, offset);
+      });
+      assert(
+        startBytes === Infinity || startBytes <= end,
+        "I11: what was written back is intact in the log",
+      );
+    }
+    assertSameImage(recovered, wanted, "I6: disk and logs are a prefix");
+    for (const write of this.#acknowledged) {
+      if (kind === "power" && !write.mustSurvivePowerCut) continue;
+      for (let piece = write.firstPiece; piece < write.endPiece; piece++) {
+        assert(found[piece], `I1: acknowledged piece ${piece} is there`);
+      }
+    }
+  }
+
+  /**
+   * The piece that a record holds: the next one, except that pieces of failed
+   * writes may be missing and that a rescue may repeat some.
+   */
+  #match(
+    offset: number,
+    payload: Uint8Array,
+    next: number,
+    found: boolean[],
+  ): number {
+    for (let index = next; index < this.#pieces.length; index++) {
+      const piece = this.#pieces[index];
+      if (piece === undefined) break;
+      if (piece.offsetBytes === offset && equal(piece.bytes, payload)) {
+        found[index] = true;
+        return index + 1;
+      }
+      const isFailed = piece.write.errno !== undefined &&
+        piece.write.errno !== 0;
+      if (!isFailed) break;
+    }
+    for (let index = next - 1; index >= 0; index--) {
+      const piece = this.#pieces[index];
+      if (piece === undefined || !found[index]) continue;
+      if (piece.offsetBytes === offset && equal(piece.bytes, payload)) {
+        return index + 1;
+      }
+    }
+    throw new Error(`I5: record at ${offset} is not piece ${next}`);
+  }
+
+  /** Calls back for each intact record; returns where they end. */
+  #scan(
+    bytes: Uint8Array,
+    take: (start: number, offset: number, payload: Uint8Array) => void,
+  ): number {
+    const scanner = new LogScanner({
+      crc: portableCrc32c,
+      startBytes: 0,
+      deviceSizeBytes: this.deviceBytes,
+    });
+    scanner.setWindow({
+      bytes,
+      startBytes: 0,
+      lengthBytes: bytes.length,
+      endBytes: bytes.length,
+    });
+    while (scanner.next() === "record") {
+      const { payload, payloadStart, payloadLength } = scanner;
+      take(
+        scanner.positionBytes - scanner.totalBytes,
+        scanner.offsetBytes,
+        payload.subarray(payloadStart, payloadStart + payloadLength),
+      );
+    }
+    return scanner.positionBytes;
+  }
+
+  #checkState(): void {
+    const state = this.logger.state();
+    const last = this.#lastState;
+    assert(state.durableBytes <= state.loggedBytes, "I4: durable is logged");
+    if (state.logSequence === last.logSequence) {
+      assert(state.loggedBytes >= last.loggedBytes, "I4: logged grows");
+      assert(state.durableBytes >= last.durableBytes, "I4: durable grows");
+    } else {
+      assert(state.logSequence > last.logSequence, "I4: later logs follow");
+    }
+    if (state.writtenBackSequence === state.logSequence) {
+      assert(state.writtenBackBytes <= state.durableBytes, "I4: written back");
+    }
+    if (state.writtenBackSequence === last.writtenBackSequence) {
+      assert(state.writtenBackBytes >= last.writtenBackBytes, "I4: grows");
+    } else {
+      assert(state.writtenBackSequence > last.writtenBackSequence, "I4");
+    }
+    assertEquals(state.inFlight, this.owedCount);
+    this.#lastState = state;
+  }
+
+  #newestAcknowledged(sector: number): number {
+    return this.#history.get(sector)?.findLast((piece) =>
+      this.#pieces[piece]?.write.errno === 0
+    ) ?? -1;
+  }
+
+  #mayBe(found: Uint8Array, offset: number, oldest: number): boolean {
+    if (oldest === -1 && found.every((byte) => byte === 0)) return true;
+    const history = this.#history.get(offset / SECTOR) ?? [];
+    return history.some((index) => {
+      const piece = this.#pieces[index];
+      if (piece === undefined || index < oldest) return false;
+      const at = offset - piece.offsetBytes;
+      return equal(piece.bytes.subarray(at, at + SECTOR), found);
+    });
+  }
+
+  #submit(request: BlockRequest, answered: (errno: number) => void): void {
+    this.owedCount++;
+    let isAnswered = false;
+    this.logger.submit(request, (errno) => {
+      assert(!isAnswered, "a request is answered once");
+      isAnswered = true;
+      this.owedCount--;
+      if (errno !== 0) this.failedCount++;
+      answered(errno);
+    });
+    assert(!isAnswered, "no answer before submit has returned");
+  }
+
+  #plain(kind: "flush" | "discard"): BlockRequest {
+    return {
+      kind,
+      offsetBytes: 0,
+      lengthBytes: kind === "flush" ? 0 : this.deviceBytes,
+      memory: { bytes: new Uint8Array(0), address: 0 },
+      start: 0,
+      forceUnitAccess: false,
+    };
+  }
+
+  #createLog(): { fd: number; sequence: number; host: string } {
+    const sequence = this.#logPaths.length + 1;
+    const path = `/log-${sequence}`;
+    this.#logPaths.push(path);
+    this.io.create(path, new Uint8Array(0));
+    return { fd: this.io.open(path), sequence, host: "alpha" };
+  }
+}
+
+/** Fails without printing two images. */
+export function assertSameImage(
+  actual: Uint8Array,
+  wanted: Uint8Array,
+  text: string,
+): void {
+  assertEquals(actual.length, wanted.length, text);
+  const at = actual.findIndex((byte, index) => byte !== wanted[index]);
+  assert(at === -1, `${text}: differs at byte ${at}`);
+}
+
+/** Each sector says which write it belongs to. */
+function fillUniquely(bytes: Uint8Array, id: number): void {
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < bytes.length; at += SECTOR) {
+    bytes.fill(1 + id % 251, at, at + SECTOR);
+    view.setUint32(at, id);
+    view.setUint32(at + 4, at);
+  }
+}
+
+function equal(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length &&
+    left.every((byte, index) => byte === right[index]);
+}
