@@ -255,6 +255,7 @@ export class LogFetcher {
       this.#askedBytes = appender.writtenBytes;
       this.#remote = { bytes: appender.writtenBytes, isFinal: false };
       await this.#follow(appender);
+      // However it ended, what was appended counts; a failure here counts more.
       await appender.flush();
     } catch (error) {
       // Only the local file throws: calls are converted where they are made.
@@ -276,9 +277,8 @@ export class LogFetcher {
       await this.#append(appender, piece);
       this.#report(appender);
       const { bytes, isFinal } = this.#remote;
-      if (!isFinal || appender.writtenBytes < bytes) continue;
-      await appender.flush();
-      this.#end({ kind: "complete" });
+      const isComplete = isFinal && appender.writtenBytes === bytes;
+      if (isComplete) this.#end({ kind: "complete" });
     }
   }
 

@@ -417,3 +417,39 @@ Deno.test("logHandlers() forget a waiting call when its line is lost", async () 
   assertEquals((await fetch.end()).kind, "lost");
   assertEquals(author.waitingCount, 0);
 });
+
+Deno.test("LogFetcher refuses a peer that has more and sends nothing", async () => {
+  const author = new Author(bytesOf(20), { isFinal: false });
+  const line = author.line({
+    onReply: ({ params }) => ({ params, body: new Uint8Array(0) }),
+  });
+  const fetch = new Fetch(line, localFiles(new Uint8Array(0)));
+  assertEquals((await fetch.end()).kind, "lost");
+  assert(line.calls.length < 5);
+});
+
+Deno.test("LogFetcher waits for a running flush before it cuts back", async () => {
+  const author = new Author(bytesOf(30), { durableBytes: 10, isFinal: false });
+  const files = localFiles(new Uint8Array(0));
+  const fetch = new Fetch(author.line(), files);
+  await fetch.until((progress) => progress.isCaughtUp);
+  let release = (): void => {};
+  const isHeld = new Promise<void>((held) => {
+    files.onFlush = () => {
+      held();
+      return new Promise((resolve) => release = resolve);
+    };
+  });
+  author.grow({ durableBytes: 20, isFinal: false });
+  await deadline(isHeld, WAIT_MS);
+  files.onWrite = () => {
+    files.writeErrno = ERRNO.ENOSPC;
+    setTimeout(release, 0);
+    return Promise.resolve();
+  };
+  author.grow({ durableBytes: 30, isFinal: false });
+  assertEquals((await fetch.end()).kind, "failed");
+  // The flush succeeded, so what it covered stays.
+  assertEquals(files.get(LOCAL), bytesOf(20));
+  assertEquals(fetch.reports.at(-1)?.durableBytes, 20);
+});

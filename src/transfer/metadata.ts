@@ -1,7 +1,7 @@
 /**
  * Links between hosts.
  *
- *   meta.push      links                   -> nothing
+ *   meta.push      links                   -> links of these that are newer here
  *   meta.digests   digests of directories  -> which of them differ
  *   meta.exchange  links of directories    -> links that are newer here
  *
@@ -74,13 +74,25 @@ export function metadataHandlers(intake: LinkIntake): RpcHandlers {
     };
   };
   return {
-    "meta.push": serve((call) => {
-      intake.take(call.peer, decodeLinks(call.body));
-      return Promise.resolve({});
-    }),
+    "meta.push": serve((call) => Promise.resolve(takePushed(intake, call))),
     "meta.digests": serve((call) => compareDigests(intake, call.params)),
     "meta.exchange": serve((call) => Promise.resolve(exchange(intake, call))),
   };
+}
+
+/** A sender that is behind learns it at once, not after the next connect. */
+function takePushed(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
+  const pushed = decodeLinks(call.body);
+  intake.take(call.peer, pushed);
+  const snapshot = intake.snapshot();
+  const newer = new Map<string, Link>();
+  for (const link of pushed) {
+    const own = snapshot.get(link.path);
+    if (own !== undefined && !isSameLink(own, link) && intake.isFit(own)) {
+      newer.set(own.path, own);
+    }
+  }
+  return { body: encodeLinks(newer.values()) };
 }
 
 async function compareDigests(
@@ -270,7 +282,8 @@ export class MetadataLink {
         links.push(link);
       }
       for (const link of links) this.#queue.delete(link.path);
-      await this.#call("meta.push", {}, encodeLinks(links));
+      const { body } = await this.#call("meta.push", {}, encodeLinks(links));
+      this.#options.intake.take(this.peer, decodeLinks(body));
     }
     this.#pushing = undefined;
   }

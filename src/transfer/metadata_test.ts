@@ -228,21 +228,36 @@ Deno.test("MetadataLink converges under lost, doubled and crossing messages", as
         );
       }
       for (const dial of dials) await dial.stop();
-      // Then the lines stay up, in a chain, twice.
+      // Then the lines of a chain come up and stay.
       const [alpha, beta, gamma] = hosts;
       assert(alpha !== undefined && beta !== undefined && gamma !== undefined);
-      for (const [from, to] of [[alpha, beta], [gamma, beta], [alpha, beta]]) {
-        assert(from !== undefined && to !== undefined);
-        const dial = new Dial(from, to);
-        await dial.settled();
-        await dial.stop();
+      const last: Dial[] = [];
+      for (const [from, to] of [[0, 1], [1, 0], [1, 2], [2, 1]]) {
+        const [source, target] = [hosts[from ?? 0], hosts[to ?? 0]];
+        assert(source !== undefined && target !== undefined);
+        last.push(new Dial(source, target));
       }
+      for (const dial of last) await dial.settled();
+      await idle(last);
+      for (const dial of last) await dial.stop();
       assertEquals(contents(alpha, []), contents(beta, []));
       assertEquals(contents(gamma, []), contents(beta, []));
     }),
     { numRuns: 60 },
   );
 });
+
+/** No line has anything to do, and none makes another busy. */
+async function idle(dials: readonly Dial[]): Promise<void> {
+  let before = -1;
+  for (;;) {
+    for (const dial of dials) await dial.line.idle();
+    const count = dials.reduce((sum, { line }) => sum + line.calls.length, 0);
+    if (count === before) return;
+    before = count;
+    await turns(100);
+  }
+}
 
 async function turns(count: number): Promise<void> {
   for (let left = count; left > 0; left--) await Promise.resolve();
@@ -282,6 +297,22 @@ Deno.test("MetadataLink.push() sends one message at a time", async () => {
   assertEquals(beta.value("userspace/note"), "value 99");
   assertEquals(beta.value("userspace/note-99"), "x");
   assertEquals(dial.line.calls, ["meta.digests", "meta.push", "meta.push"]);
+  await dial.stop();
+});
+
+Deno.test("MetadataLink.push() learns that the peer knows better", async () => {
+  const clock = new ManualClock();
+  const alpha = new Host("alpha", clock);
+  const beta = new Host("beta", clock);
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  // Beta was told by somebody else, and its own message to alpha got lost.
+  const note = { path: "userspace/note", value: "new" };
+  const [newer] = beta.tree.write([{ ...note, stampNs: clock.nowNs + 5n }]);
+  dial.link.push([{ ...note, value: "old", stampNs: 5n }]);
+  await idle([dial]);
+  assertEquals(alpha.tree.snapshot().get("userspace/note"), newer);
+  assertEquals(dial.line.calls, ["meta.digests", "meta.push"]);
   await dial.stop();
 });
 

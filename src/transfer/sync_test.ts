@@ -249,7 +249,11 @@ Deno.test("DiskSync refuses a disk that is too small", async () => {
 });
 
 Deno.test("DiskSync ends when the peer sends less than it was asked for", async () => {
-  for (const lengthBytes of [0, 16, 17]) {
+  const modes = ["compare", "copy"] as const;
+  const cases = [0, 16, 17].flatMap((lengthBytes) =>
+    modes.map((mode) => ({ lengthBytes, mode }))
+  );
+  for (const { lengthBytes, mode } of cases) {
     const copy = new Copy({
       source: diskOf(MIB, [7]),
       local: diskOf(MIB, []),
@@ -259,7 +263,7 @@ Deno.test("DiskSync ends when the peer sends less than it was asked for", async 
         body: body.subarray(0, lengthBytes),
       }),
     });
-    assertEquals((await copy.run()).kind, "lost");
+    assertEquals((await copy.run({ mode })).kind, "lost");
     assertEquals(copy.files.writeCount, 0);
   }
 });
@@ -317,4 +321,46 @@ Deno.test("diskHandlers() refuse what lies outside of the disk", async () => {
     assertStringIncludes(refusal, "Cannot", String(blockBytes));
   }
   assertEquals(copy.files.openCount, 0);
+});
+
+Deno.test("DiskSync goes on while it flushes, and reports what was flushed", async () => {
+  const sizeBytes = 100 * MIB;
+  const source = new Uint8Array(sizeBytes);
+  for (let at = 1; at < sizeBytes; at += 4 * MIB) source[at] = 1;
+  const copy = new Copy({ source, local: new Uint8Array(sizeBytes) });
+  let flushingCount = 0;
+  copy.files.onFlush = async () => {
+    flushingCount++;
+    assertEquals(flushingCount, 1);
+    const writeCount = copy.files.writeCount;
+    // The first flush begins in the middle; others write while it lasts.
+    while (copy.files.writeCount === writeCount && writeCount < 25) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    flushingCount--;
+  };
+  assertEquals(await copy.run(), { kind: "complete" });
+  assert(copy.reports.length >= 2);
+});
+
+Deno.test("DiskSync does not close the disk before writes have returned", async () => {
+  const copy = new Copy({
+    source: diskOf(MIB, []),
+    local: new Uint8Array(MIB),
+  });
+  let release = (): void => {};
+  const isHeld = new Promise<void>((held) => {
+    copy.files.onWrite = () => {
+      held();
+      return new Promise((resolve) => release = resolve);
+    };
+  });
+  const sync = copy.start();
+  await deadline(isHeld, WAIT_MS);
+  const stopped = sync.stop();
+  // The file in memory throws if it is closed while it is used.
+  setTimeout(release, 0);
+  assertEquals(await deadline(stopped, WAIT_MS), { kind: "stopped" });
+  assertEquals(copy.files.writeCount, 1);
+  await copy.line.idle();
 });

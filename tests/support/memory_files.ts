@@ -26,6 +26,8 @@ export class MemoryFiles implements FileOpener {
   openCount = 0;
   /** Before each flush; lets a test hold one back. */
   onFlush: () => Promise<void> = () => Promise.resolve();
+  /** Before each write, likewise. */
+  onWrite: () => Promise<void> = () => Promise.resolve();
   readonly #contents = new Map<string, Content>();
 
   set(path: string, bytes: Uint8Array): void {
@@ -91,6 +93,8 @@ class MemoryFile implements RandomFile {
   }
 
   async write(source: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#turn();
+    await this.#files.onWrite();
     await this.#turn();
     const { writeErrno } = this.#files;
     if (writeErrno !== 0) {
