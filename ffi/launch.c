@@ -175,11 +175,12 @@ static const struct permission {
 	{ "*", { WRITE, SHIM } },
 };
 
-/* Options whose value may be the next word. */
+/* Options whose value may be the next word, as in src/cli/commands.ts. */
 static const char *const OPTIONS_WITH_VALUE[] = {
-	"--mars-dir", "--run-dir", "--etc-dir", "--control-dir", "--host",
-	"--port", "--ip", "--timeout", "--window", "--macro",
-	"--backup-dir", "--logger", "--trace", "--trace-format",
+	"--mars-dir", "--run-dir", "--etc-dir", "--host", "--port", "--ip",
+	"--token", "--timeout", "--window", "--thresh-logfiles",
+	"--thresh-logsize", "--keep-backup-hours", "--acknowledge", "--listen",
+	"--reserve", "--trace", "--trace-format",
 };
 
 static const char *command_of(int argc, char **argv)

@@ -386,6 +386,18 @@ Deno.test("Every room is in the rank table and in ARCHITECTURE.md", async () => 
   assertEquals(Object.fromEntries(documented), RANK);
 });
 
+Deno.test("The launcher knows every option that takes a value", async () => {
+  const launcher = await Deno.readTextFile(`${ROOT}ffi/launch.c`);
+  const commands = await Deno.readTextFile(`${ROOT}src/cli/commands.ts`);
+  const there = /OPTIONS_WITH_VALUE\[\] = \{([^}]*)\}/.exec(launcher)?.[1];
+  const here = /VALUE_OPTIONS = \[([^\]]*)\]/.exec(commands)?.[1];
+  const names = (text: string | undefined): string[] =>
+    [...(text ?? "").matchAll(/"(?:--)?([a-z-]+)"/g)]
+      .map((match) => match[1] ?? "").sort();
+  assertNotEquals(names(here), []);
+  assertEquals(names(there), names(here));
+});
+
 Deno.test("codeOf() keeps code and blanks everything else", () => {
   const text = [
     'a("b // c"); // d',
