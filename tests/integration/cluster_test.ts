@@ -1,0 +1,253 @@
+/** Real daemons: replication, faults of network and disk, changes of role. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
+import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
+import { Relay } from "../support/relay.ts";
+
+const DISK_BYTES = 16 * 1024 * 1024;
+const BLOCKS = 1024;
+
+async function connect(host: Host): Promise<NbdClient> {
+  return await waitFor(`the device on ${host.name}`, async () => {
+    try {
+      return await NbdClient.connect(host.socket("r"), "r");
+    } catch {
+      return undefined; // Not there yet.
+    }
+  });
+}
+
+/** A resource "r" of all hosts, primary on the first one, copied. */
+async function resourceOf(hosts: readonly Host[]): Promise<void> {
+  for (const [index, host] of hosts.entries()) {
+    const disk = host.makeDisk(DISK_BYTES);
+    const command = index === 0 ? "create-resource" : "join-resource";
+    await host.must(command, "r", disk, "--timeout=30");
+  }
+  for (const host of hosts) {
+    await host.waitLink(
+      `resource-r/syncstatus-${host.name}`,
+      (value) => value === String(DISK_BYTES),
+    );
+  }
+}
+
+/** Waits until `host` has replayed everything that `primary` has logged. */
+async function caughtUp(host: Host, primary: Host): Promise<void> {
+  const stateOf = (of: Host, name: string): string => {
+    const replay = of.link(`resource-r/replay-${name}`) ?? "";
+    const [log = "", , dirty = ""] = replay.split(",");
+    const sequence = log.split("-")[1] ?? "";
+    const version = of.link(`resource-r/version-${sequence}-${name}`) ?? "";
+    return dirty === "0" ? `${replay} ${version}` : `behind ${name}`;
+  };
+  try {
+    await waitFor(
+      `${host.name} to catch up`,
+      () => stateOf(primary, primary.name) === stateOf(host, host.name),
+    );
+  } catch (error) {
+    throw new Error(
+      `${error}: ${stateOf(primary, primary.name)} / ${
+        stateOf(host, host.name)
+      }\n${host.traces().split("\n").slice(-30).join("\n")}`,
+    );
+  }
+}
+
+async function writeSome(
+  recorder: Recorder,
+  client: NbdClient,
+  count: number,
+): Promise<void> {
+  for (let left = count; left > 0; left -= 16) {
+    await Promise.all(
+      Array.from({ length: 16 }, () => recorder.writeOne(client)),
+    );
+  }
+  await client.flush();
+}
+
+function assertSameDisks(hosts: readonly Host[], recorder: Recorder): void {
+  const [first, ...others] = hosts.map((host) => Deno.readFileSync(host.disk));
+  assert(first !== undefined);
+  recorder.check(first.subarray(0, recorder.sizeBytes));
+  for (const other of others) assertEquals(other, first);
+}
+
+Deno.test("A secondary becomes and stays a copy of the primary", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha]);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 1 });
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 500);
+  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  await writeSome(recorder, client, 500);
+  await alpha.must("log-rotate", "r");
+  await writeSome(recorder, client, 500);
+  await client.disconnect();
+  await caughtUp(beta, alpha);
+  assertSameDisks([alpha, beta], recorder);
+});
+
+Deno.test("A handover moves the role and loses nothing", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 2 });
+  let client = await connect(alpha);
+  await writeSome(recorder, client, 500);
+  const refused = await beta.run("primary", "r");
+  assertEquals(refused.code, 3);
+  assertStringIncludes(refused.stderr, "open 1 times");
+  await client.disconnect();
+  await alpha.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
+  await beta.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
+  await beta.must("primary", "r", "--timeout=30");
+  client = await connect(beta);
+  recorder.check(await client.read(0, recorder.sizeBytes));
+  await writeSome(recorder, client, 500);
+  await client.disconnect();
+  await caughtUp(alpha, beta);
+  assertSameDisks([alpha, beta], recorder);
+});
+
+Deno.test("A handover that times out designates the old primary again", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  await alpha.end("SIGKILL");
+  const outcome = await beta.run("primary", "r", "--timeout=2", "--window=1");
+  assertEquals(outcome.code, 4);
+  assertStringIncludes(outcome.stderr, "alpha");
+  assertEquals(beta.link("resource-r/primary"), "alpha");
+});
+
+Deno.test("A forced failover works, and a split brain is shown as one", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 3 });
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 200);
+  await caughtUp(beta, alpha);
+  await beta.must("pause-fetch", "r");
+  await beta.waitLink("resource-r/actual-beta/is-copying", (v) => v === "0");
+  // Only alpha has these.
+  await writeSome(recorder, client, 200);
+  await alpha.end("SIGKILL");
+  await beta.must("primary", "r", "--force", "--timeout=30");
+  const other = await connect(beta);
+  await other.write(0, new Uint8Array(BLOCK_BYTES));
+  await other.disconnect();
+  alpha.start();
+  const message = await alpha.waitLink(
+    "resource-r/actual-alpha/msg-err-splitbrain-detected",
+    (value) => value !== "OK",
+  );
+  assertStringIncludes(message, "Split brain");
+  assertEquals(alpha.link("resource-r/primary"), "beta");
+  await client.disconnect().catch(() => {});
+});
+
+Deno.test("A fetch that is cut at arbitrary bytes goes on where it was", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  await using relay = new Relay(alpha.port);
+  const address = `127.0.0.1:${relay.port}`;
+  await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
+  await Deno.symlink(address, `${beta.marsDir}/ips/ip-alpha`);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 4 });
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 1000);
+  let budget = 3_000;
+  relay.limit({
+    next: () =>
+      relay.cutCount < 25
+        ? { value: budget = (budget * 7 + 4_099) % 900_001, done: false }
+        : { value: undefined, done: true },
+  });
+  await writeSome(recorder, client, 1000);
+  await client.disconnect();
+  await caughtUp(beta, alpha);
+  assert(relay.cutCount > 3, `only ${relay.cutCount} cuts`);
+  assertSameDisks([alpha, beta], recorder);
+});
+
+Deno.test("A wrong address of a peer is told, and mended by the right one", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 5 });
+  await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
+  await Deno.symlink("127.0.0.1:1", `${beta.marsDir}/ips/ip-alpha`);
+  await waitFor("the trace", () => beta.traces().includes("Not connected"));
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 200);
+  await client.disconnect();
+  await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
+  await Deno.symlink(
+    `127.0.0.1:${alpha.port}`,
+    `${beta.marsDir}/ips/ip-alpha`,
+  );
+  await caughtUp(beta, alpha);
+  assertSameDisks([alpha, beta], recorder);
+});
+
+Deno.test({
+  name: "A full tree on the secondary stops it and nothing else",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    await using hosts = new Hosts();
+    const [alpha] = await hosts.cluster("alpha");
+    const beta = hosts.add("beta");
+    assert(alpha !== undefined);
+    const mount = (...words: string[]): void => {
+      const { success, stderr } = new Deno.Command("mount", { args: words })
+        .outputSync();
+      assert(success, new TextDecoder().decode(stderr));
+    };
+    mount("-t", "tmpfs", "-o", "size=3m", "mars", beta.marsDir);
+    try {
+      beta.start();
+      await waitFor(
+        "beta to listen",
+        () => beta.traces().includes("daemon: Started"),
+      );
+      const token = /mars1\.\S+/.exec(
+        await alpha.must("token", "create", `--ip=127.0.0.1:${alpha.port}`),
+      )?.[0];
+      await beta.must(
+        "join-cluster",
+        `--ip=127.0.0.1:${beta.port}`,
+        `--token=${token}`,
+      );
+      await resourceOf([alpha, beta]);
+      const recorder = new Recorder({ blockCount: BLOCKS, seed: 6 });
+      const client = await connect(alpha);
+      await writeSome(recorder, client, 2000);
+      await waitFor(
+        "beta to be full",
+        () => beta.traces().includes("No space left"),
+      );
+      // The primary does not notice.
+      await writeSome(recorder, client, 200);
+      mount("-o", "remount,size=64m", beta.marsDir);
+      await client.disconnect();
+      await caughtUp(beta, alpha);
+      assertSameDisks([alpha, beta], recorder);
+    } finally {
+      await beta.end("SIGKILL");
+      new Deno.Command("umount", { args: ["-l", beta.marsDir] }).outputSync();
+    }
+  },
+});

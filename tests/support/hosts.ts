@@ -1,0 +1,250 @@
+/**
+ * Real hosts for tests: a directory, a daemon as a child process, commands.
+ *
+ * Any number run on one machine, talking TCP on loopback. Everything ends with
+ * `Hosts[Symbol.asyncDispose]`, also when a test fails.
+ */
+import { MarsError } from "../../src/base/errors.ts";
+
+const MAIN = decodeURIComponent(
+  new URL("../../main.ts", import.meta.url).pathname,
+);
+
+/** How long a test waits for anything before it fails. */
+export const DEADLINE_MS = 60_000;
+
+/** What a command did. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Waits until `probe` gives something else than undefined or false. */
+export async function waitFor<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  const endMs = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > endMs) throw new MarsError(`Waited for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** One host: its directories and its daemon. */
+export class Host {
+  readonly name: string;
+  readonly directory: string;
+  readonly port: number;
+  #daemon: Deno.ChildProcess | undefined;
+  #traces: Promise<void> | undefined;
+
+  constructor(name: string, root: string) {
+    this.name = name;
+    this.directory = `${root}/${name}`;
+    this.port = freePort();
+    for (const part of ["mars", "run", "etc"]) {
+      Deno.mkdirSync(`${this.directory}/${part}`, { recursive: true });
+    }
+  }
+
+  get marsDir(): string {
+    return `${this.directory}/mars`;
+  }
+
+  get pid(): number {
+    return this.#daemon?.pid ?? 0;
+  }
+
+  socket(device: string): string {
+    return `${this.directory}/run/nbd/${device}.sock`;
+  }
+
+  get disk(): string {
+    return `${this.directory}/disk`;
+  }
+
+  /** A sparse file as disk. */
+  makeDisk(sizeBytes: number): string {
+    using file = Deno.openSync(this.disk, { create: true, write: true });
+    file.truncateSync(sizeBytes);
+    return this.disk;
+  }
+
+  #words(words: readonly string[]): string[] {
+    return [
+      "run",
+      "--allow-all",
+      MAIN,
+      `--mars-dir=${this.marsDir}`,
+      `--run-dir=${this.directory}/run`,
+      `--etc-dir=${this.directory}/etc`,
+      `--host=${this.name}`,
+      `--port=${this.port}`,
+      ...words,
+    ];
+  }
+
+  /** Starts the daemon; its traces go to a file. */
+  start(...words: string[]): void {
+    if (this.#daemon !== undefined) throw new MarsError("Daemon runs already");
+    this.#daemon = new Deno.Command(Deno.execPath(), {
+      args: this.#words([
+        "daemon",
+        "--listen=127.0.0.1",
+        "--reserve=0",
+        "--trace=debug",
+        ...words,
+      ]),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#traces = this.#collect(this.#daemon);
+  }
+
+  async #collect(daemon: Deno.ChildProcess): Promise<void> {
+    const open = (): Promise<Deno.FsFile> =>
+      Deno.open(this.tracePath, { create: true, append: true });
+    await Promise.all([
+      daemon.stderr.pipeTo((await open()).writable),
+      daemon.stdout.pipeTo((await open()).writable),
+    ]);
+  }
+
+  get tracePath(): string {
+    return `${this.directory}/daemon.log`;
+  }
+
+  traces(): string {
+    try {
+      return Deno.readTextFileSync(this.tracePath);
+    } catch {
+      // Nothing was traced yet.
+      return "";
+    }
+  }
+
+  /** Ends the daemon with a signal; resolves when it is gone. */
+  async end(signal: Deno.Signal): Promise<Deno.CommandStatus | undefined> {
+    const daemon = this.#daemon;
+    if (daemon === undefined) return undefined;
+    try {
+      daemon.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // It has ended already.
+    }
+    const status = await daemon.status;
+    await this.#traces;
+    this.#daemon = undefined;
+    return status;
+  }
+
+  /** Runs a command of this host. */
+  async run(...words: string[]): Promise<Outcome> {
+    const output = await new Deno.Command(Deno.execPath(), {
+      args: this.#words(words),
+      stdin: "null",
+    }).output();
+    const decoder = new TextDecoder();
+    return {
+      code: output.code,
+      stdout: decoder.decode(output.stdout),
+      stderr: decoder.decode(output.stderr),
+    };
+  }
+
+  /** Runs a command that must succeed. */
+  async must(...words: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(...words);
+    if (code === 0) return stdout;
+    throw new MarsError(
+      `"${words.join(" ")}" on ${this.name} ended with ${code}: ${stderr}\n` +
+        this.traces().split("\n").slice(-40).join("\n"),
+    );
+  }
+
+  /** The value of a link of this host's tree. */
+  link(path: string): string | undefined {
+    try {
+      return Deno.readLinkSync(`${this.marsDir}/${path}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  async waitLink(
+    path: string,
+    isGood: (value: string) => boolean,
+  ): Promise<string> {
+    let last: string | undefined;
+    try {
+      return await waitFor(`${path} on ${this.name}`, () => {
+        last = this.link(path);
+        return last !== undefined && isGood(last) ? last : undefined;
+      });
+    } catch (error) {
+      throw new MarsError(
+        `${String(error)}; it is "${last}"\n` +
+          this.traces().split("\n").slice(-40).join("\n"),
+      );
+    }
+  }
+}
+
+/** Hosts that vanish with their directory. */
+export class Hosts {
+  readonly root = Deno.makeTempDirSync({ prefix: "mars" });
+  readonly #hosts: Host[] = [];
+
+  add(name: string): Host {
+    const host = new Host(name, this.root);
+    this.#hosts.push(host);
+    return host;
+  }
+
+  /** A cluster of the named hosts with running daemons. */
+  async cluster(...names: string[]): Promise<Host[]> {
+    const hosts = names.map((name) => this.add(name));
+    for (const [index, host] of hosts.entries()) {
+      host.start();
+      await waitFor(
+        `${host.name} to listen`,
+        () => host.traces().includes("daemon: Started"),
+      );
+      const ip = `--ip=127.0.0.1:${host.port}`;
+      if (index === 0) {
+        await host.must("create-cluster", ip);
+        continue;
+      }
+      const tokens: string[] = [];
+      for (const member of hosts.slice(0, index)) {
+        const output = await member.must(
+          "token",
+          "create",
+          `--ip=127.0.0.1:${member.port}`,
+        );
+        const token = /mars1\.\S+/.exec(output)?.[0];
+        if (token === undefined) throw new MarsError(`No token in ${output}`);
+        tokens.push(`--token=${token}`);
+      }
+      await host.must("join-cluster", ip, ...tokens);
+    }
+    return hosts;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const host of this.#hosts) await host.end("SIGKILL");
+    await Deno.remove(this.root, { recursive: true });
+  }
+}
