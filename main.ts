@@ -65,9 +65,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     case "token": {
       const { keyShow, tokenCreate } = await import("./src/cli/keys.ts");
       const settings = commands.settingsOf(line);
-      if (first === "key" && second === "show") await keyShow(settings);
-      else if (first === "token" && second === "create") {
-        await tokenCreate(settings, line.text("ip"));
+      if (first === "key" && second === "show") {
+        await keyShow(settings, console.log);
+      } else if (first === "token" && second === "create") {
+        await tokenCreate(settings, line.text("ip"), console.log);
       } else throw new UsageError("Usage: mars key show | mars token create");
       return 0;
     }
