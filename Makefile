@@ -45,12 +45,24 @@ build/launch: ffi/launch.c ffi/sha256.h | build
 
 # The platform "browser" is chosen for packages that have a variant without
 # node: modules; loading those would double the start time of quick commands.
-build/mars.js: $(SOURCES) $(DENO) | build
-	$(DENO) bundle --quiet --platform browser --external 'node:*' -o $@ $(MAIN)
+BUNDLE := $(DENO) bundle --quiet --platform browser --external 'node:*'
 
-build/mars: build/launch build/mars.js build/libmars.so ffi/pack.sh $(DENO)
-	ffi/pack.sh $@ build/launch $(DENO)=deno build/mars.js=mars.js \
-	  build/libmars.so=libmars.so
+# The program in modules, so that a command loads only what it needs.
+build/modules/main.js: $(SOURCES) $(DENO) | build
+	rm -rf build/modules
+	$(BUNDLE) --code-splitting --outdir build/modules $(MAIN)
+	touch $@
+
+# The same as one module, for memory files.
+build/mars-single.js: $(SOURCES) $(DENO) | build
+	$(BUNDLE) -o $@ $(MAIN)
+
+build/mars: build/launch build/modules/main.js build/mars-single.js \
+  build/libmars.so ffi/pack.sh $(DENO)
+	ffi/pack.sh $@ build/launch $(DENO)=deno build/libmars.so=libmars.so \
+	  build/mars-single.js=mars-single.js build/modules/main.js=mars.js \
+	  $$(cd build/modules && ls | grep -v '^main\.js$$' | \
+	    sed 's|.*|build/modules/&=&|')
 
 .PHONY: demo
 demo: build/mars ## several hosts on this machine, without root

@@ -4,7 +4,8 @@
  * build/mars is this program with a payload appended (see pack.sh):
  *
  *   launcher        this program, statically linked
- *   files           deno, mars.js, libmars.so, one after the other
+ *   files           deno, libmars.so, mars.js and the modules it imports, and
+ *                   mars-single.js, the same program as one module
  *   table           one line per file: "<sha256> <size> <name>\n"
  *   footer          "<build id> <size of table> <size of files> mars1\n"
  *
@@ -17,7 +18,8 @@
  *   else                  $XDG_RUNTIME_DIR/mars/bin, then
  *                         ${TMPDIR:-/tmp}/mars-<uid>/bin
  *
- * If none can be used, the files go into sealed memory files instead.
+ * If none can be used, Deno, the shim and mars-single.js go into sealed memory
+ * files instead, which have no names by which modules could find each other.
  *
  * What is verified, and when:
  *
@@ -25,7 +27,7 @@
  *                nobody else may write to it (sticky directories excepted);
  *                the files have our owner, exact mode, one name, and exactly
  *                the size, mtime and ctime noted in "seal" when they were
- *                unpacked; bundle and shim equal the payload byte by byte
+ *                unpacked; modules and shim equal the payload byte by byte
  *   unpacking    the SHA-256 of every file, while it is written
  *
  * The 95 MB of Deno are not read at every start: a write to them changes ctime,
@@ -68,7 +70,7 @@
 
 /* "<64 hex> <10 digits> <12 digits> mars1\n" */
 #define FOOTER_BYTES (64 + 1 + 10 + 1 + 12 + 1 + 6)
-#define FILES_MAX 16
+#define FILES_MAX 64
 #define TABLE_BYTES_MAX (FILES_MAX * 256)
 #define SEAL_BYTES_MAX (FILES_MAX * 256)
 #define FLAGS_MAX 12
@@ -78,6 +80,7 @@
 #define LOCK_WAIT_MS 60000
 #define LOCK_POLL_MS 5
 #define COPY_BYTES (1024 * 1024)
+#define COMPARE_BYTES (128 * 1024)
 
 struct file {
 	char digest[65];
@@ -93,6 +96,7 @@ struct payload {
 	struct file files[FILES_MAX];
 	int count;
 	off_t size;
+	const unsigned char *bytes; /* all of the program file */
 };
 
 enum verdict { INTACT, ABSENT, DAMAGED };
@@ -250,6 +254,7 @@ static void load_payload(struct payload *payload)
 	long table_bytes = 0;
 	long files_bytes = 0;
 	char *line = table;
+	void *map;
 	off_t offset;
 	struct stat info;
 	ssize_t length = readlink("/proc/self/exe", payload->executable,
@@ -294,10 +299,14 @@ static void load_payload(struct payload *payload)
 		offset += size;
 		line = end + 1;
 	}
-	if (payload->count < 3 || *line ||
-	    offset != info.st_size - FOOTER_BYTES - table_bytes)
+	if (*line || offset != info.st_size - FOOTER_BYTES - table_bytes)
 		fail("Cannot start \"%s\": its table is damaged",
 		     payload->executable);
+	map = mmap(NULL, (size_t)payload->size, PROT_READ, MAP_PRIVATE,
+		   payload->fd, 0);
+	if (map == MAP_FAILED)
+		fail("Cannot map \"%s\": %s", payload->executable, strerror(errno));
+	payload->bytes = map;
 }
 
 static const struct file *file_named(const struct payload *payload, const char *name)
@@ -309,16 +318,16 @@ static const struct file *file_named(const struct payload *payload, const char *
 	     payload->executable, name);
 }
 
-/* The bytes of a file in the payload; stays mapped until exec. */
+/* The bytes of a file in the payload; stay mapped until exec. */
 static const unsigned char *bytes_of(const struct payload *payload, const struct file *file)
 {
-	off_t start = file->offset & ~(off_t)(sysconf(_SC_PAGESIZE) - 1);
-	void *map = mmap(NULL, (size_t)(file->offset - start + file->size),
-			 PROT_READ, MAP_PRIVATE, payload->fd, start);
+	return payload->bytes + file->offset;
+}
 
-	if (map == MAP_FAILED)
-		fail("Cannot map the program file: %s", strerror(errno));
-	return (const unsigned char *)map + (file->offset - start);
+/* Is this file for memory only, where modules cannot import each other? */
+static bool is_single(const struct file *file)
+{
+	return !strcmp(file->name, "mars-single.js");
 }
 
 static mode_t mode_of(const struct file *file)
@@ -419,6 +428,8 @@ static bool describe(const struct payload *payload, int dir, char seal[SEAL_BYTE
 		const struct file *file = &payload->files[i];
 		struct stat info;
 
+		if (is_single(file))
+			continue;
 		if (fstatat(dir, file->name, &info, AT_SYMLINK_NOFOLLOW) < 0)
 			return refuse("%s: %s", file->name, strerror(errno));
 		if (!S_ISREG(info.st_mode) || info.st_nlink != 1 ||
@@ -439,20 +450,23 @@ static bool describe(const struct payload *payload, int dir, char seal[SEAL_BYTE
 
 static bool equals_payload(const struct payload *payload, int dir, const struct file *file)
 {
+	static unsigned char buffer[COMPARE_BYTES];
+	const unsigned char *wanted = bytes_of(payload, file);
+	off_t left = file->size;
 	int fd = openat(dir, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	bool equal = false;
-	void *map;
 
 	if (fd < 0)
 		return refuse("%s: %s", file->name, strerror(errno));
-	map = mmap(NULL, (size_t)file->size, PROT_READ,
-		   MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	while (left > 0) {
+		ssize_t got = read(fd, buffer, sizeof(buffer));
+
+		if (got <= 0 || got > left || memcmp(buffer, wanted, (size_t)got))
+			break;
+		wanted += got;
+		left -= got;
+	}
 	close(fd);
-	if (map == MAP_FAILED)
-		return refuse("%s: %s", file->name, strerror(errno));
-	equal = !memcmp(map, bytes_of(payload, file), (size_t)file->size);
-	munmap(map, (size_t)file->size);
-	return equal || refuse("%s has been changed", file->name);
+	return left == 0 || refuse("%s has been changed", file->name);
 }
 
 /*
@@ -465,7 +479,6 @@ static enum verdict verify(const struct payload *payload, int base, int *result)
 	char found[SEAL_BYTES_MAX] = "";
 	struct stat opened;
 	struct stat named;
-	int fd;
 	int seal;
 	int dir = openat(base, payload->build_id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
@@ -503,10 +516,11 @@ static enum verdict verify(const struct payload *payload, int base, int *result)
 		refuse("a file was changed after it was unpacked");
 		goto damaged;
 	}
-	for (fd = 0; fd < payload->count; fd++) {
-		const struct file *file = &payload->files[fd];
+	for (int i = 0; i < payload->count; i++) {
+		const struct file *file = &payload->files[i];
 
-		if (strcmp(file->name, "deno") && !equals_payload(payload, dir, file))
+		if (strcmp(file->name, "deno") && !is_single(file) &&
+		    !equals_payload(payload, dir, file))
 			goto damaged;
 	}
 	*result = dir;
@@ -651,7 +665,8 @@ static bool unpack(const struct payload *payload, int base)
 	if (!good)
 		refuse("%s", strerror(errno));
 	for (int i = 0; good && i < payload->count; i++)
-		good = unpack_file(payload, dir, &payload->files[i]);
+		good = is_single(&payload->files[i]) ||
+		       unpack_file(payload, dir, &payload->files[i]);
 	good = good && write_seal(payload, dir);
 	if (good && fsync(dir) < 0)
 		good = refuse("%s", strerror(errno));
@@ -845,7 +860,7 @@ int main(int argc, char **argv)
 	} else {
 		explain("running from memory");
 		deno = memory_file(&payload, "deno", false);
-		bundle = text("/proc/self/fd/%d", memory_file(&payload, "mars.js", true));
+		bundle = text("/proc/self/fd/%d", memory_file(&payload, "mars-single.js", true));
 		shim = text("/proc/self/fd/%d", memory_file(&payload, "libmars.so", true));
 		/* Nothing can be made below a device: no cache. */
 		cache = text("/dev/null/cache");

@@ -88,16 +88,26 @@ async function run(
   };
 }
 
-/** Packs `source` with the runtime and the shim; returns the program's path. */
-async function pack(directory: string, source: string): Promise<string> {
+/**
+ * Packs `source` with the runtime and the shim; returns the program's path.
+ * `modules` come in addition, or instead of one of that name.
+ */
+async function pack(
+  directory: string,
+  source: string,
+  modules: Readonly<Record<string, string>> = {},
+): Promise<string> {
   await Deno.mkdir(directory, { recursive: true });
   const program = `${directory}/mars`;
-  await Deno.writeTextFile(`${directory}/source.js`, source);
+  const all = { "mars.js": source, "mars-single.js": source, ...modules };
+  for (const [name, text] of Object.entries(all)) {
+    await Deno.writeTextFile(`${directory}/${name}`, text);
+  }
   const made = await run(`${ROOT}ffi/pack.sh`, [
     program,
     `${ROOT}build/launch`,
     `${Deno.execPath()}=deno`,
-    `${directory}/source.js=mars.js`,
+    ...Object.keys(all).map((name) => `${directory}/${name}=${name}`),
     `${ROOT}build/libmars.so=libmars.so`,
   ]);
   assertEquals(made, { code: 0, signal: null, stdout: "", stderr: "" });
@@ -478,6 +488,35 @@ Deno.test("launch gives a worker the same module and shim", async () => {
   assertEquals(answer.url, `file://${await place.unpacked()}/mars.js`);
   assertEquals(answer.url, answer.main);
   assert(answer.layout > 0);
+});
+
+Deno.test("launch runs modules from a directory, one module from memory", async () => {
+  await using place = await Place.make();
+  const program = await pack(`${place.path}/modules`, "", {
+    "mars.js": 'const { word } = await import("./part.js"); console.log(word);',
+    "part.js": 'export const word = "modules";',
+    "mars-single.js": 'console.log("single");',
+  });
+
+  const fromDirectory = await run(program, ["view"], {
+    MARS_LAUNCH_DIR: place.base,
+  });
+  const fromMemory = await run(program, ["view"], {
+    MARS_LAUNCH_DIR: "/proc/self",
+  });
+  await Deno.chmod(`${await place.unpacked()}/part.js`, 0o600);
+  await Deno.writeTextFile(
+    `${await place.unpacked()}/part.js`,
+    'export const word = "hacked!";',
+  );
+  const afterChange = await run(program, ["view"], {
+    MARS_LAUNCH_DIR: place.base,
+  });
+
+  assertEquals(fromDirectory.stdout, "modules\n");
+  assertEquals(fromMemory.stdout, "single\n");
+  assertEquals(afterChange.stdout, "modules\n");
+  assert(!exists(`${await place.unpacked()}/mars-single.js`));
 });
 
 Deno.test("launch lets no setting of the runtime through", async () => {
