@@ -32,7 +32,7 @@
  *
  * Logging goes on only in another file: see `rotation.ts`.
  */
-import { assert } from "../base/assert.ts";
+import { assert, AssertionError } from "../base/assert.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import { viewOf } from "../base/bytes.ts";
 import type { Acknowledge } from "../block/request.ts";
@@ -51,6 +51,8 @@ import type { DirtyMap } from "./dirty_map.ts";
 const BATCH_BYTES_MAX = 512 * 1024;
 const BATCH_RECORDS_MAX = 1024;
 const LOG_FLUSH_DELAY_MS = 100;
+/** Logs that were left and are not yet written back; 1 without failures. */
+export const OLD_LOGS_MAX = 8;
 /** Interruptions of one write that are not taken for a failure. */
 const REPEATS_MAX = 16;
 // Prescribed by MARS: 32 bits. A log that long (2 TB at least) ends with EFBIG,
@@ -121,7 +123,8 @@ export class Commit {
   readonly #crc: Crc32c;
   readonly #dirty: DirtyMap;
   #current: OpenLog;
-  #old: OpenLog | undefined = undefined;
+  /** Logs before the current one, while they may still be read. */
+  readonly #olds: OpenLog[] = [];
   #appendedBytes = 0;
   #collectedCount = 0;
   #filling: Batch;
@@ -181,9 +184,9 @@ export class Commit {
     return this.#current;
   }
 
-  /** The log before the current one, while it may still be read. */
-  get old(): OpenLog | undefined {
-    return this.#old;
+  /** Logs before the current one that are still open. */
+  get oldCount(): number {
+    return this.#olds.length;
   }
 
   /** 0, or why the log has ended. */
@@ -216,9 +219,11 @@ export class Commit {
   /** Which log holds the byte at a stream position. */
   logAt(position: number): OpenLog {
     if (position >= this.#current.baseBytes) return this.#current;
-    assert(this.#old !== undefined, "the old log is open while it is needed");
-    assert(position >= this.#old.baseBytes, "the position is in an open log");
-    return this.#old;
+    for (let index = this.#olds.length - 1; index >= 0; index--) {
+      const old = this.#olds[index];
+      if (old !== undefined && position >= old.baseBytes) return old;
+    }
+    throw new AssertionError("The position is in no open log");
   }
 
   get #isFull(): boolean {
@@ -345,11 +350,11 @@ export class Commit {
    */
   switchTo(file: LogFile, recordCount: number): void {
     assert(this.isQuiet, "a log is left when nothing is on its way");
-    assert(this.#old === undefined, "there is one old log at most");
+    assert(this.#olds.length < OLD_LOGS_MAX, "few logs are open");
     if (recordCount === 0) {
       assert(this.durableBytes === this.loggedBytes, "the old log is durable");
     }
-    this.#old = this.#current;
+    this.#olds.push(this.#current);
     this.#current = new OpenLog(file, this.durableBytes);
     this.durableBytes = this.loggedBytes;
     this.#fields.sequence = recordCount;
@@ -359,13 +364,26 @@ export class Commit {
     this.isHeld = false;
   }
 
-  /** Closes the old log: nothing before the current one is dirty. */
-  closeOld(): void {
-    const old = this.#old;
-    assert(old !== undefined, "an old log is open");
-    assert(old.readersCount === 0, "nobody reads the old log");
-    this.#old = undefined;
-    this.#io.close(old.fd);
+  /**
+   * Closes the oldest log if everything in it was written back and nobody reads
+   * it; returns whether it did.
+   */
+  closeOldest(writtenBackBytes: number): boolean {
+    const oldest = this.#olds[0];
+    if (oldest === undefined || oldest.readersCount > 0) return false;
+    const { baseBytes: endBytes } = this.#olds[1] ?? this.#current;
+    if (writtenBackBytes < endBytes) return false;
+    this.#olds.shift();
+    this.#io.close(oldest.fd);
+    return true;
+  }
+
+  /** Closes all logs; nothing may be in flight. */
+  close(): void {
+    assert(this.isQuiet, "no log operation is in flight");
+    while (this.closeOldest(Infinity));
+    assert(this.#olds.length === 0, "nobody reads an old log");
+    this.#io.close(this.#current.fd);
   }
 
   #startWrite(): void {

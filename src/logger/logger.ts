@@ -102,7 +102,6 @@ type Ending = {
 };
 
 export class Logger implements BlockTarget {
-  readonly #io: Io;
   readonly #disk: Disk;
   readonly #now: () => Stamp;
   readonly #dirty: DirtyMap;
@@ -125,7 +124,6 @@ export class Logger implements BlockTarget {
   constructor(options: LoggerOptions) {
     const { io, crc, disk, log, level } = options;
     assert(options.sizeBytes <= disk.sizeBytes, "the device fits its disk");
-    this.#io = io;
     this.#disk = disk;
     this.#now = options.now;
     this.#sizeBytes = options.sizeBytes;
@@ -180,7 +178,7 @@ export class Logger implements BlockTarget {
       this.#hasNew = false;
       this.#answerKnown();
       this.#writeback.isUrged = this.#rotation.isActive ||
-        this.#commit.old !== undefined || this.#ending?.kind === "drain";
+        this.#commit.oldCount > 0 || this.#ending?.kind === "drain";
       this.#writeback.advance();
       this.#rotation.advance(this.#sizeBytes);
       this.#commit.advance();
@@ -235,19 +233,16 @@ export class Logger implements BlockTarget {
   close(): void {
     assert(!this.#isClosed, "the logger is closed once");
     assert(this.#ending === undefined, "draining or stopping is done");
-    assert(this.#commit.isQuiet, "no log operation is in flight");
     assert(this.#writeback.isQuiet, "no writeback is in flight");
     assert(this.#reads.activeCount === 0, "no read is in flight");
     this.#isClosed = true;
-    if (this.#commit.old !== undefined) this.#commit.closeOld();
-    this.#io.close(this.#commit.current.fd);
+    this.#commit.close();
   }
 
   state(): LoggerState {
-    const { current, old, loggedBytes, durableBytes } = this.#commit;
+    const { current, loggedBytes, durableBytes } = this.#commit;
     const { writtenBackBytes } = this.#writeback;
-    const isInOld = old !== undefined && writtenBackBytes < current.baseBytes;
-    const writtenBack = isInOld ? old : current;
+    const writtenBack = this.#commit.logAt(writtenBackBytes);
     return {
       logSequence: current.sequence,
       loggedBytes: loggedBytes - current.baseBytes,

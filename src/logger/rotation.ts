@@ -6,7 +6,8 @@
  *                             └──► rescue ──► (switch) ──► none
  *
  *   waitForOld  the log before the current one is still being written back:
- *               logging goes on as before, the writeback is urged
+ *               logging goes on as before, the writeback is urged. A log that
+ *               has ended is left at once
  *   finish      nothing is appended any more; the batch is written and the log
  *               made durable; writers wait
  *   rescue      only after a failed flush: see `rescue.ts`
@@ -15,22 +16,19 @@
  *
  *   failed write   it was cut behind its last record; it is made durable, and
  *                  acknowledged data are all in it
- *   failed flush   what is suspect is copied into the new log and made durable
- *                  there; then the old one is cut to its durable part. In this
- *                  order, so that at every moment each acknowledged record is in
- *                  one of them, and both may hold it: redo can be repeated
+ *   failed flush   what is suspect moves into the new log and is made durable
+ *                  there; the old one is cut to its durable part
  *
- * If a rescue fails, nothing has changed: the new file is emptied and closed,
- * `errno` stays, and a later rotation into another file tries again. If the
- * data cannot be read back intact, only recovery helps: it continues from the
- * last record that is.
+ * If a rescue fails, the new file is emptied and closed, `errno` stays, and a
+ * later rotation into another file tries again. If the data cannot be read back
+ * intact, only recovery helps: it continues from the last record that is.
  */
 import { assert } from "../base/assert.ts";
 import type { Transfers } from "../block/transfers.ts";
 import type { Crc32c } from "../log/checksum.ts";
 import type { Io, Memory } from "../ring/io.ts";
-import type { Commit, LogFile } from "./commit.ts";
-import { Rescue, RESCUE_WINDOW_BYTES } from "./rescue.ts";
+import { type Commit, type LogFile, OLD_LOGS_MAX } from "./commit.ts";
+import { Rescue, RESCUE_MEMORY_BYTES } from "./rescue.ts";
 import type { Writeback } from "./writeback.ts";
 
 type Phase = "none" | "waitForOld" | "finish" | "rescue";
@@ -48,7 +46,7 @@ export class Rotation {
   #next: LogFile | undefined = undefined;
   #rescue: Rescue | undefined = undefined;
   /** Taken once, when it is needed for the first time. */
-  #window: Memory | undefined = undefined;
+  #memory: Memory | undefined = undefined;
 
   constructor(
     options: {
@@ -83,7 +81,10 @@ export class Rotation {
   /** Once per turn. @param deviceSizeBytes bound of what is rescued */
   advance(deviceSizeBytes: number): void {
     this.#closeOld();
-    if (this.#phase === "waitForOld" && this.#commit.old === undefined) {
+    const { oldCount, errno } = this.#commit;
+    const mayLeave = oldCount === 0 ||
+      (errno !== 0 && oldCount < OLD_LOGS_MAX);
+    if (this.#phase === "waitForOld" && mayLeave) {
       this.#commit.isHeld = true;
       this.#phase = "finish";
     }
@@ -92,11 +93,9 @@ export class Rotation {
   }
 
   #closeOld(): void {
-    const { old, current } = this.#commit;
-    if (old === undefined || old.readersCount > 0) return;
-    if (this.#writeback.writtenBackBytes < current.baseBytes) return;
-    this.#commit.closeOld();
-    this.stepCount++;
+    while (this.#commit.closeOldest(this.#writeback.writtenBackBytes)) {
+      this.stepCount++;
+    }
   }
 
   #finish(deviceSizeBytes: number): void {
@@ -106,10 +105,10 @@ export class Rotation {
     const { durableBytes, loggedBytes, current } = commit;
     if (durableBytes === loggedBytes) return this.#switch(0);
     if (!commit.isSuspect) return commit.wantDurable(loggedBytes);
-    this.#window ??= this.#io.allocate(RESCUE_WINDOW_BYTES);
+    this.#memory ??= this.#io.allocate(RESCUE_MEMORY_BYTES);
     this.#rescue = new Rescue({
       io: this.#io,
-      memory: this.#window,
+      memory: this.#memory,
       crc: this.#crc,
       transfers: this.#transfers,
       sourceFd: current.fd,
@@ -117,6 +116,8 @@ export class Rotation {
       startBytes: durableBytes - current.baseBytes,
       endBytes: loggedBytes - current.baseBytes,
       deviceSizeBytes,
+      cutSource: () =>
+        commit.truncate(current.fd, durableBytes - current.baseBytes),
     });
     this.#phase = "rescue";
   }
@@ -125,10 +126,7 @@ export class Rotation {
     const rescue = this.#rescue;
     assert(rescue !== undefined, "a rescue is running");
     if (rescue.outcome === "running") return;
-    const { durableBytes, current } = this.#commit;
-    const isRescued = rescue.outcome === "done" &&
-      this.#commit.truncate(current.fd, durableBytes - current.baseBytes);
-    if (isRescued) this.#switch(rescue.recordCount);
+    if (rescue.outcome === "done") this.#switch(rescue.recordCount);
     else this.#abandon();
   }
 

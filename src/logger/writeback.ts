@@ -2,7 +2,7 @@
 /**
  * Writeback: dirty extents to the disk, in disk order.
  *
- *   idle ──► flushLog ──► write ⇄ flushDisk ──► idle
+ *   idle ──► flushLog ──► write ⇄ flushDisk ──► confirm ──► idle
  *                            ▲        │ error
  *                            └─ pause ◄┘
  *
@@ -13,7 +13,9 @@
  * is flushed, and only then its extents become clean; should the flush fail,
  * everything of the section is written again, because nobody knows what is lost.
  * At the end of the sweep everything before `endBytes` is durable on the disk
- * or superseded by something behind it: `writtenBackBytes` moves there (I6).
+ * or superseded by something behind it. When that is durable in the log, too,
+ * `writtenBackBytes` moves there (I6). Not before: a power cut would lose the
+ * newer data, and the older ones were never written.
  *
  * Within a sweep each byte is written once, so that no two writes in flight
  * overlap; a newer record waits for the next sweep (I5).
@@ -49,7 +51,7 @@ const SLOT_COUNT_YIELDING = 4;
 /** Extents made clean by one flush of the disk: 64 MiB of 4 KiB writes. */
 const SECTION_EXTENTS_MAX = 16_384;
 
-type Phase = "idle" | "flushLog" | "write" | "flushDisk" | "pause";
+type Phase = "idle" | "flushLog" | "write" | "flushDisk" | "pause" | "confirm";
 
 export class Writeback {
   /** Everything before is durable on the disk or superseded; a position. */
@@ -123,6 +125,8 @@ export class Writeback {
   /** No operation is in flight and none will start by itself. */
   get isQuiet(): boolean {
     if (this.#phase === "idle") return true;
+    // A rescue may still come, but it is not waited for.
+    if (this.#phase === "confirm" && this.#commit.isSuspect) return true;
     return this.isHalted && this.#phase !== "flushDisk" &&
       this.#busyCount === this.#pausedCount;
   }
@@ -155,6 +159,7 @@ export class Writeback {
     }
     if (this.#phase === "flushLog") this.#startSweep();
     if (this.#phase === "write") this.#fillSlots();
+    if (this.#phase === "confirm") this.#confirm();
   }
 
   #isNeeded(): boolean {
@@ -308,6 +313,14 @@ export class Writeback {
       this.#phase = "write";
       return;
     }
+    // Whatever has superseded data of this sweep is in the log by now.
+    this.#wantedBytes = this.#commit.loggedBytes;
+    this.#commit.wantDurable(this.#wantedBytes);
+    this.#phase = "confirm";
+  }
+
+  #confirm(): void {
+    if (this.#commit.durableBytes < this.#wantedBytes) return;
     assert(this.#endBytes >= this.writtenBackBytes, "I4: written back grows");
     this.writtenBackBytes = this.#endBytes;
     this.sweepCount++;

@@ -18,7 +18,7 @@ import type { Transfers } from "../block/transfers.ts";
 import type { Completion, Io, Memory } from "../ring/io.ts";
 import type { Commit } from "./commit.ts";
 
-// Ours. Twice the length of a region; larger disk writes gained nothing.
+// Ours. Twice the length of a region: what the elevator of a disk merges anyway.
 const SLOT_BYTES_MAX = 128 * 1024;
 const SLOT_EXTENTS_MAX = 256;
 /** Room for the overhead of records between payloads of a full slot. */
