@@ -1,29 +1,34 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { Gate } from "./gate.ts";
 
-Deno.test("Gate never lets in more than it has places, and everybody in turn", async () => {
+Deno.test("Gate never lets in more than it has places, and forgets nobody", async () => {
+  const anyTurns = fc.integer({ min: 1, max: 5 });
   await fc.assert(fc.asyncProperty(
     fc.integer({ min: 1, max: 4 }),
-    fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 20 }),
-    async (placesMax, turns) => {
+    fc.array(fc.tuple(fc.nat(20), anyTurns), { minLength: 1, maxLength: 20 }),
+    async (placesMax, visitors) => {
       const gate = new Gate(placesMax);
-      const order: number[] = [];
+      const entered: number[] = [];
       let inside = 0;
-      let insideMax = 0;
-      await Promise.all(turns.map((count, index) =>
-        gate.pass(async () => {
-          order.push(index);
-          insideMax = Math.max(insideMax, ++inside);
-          for (let left = count; left > 0; left--) await Promise.resolve();
+      await Promise.all(visitors.map(async ([delay, stay], index) => {
+        await turns(delay);
+        await gate.pass(async () => {
+          entered.push(index);
+          inside++;
+          assert(inside <= placesMax);
+          await turns(stay);
           inside--;
-        })
-      ));
-      assertEquals(insideMax, Math.min(placesMax, turns.length));
-      assertEquals(order, turns.map((_count, index) => index));
+        });
+      }));
+      assertEquals(entered.sort((a, b) => a - b), [...visitors.keys()]);
     },
   ));
 });
+
+async function turns(count: number): Promise<void> {
+  for (let left = count; left > 0; left--) await Promise.resolve();
+}
 
 Deno.test("Gate gives a place back when the work fails", async () => {
   const gate = new Gate(1);
@@ -31,4 +36,18 @@ Deno.test("Gate gives a place back when the work fails", async () => {
   const next = gate.pass(() => Promise.resolve(5));
   await assertRejects(() => failing, Error, "broken");
   assertEquals(await next, 5);
+});
+
+Deno.test("Gate lets in who waits in the order of arrival", async () => {
+  const gate = new Gate(2);
+  const entered: number[] = [];
+  await Promise.all(
+    [4, 1, 3, 1, 2, 1].map((stay, index) =>
+      gate.pass(async () => {
+        entered.push(index);
+        await turns(stay);
+      })
+    ),
+  );
+  assertEquals(entered, [0, 1, 2, 3, 4, 5]);
 });

@@ -6,19 +6,29 @@
  *   (2) both hosts must belong to the same cluster
  *   (3) links that no host may send are refused, counted, and traced once per
  *       sender; the others of the message are not affected
- *   (4) the tree merges the rest; it never takes what states what this host
+ *   (4) links that are older than a tombstone are left out: see `#isBuried`
+ *   (5) the tree merges the rest; it never takes what states what this host
  *       does (I8)
- *   (5) who owns the intake is told what was taken, to plan and to pass it on
+ *   (6) who owns the intake is told what was taken, to plan and to pass it on
  */
 import { MarsError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
 import { trace } from "../base/trace.ts";
 import type { JsonObject } from "../peer/rpc.ts";
-import { objectionTo } from "../tree/merge.ts";
+import { isNewer, objectionTo } from "../tree/merge.ts";
 import { isSameLink, type Link, type Snapshot } from "../tree/snapshot.ts";
 import type { TreeStore } from "../tree/store.ts";
-import { ANY_UUID, formatStamp, parseStamp } from "../tree/values.ts";
+import {
+  ANY_UUID,
+  formatStamp,
+  parseStamp,
+  TOMBSTONE,
+} from "../tree/values.ts";
 import { textParam } from "./params.ts";
+
+// Ours. At this bound the oldest one is forgotten: a link that was deleted may
+// come back until the next exchange.
+const BURIED_LINKS_MAX = 10_000;
 
 export type IntakeOptions = {
   readonly tree: TreeStore;
@@ -34,6 +44,8 @@ export type IntakeOptions = {
 export class LinkIntake {
   readonly #options: IntakeOptions;
   readonly #refused = new Map<string, number>();
+  /** Tombstones of links that are not here, by path, oldest first. */
+  readonly #buried = new Map<string, Link>();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -70,22 +82,41 @@ export class LinkIntake {
     );
   }
 
-  /** Merges links of a peer: (3) to (5). @throws SyscallError */
-  take(from: string, links: readonly Link[]): void {
+  /**
+   * Merges links of a peer: (3) to (6).
+   *
+   * @returns what is newer here under the same paths, for the peer to know
+   * @throws SyscallError
+   */
+  take(from: string, links: readonly Link[]): Link[] {
     const { tree, host } = this.#options;
-    const good = links.filter((link) => this.#isGood(from, link));
     const before = tree.snapshot();
+    const legal = links.filter((link) => this.#isLegal(from, link));
+    const good = legal.filter((link) => !this.#isBuried(before, link));
     try {
       this.#tell(from, tree.apply(good, { host, sender: from }));
     } catch (error) {
       // Links before the one that failed were taken nevertheless.
       const after = tree.snapshot();
-      this.#tell(
-        from,
-        good.filter((link) => isHere(after, link) && !isHere(before, link)),
+      const taken = good.filter((link) =>
+        isHere(after, link) && !isHere(before, link)
       );
+      this.#tell(from, taken);
       throw error;
     }
+    return this.#newerThan(legal);
+  }
+
+  #newerThan(links: readonly Link[]): Link[] {
+    const snapshot = this.snapshot();
+    const newer = new Map<string, Link>();
+    for (const link of links) {
+      const own = snapshot.get(link.path) ?? this.#buried.get(link.path);
+      if (own !== undefined && isNewer(own, link) && this.isFit(own)) {
+        newer.set(own.path, own);
+      }
+    }
+    return [...newer.values()];
   }
 
   /** How many links of a peer were refused since the start. */
@@ -98,11 +129,34 @@ export class LinkIntake {
     return objectionTo(this.#options.host, link) === undefined;
   }
 
+  /**
+   * A tombstone is not stored where there is no link. But a message that was
+   * sent before the deletion may arrive after the tombstone, by another way,
+   * and would bring the link back: so tombstones are remembered for a while.
+   */
+  #isBuried(snapshot: Snapshot, link: Link): boolean {
+    const { path } = link;
+    const tombstone = this.#buried.get(path);
+    if (snapshot.get(path) !== undefined) {
+      this.#buried.delete(path);
+      return false;
+    }
+    if (tombstone !== undefined && !isNewer(link, tombstone)) return true;
+    this.#buried.delete(path);
+    if (link.value !== TOMBSTONE) return false;
+    this.#buried.set(path, link);
+    for (const oldest of this.#buried.keys()) {
+      if (this.#buried.size <= BURIED_LINKS_MAX) break;
+      this.#buried.delete(oldest);
+    }
+    return true;
+  }
+
   #tell(from: string, taken: readonly Link[]): void {
     if (taken.length > 0) this.#options.onTaken(taken, from);
   }
 
-  #isGood(from: string, link: Link): boolean {
+  #isLegal(from: string, link: Link): boolean {
     const objection = objectionTo(from, link) ?? this.#stampObjection(link);
     if (objection === undefined) return true;
     const count = this.refusedCount(from);

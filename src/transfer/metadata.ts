@@ -3,7 +3,7 @@
  *
  *   meta.push      links                   -> links of these that are newer here
  *   meta.digests   digests of directories  -> which of them differ
- *   meta.exchange  links of directories    -> links that are newer here
+ *   meta.exchange  links of directories    -> all links that are newer here
  *
  * All of them carry and answer a greeting, the cluster and the Lamport stamp of
  * the sender; see `intake.ts`. Links travel in the body; see `link_message.ts`.
@@ -14,7 +14,7 @@
  *     send a digest per directory; the peer names those that differ
  *     for each range of links of these, in order
  *       send own links; the peer merges them and answers with those of its own
- *       that are not the same; merge these
+ *       that are newer or missing there; merge these
  *
  * A digest covers path, stamp and value of every link in the directory, also of
  * tombstones. From the first moment on changes are pushed as they happen: one
@@ -35,7 +35,7 @@ import {
   type RpcReply,
 } from "../peer/rpc.ts";
 import { ownerOf } from "../tree/path.ts";
-import { isSameLink, type Link, type Snapshot } from "../tree/snapshot.ts";
+import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkIntake } from "./intake.ts";
 import {
   comparePaths,
@@ -74,25 +74,14 @@ export function metadataHandlers(intake: LinkIntake): RpcHandlers {
     };
   };
   return {
-    "meta.push": serve((call) => Promise.resolve(takePushed(intake, call))),
+    "meta.push": serve((call) => {
+      // A sender that is behind learns it at once, not after the next connect.
+      const newer = intake.take(call.peer, decodeLinks(call.body));
+      return Promise.resolve({ body: encodeLinks(newer) });
+    }),
     "meta.digests": serve((call) => compareDigests(intake, call.params)),
     "meta.exchange": serve((call) => Promise.resolve(exchange(intake, call))),
   };
-}
-
-/** A sender that is behind learns it at once, not after the next connect. */
-function takePushed(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
-  const pushed = decodeLinks(call.body);
-  intake.take(call.peer, pushed);
-  const snapshot = intake.snapshot();
-  const newer = new Map<string, Link>();
-  for (const link of pushed) {
-    const own = snapshot.get(link.path);
-    if (own !== undefined && !isSameLink(own, link) && intake.isFit(own)) {
-      newer.set(own.path, own);
-    }
-  }
-  return { body: encodeLinks(newer.values()) };
 }
 
 async function compareDigests(
@@ -129,16 +118,13 @@ function exchange(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
   const range = rangeOf(call.params);
   const directories = textsParam(call.params, "directories");
   checkCount(directories.length);
-  const theirs = new Map(
-    decodeLinks(call.body).map((link) => [link.path, link]),
-  );
-  intake.take(call.peer, [...theirs.values()]);
-  const news = linksInRange(intake.snapshot(), directories, range)
-    .filter((own) => {
-      const sent = theirs.get(own.path);
-      const isNews = sent === undefined || !isSameLink(own, sent);
-      return isNews && intake.isFit(own);
-    });
+  const links = decodeLinks(call.body);
+  const theirs = new Set(links.map((link) => link.path));
+  const newer = intake.take(call.peer, links);
+  const unknown = linksInRange(intake.snapshot(), directories, range)
+    .filter((own) => !theirs.has(own.path) && intake.isFit(own));
+  const news = [...newer, ...unknown]
+    .sort((left, right) => comparePaths(left.path, right.path));
   const until = news[LINKS_PER_MESSAGE_MAX]?.path ?? range.until;
   return {
     params: untilParam(until),
@@ -283,7 +269,7 @@ export class MetadataLink {
       }
       for (const link of links) this.#queue.delete(link.path);
       const { body } = await this.#call("meta.push", {}, encodeLinks(links));
-      this.#options.intake.take(this.peer, decodeLinks(body));
+      this.#take(body);
     }
     this.#pushing = undefined;
   }
@@ -349,9 +335,14 @@ export class MetadataLink {
         { directories, from: start, ...untilParam(range.until) },
         encodeLinks(own.slice(at, endIndex)),
       );
-      intake.take(this.peer, decodeLinks(body));
+      this.#take(body);
       from = nextPlace(range, params, comparePaths);
     }
+  }
+
+  /** Merges an answer; what is newer here by now is pushed. */
+  #take(body: Uint8Array): void {
+    this.push(this.#options.intake.take(this.peer, decodeLinks(body)));
   }
 
   async #call(

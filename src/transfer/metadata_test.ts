@@ -453,6 +453,20 @@ Deno.test("metadataHandlers() refuse malformed messages", async () => {
   assertEquals(beta.tree.snapshot().size, 0);
 });
 
+Deno.test("LinkIntake does not bring back what was deleted meanwhile", () => {
+  const beta = new Host("beta", new ManualClock());
+  const link = (stampNs: bigint, value: string): Link => ({
+    path: "userspace/note",
+    value,
+    stampNs,
+  });
+  beta.intake.take("alpha", [link(5n, ".deleted")]);
+  beta.intake.take("gamma", [link(4n, "late")]);
+  assertEquals(beta.tree.snapshot().size, 0);
+  beta.intake.take("gamma", [link(6n, "new")]);
+  assertEquals(beta.value("userspace/note"), "new");
+});
+
 Deno.test("MetadataLink ends when the peer goes in circles", async () => {
   for (const until of ["", "zzz"]) {
     const clock = new ManualClock();

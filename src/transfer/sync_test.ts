@@ -324,43 +324,50 @@ Deno.test("diskHandlers() refuse what lies outside of the disk", async () => {
 });
 
 Deno.test("DiskSync goes on while it flushes, and reports what was flushed", async () => {
-  const sizeBytes = 100 * MIB;
-  const source = new Uint8Array(sizeBytes);
-  for (let at = 1; at < sizeBytes; at += 4 * MIB) source[at] = 1;
-  const copy = new Copy({ source, local: new Uint8Array(sizeBytes) });
+  const extentCount = 20;
+  const source = new Uint8Array(extentCount * 4 * MIB);
+  for (let at = 1; at < source.length; at += 4 * MIB) source[at] = 1;
+  const copy = new Copy({ source, local: new Uint8Array(source.length) });
   let flushingCount = 0;
   copy.files.onFlush = async () => {
     flushingCount++;
     assertEquals(flushingCount, 1);
-    const writeCount = copy.files.writeCount;
-    // The first flush begins in the middle; others write while it lasts.
-    while (copy.files.writeCount === writeCount && writeCount < 25) {
+    // The first flush begins before the end and lasts longer than all writes.
+    let turnsLeft = 20;
+    while (turnsLeft > 0) {
       await new Promise((resolve) => setTimeout(resolve, 0));
+      if (copy.files.writeCount === extentCount) turnsLeft--;
     }
     flushingCount--;
   };
   assertEquals(await copy.run(), { kind: "complete" });
-  assert(copy.reports.length >= 2);
+  assertEquals(copy.reports.length, 2);
+  assert((copy.reports[0]?.syncedBytes ?? 0) < source.length);
 });
 
 Deno.test("DiskSync does not close the disk before writes have returned", async () => {
   const copy = new Copy({
-    source: diskOf(MIB, []),
-    local: new Uint8Array(MIB),
+    source: diskOf(8 * MIB, []),
+    local: new Uint8Array(8 * MIB),
   });
-  let release = (): void => {};
-  const isHeld = new Promise<void>((held) => {
+  const releases: (() => void)[] = [];
+  const areHeld = new Promise<void>((held) => {
     copy.files.onWrite = () => {
-      held();
-      return new Promise((resolve) => release = resolve);
+      if (releases.length === 3) held();
+      return new Promise((resolve) => releases.push(resolve));
     };
   });
   const sync = copy.start();
-  await deadline(isHeld, WAIT_MS);
+  await deadline(areHeld, WAIT_MS);
   const stopped = sync.stop();
   // The file in memory throws if it is closed while it is used.
-  setTimeout(release, 0);
+  for (const release of releases) {
+    for (let turn = 0; turn < 20; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    release();
+  }
   assertEquals(await deadline(stopped, WAIT_MS), { kind: "stopped" });
-  assertEquals(copy.files.writeCount, 1);
+  assertEquals(copy.files.writeCount, 4);
   await copy.line.idle();
 });
