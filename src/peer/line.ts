@@ -2,7 +2,7 @@
  * A line: frames over one TLS socket, alive or dead.
  *
  *   sending    frames wait in a queue and go out in order, in writes of at most
- *              WRITE_BYTES; bodies are not copied on the way
+ *              WRITE_BYTES; large bodies are not copied on the way
  *   reading    pauses while more than QUEUE_BYTES_MAX wait to be sent: whoever
  *              does not take answers is not heard
  *   liveness   after `pingMs` without a byte from the peer a ping is sent; after
@@ -20,6 +20,7 @@ import {
   type FrameLimits,
   LINE_LIMITS,
 } from "./frame.ts";
+import { concat } from "./key.ts";
 import { EMPTY_BODY } from "./rpc.ts";
 
 /** When silence is noticed. */
@@ -31,9 +32,12 @@ export interface LineTiming {
 /** Two pings may be lost before a line is given up. */
 export const LINE_TIMING: LineTiming = { pingMs: 5_000, silenceMs: 15_000 };
 
-// 128 KiB: a larger write is copied over and over inside `node:tls` (1 MiB:
-// half the speed), a smaller one costs more turns. See tests/bench/link.ts.
-const WRITE_BYTES = 128 * 1024;
+// 64 KiB: what `node:tls` takes at once. Of a larger write it copies the rest
+// over and over, and smaller ones cost more turns. See tests/bench/link.ts.
+const WRITE_BYTES = 64 * 1024;
+
+/** Prescribed by TLS: plaintext of one record. Parts below it are put together. */
+const RECORD_BYTES = 16 * 1024;
 
 /** Bytes waiting to be sent beyond which a line does not read. */
 const QUEUE_BYTES_MAX = 1024 * 1024;
@@ -161,30 +165,36 @@ export class Line {
   }
 
   #writeNext(): void {
-    const pieces: Uint8Array[] = [];
-    let bytes = 0;
-    let taken = 0;
-    while (taken < this.#queue.length && bytes < WRITE_BYTES) {
-      const whole = this.#queue[taken] ?? EMPTY_BODY;
-      const room = WRITE_BYTES - bytes;
-      const piece = whole.length <= room ? whole : whole.subarray(0, room);
-      pieces.push(piece);
-      bytes += piece.length;
-      if (piece.length < whole.length) {
-        this.#queue[taken] = whole.subarray(room);
-        break;
-      }
-      taken++;
-    }
-    this.#queue.splice(0, taken);
     this.#isWriting = true;
-    const written = (): void => this.#written(bytes);
-    const last = pieces.length - 1;
-    this.#socket.cork();
-    pieces.forEach((piece, index) =>
-      this.#socket.write(piece, index === last ? written : undefined)
-    );
-    this.#socket.uncork();
+    const bytes = this.#takeBytes();
+    this.#socket.write(bytes, () => this.#written(bytes.length));
+  }
+
+  /** The next write: a view of a large body, or small parts put together. */
+  #takeBytes(): Uint8Array {
+    const first = this.#queue[0] ?? EMPTY_BODY;
+    if (first.length >= RECORD_BYTES || this.#queue.length === 1) {
+      return this.#takeUpTo(WRITE_BYTES);
+    }
+    const parts: Uint8Array[] = [];
+    let room = RECORD_BYTES;
+    while (room > 0 && this.#queue.length > 0) {
+      const part = this.#takeUpTo(room);
+      parts.push(part);
+      room -= part.length;
+    }
+    return concat(parts);
+  }
+
+  /** Takes the first part of the queue, or as much of it as is wanted. */
+  #takeUpTo(bytesMax: number): Uint8Array {
+    const first = this.#queue[0] ?? EMPTY_BODY;
+    if (first.length <= bytesMax) {
+      this.#queue.shift();
+      return first;
+    }
+    this.#queue[0] = first.subarray(bytesMax);
+    return first.subarray(0, bytesMax);
   }
 
   #written(bytes: number): void {

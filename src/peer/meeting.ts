@@ -52,7 +52,11 @@ export function addressText(address: PeerAddress): string {
 /** @throws MarsError, TimeoutError */
 export async function meet(options: MeetOptions): Promise<Meeting> {
   const [tls, crypto] = await Promise.all([loadNodeTls(), loadNodeCrypto()]);
-  options.signal?.throwIfAborted();
+  if (options.signal?.aborted) {
+    throw new MarsError(
+      `Connecting to "${addressText(options.address)}" was canceled`,
+    );
+  }
   const { hostname, port } = options.address;
   const socket = tls.connect({
     ...tlsOptions(options.identity, [options.protocol]),
