@@ -195,7 +195,7 @@ export class NbdConnection {
 
   /** Goes on decoding if that stalled, and sends what is ready. */
   endOfTurn(): void {
-    this.#isTouched = false;
+    // Still touched, so that what happens here does not ask for another call.
     if (this.#isStalled) {
       this.#isStalled = false;
       this.#decode();
@@ -204,6 +204,7 @@ export class NbdConnection {
     }
     this.#flush();
     this.#settle();
+    this.#isTouched = false;
   }
 
   // ---- life --------------------------------------------------------------
