@@ -239,7 +239,8 @@ Deno.test("NbdServer answers every request as a plain disk would", () => {
         const bench = new Bench();
         const fd = bench.open(replies);
         const stream = concatenate(wishes.map(messageOf));
-        for (let at = 0, cut = 0; at < stream.length;) {
+        let cut = 0;
+        for (let at = 0; at < stream.length;) {
           const count = cuts[cut++ % cuts.length] ?? 1;
           bench.io.say(fd, stream.subarray(at, at + count));
           at += count;

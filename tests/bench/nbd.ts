@@ -6,6 +6,8 @@
  *
  * Runs alternate, so that whatever else the machine does hits both alike.
  */
+// A bench is there to be read.
+// deno-lint-ignore-file no-console
 import { EXPORT_NAME, startNbd } from "../support/nbd_server.ts";
 
 const SIZE_BYTES = 256 * 1024 * 1024;

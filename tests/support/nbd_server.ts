@@ -4,6 +4,9 @@ import type { NbdWorkerOptions } from "./nbd_worker.ts";
 
 const SHIM_PATH = new URL("../../build/libmars.so", import.meta.url).pathname;
 
+// Once, outside of any test: a library stays loaded.
+const shim = loadShim(SHIM_PATH);
+
 export const EXPORT_NAME = "mydata";
 
 export interface NbdUnderTest {
@@ -18,7 +21,6 @@ export interface NbdUnderTest {
 export async function startNbd(
   options: Partial<NbdWorkerOptions> & { readonly sizeBytes: number },
 ): Promise<NbdUnderTest> {
-  const shim = loadShim(SHIM_PATH);
   const directory = await Deno.makeTempDir();
   const path = `${directory}/nbd.sock`;
   const eventfd = shim.mars_eventfd_create();
