@@ -79,6 +79,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
         print: console.log,
         warn: console.error,
         openShim,
+        color: Deno.stdout.isTerminal() && !Deno.noColor,
       });
       return 0;
   }

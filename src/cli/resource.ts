@@ -3,7 +3,7 @@ import { SyscallError, UsageError } from "../base/errors.ts";
 import { isAbsolute } from "@std/path";
 import { cString } from "../../ffi/shim.ts";
 import { createLog, listLogs } from "../log/files.ts";
-import { anchorText } from "../resource/plan.ts";
+import { anchorText } from "../resource/emergency.ts";
 import { versionOf } from "../resource/history.ts";
 import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";

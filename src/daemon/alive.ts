@@ -8,7 +8,7 @@
  * Source: `actual-<host>/*` of MARS.
  */
 import { statfsSync } from "node:fs";
-import type { LinkValue } from "../resource/plan.ts";
+import type { LinkValue } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatFeatures, formatStamp } from "../tree/values.ts";
 

@@ -23,7 +23,7 @@ import { type Identity, loadIdentity } from "../peer/identity.ts";
 import { isJsonObject, type JsonObject } from "../peer/rpc.ts";
 import { JoinDesk, type JoinRequest } from "../peer/token.ts";
 import { TrustStore } from "../peer/trust.ts";
-import type { LinkValue } from "../resource/plan.ts";
+import type { LinkValue } from "../resource/plan_types.ts";
 import { type FileOpener, systemFiles } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
 import { metadataHandlers } from "../transfer/metadata.ts";

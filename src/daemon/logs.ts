@@ -9,7 +9,7 @@
 import { logFileName, type LogName } from "../base/names.ts";
 import { deleteLog, listLogs } from "../log/files.ts";
 import { finalEndBytes } from "../resource/history.ts";
-import type { LocalLog, WorkerState } from "../resource/plan.ts";
+import type { LocalLog, WorkerState } from "../resource/plan_types.ts";
 import type { ResourceView } from "../resource/view.ts";
 import type { LogEnd } from "../transfer/log_read.ts";
 

@@ -8,7 +8,7 @@
  *
  * Source: message links of MARS.
  */
-import type { Obstacle } from "../resource/plan.ts";
+import type { Obstacle } from "../resource/plan_types.ts";
 import { formatMessage } from "../tree/values.ts";
 
 /** Prescribed by MARS: `mars_keep_msg_s`. */

@@ -5,7 +5,7 @@
  *
  * Source: `actual-<host>/*` of a resource in MARS.
  */
-import type { Plan, WorkerState } from "../resource/plan.ts";
+import type { Plan, WorkerState } from "../resource/plan_types.ts";
 
 /** What the executor knows beside the worker. */
 export interface Activity {

@@ -16,7 +16,12 @@ import { logFileName, type LogName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import type { RpcClient } from "../peer/rpc.ts";
 import type { FetchPlan } from "../resource/fetch.ts";
-import type { LinkValue, Obstacle, Plan, SyncPlan } from "../resource/plan.ts";
+import type {
+  LinkValue,
+  Obstacle,
+  Plan,
+  SyncPlan,
+} from "../resource/plan_types.ts";
 import { type ResourceView, sameLog } from "../resource/view.ts";
 import { type FetchResult, LogFetcher } from "../transfer/fetch.ts";
 import type { FileOpener } from "../transfer/file.ts";

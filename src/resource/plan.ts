@@ -23,18 +23,24 @@
  *     the next log is known ............ move the position to its beginning
  *     otherwise ........................ wait for more
  *
- * Source: `spec` tables of the logger decision of MARS; its mistakes are not
- * repeated.
+ * Source: tables of the logger decision of MARS, without its mistakes.
  */
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
-import {
-  type AcknowledgeLevel,
-  ANCHOR_DIGEST,
-  formatReplay,
-} from "../tree/values.ts";
-import { type FetchPlan, planFetch } from "./fetch.ts";
+import { formatReplay } from "../tree/values.ts";
+import { emergency } from "./emergency.ts";
+import { planFetch } from "./fetch.ts";
 import { nextLog, versionOf, versionText } from "./history.ts";
+import {
+  blocked,
+  localLog,
+  type LogFileChange,
+  NOTHING,
+  type Plan,
+  type PlanFacts,
+  type WorkerState,
+} from "./plan_types.ts";
+import { positionLinks, reachedBy } from "./positions.ts";
 import {
   comparePositions,
   isSynced,
@@ -43,105 +49,6 @@ import {
   type ResourceView,
   sameLog,
 } from "./view.ts";
-
-/** A log file of this host and how much of it is durable here. */
-export interface LocalLog {
-  readonly log: LogName;
-  readonly bytes: number;
-}
-
-/** What the worker of this resource reports; see `Actual` of the mailbox. */
-export interface WorkerState {
-  readonly role: "idle" | "log" | "replay" | "stopped";
-  readonly logSequence: number;
-  readonly durableBytes: number;
-  readonly writtenBackSequence: number;
-  readonly writtenBackBytes: number;
-  readonly deviceOn: number;
-  readonly bypass: number;
-  readonly openCount: number;
-  readonly diskBytes: number;
-  readonly diskErrno: number;
-  readonly logErrno: number;
-  readonly replayStatus: number;
-  readonly replayDetail: number;
-  readonly replayByte: number;
-}
-
-/** What only this host knows. */
-export interface PlanFacts {
-  readonly logs: readonly LocalLog[];
-  /** Undefined while the disk is closed. */
-  readonly worker: WorkerState | undefined;
-  /** False while the daemon shuts down: every switch counts as off. */
-  readonly isRunning: boolean;
-  /** Whether newer desired links of peers had a chance to arrive. */
-  readonly mayLead: boolean;
-  /** Space of the tree: 0 enough … 4 jammed. */
-  readonly emergencyLevel: number;
-}
-
-export interface SyncPlan {
-  readonly source: string;
-  readonly startBytes: number;
-  readonly sizeBytes: number;
-}
-
-/** A link to write. */
-export interface LinkValue {
-  readonly path: string;
-  readonly value: string;
-}
-
-export type LogFileChange =
-  /** Make it, empty, unless it exists. */
-  | { readonly kind: "create"; readonly log: LogName }
-  /** Cut off a tail that never was durable, or is damaged. */
-  | {
-    readonly kind: "truncate";
-    readonly log: LogName;
-    readonly bytes: number;
-  };
-
-/** Something an administrator should know; `key` names a message link. */
-export interface Obstacle {
-  readonly key: string;
-  readonly text: string;
-}
-
-export interface Plan {
-  /** "detached" means: no worker at all. */
-  readonly role: "detached" | "idle" | "log" | "replay";
-  /** Log to write to or to replay. */
-  readonly log: LogName | undefined;
-  readonly startBytes: number;
-  readonly logEndBytes: number;
-  readonly sizeBytes: number;
-  readonly level: AcknowledgeLevel;
-  readonly bypass: boolean;
-  readonly fetch: FetchPlan | undefined;
-  readonly sync: SyncPlan | undefined;
-  /** Positions of this host: written when they changed. */
-  readonly publish: readonly LinkValue[];
-  readonly logFiles: readonly LogFileChange[];
-  readonly obstacles: readonly Obstacle[];
-}
-
-/** The plan for a resource that does not concern this host. */
-export const NOTHING: Plan = {
-  role: "detached",
-  log: undefined,
-  startBytes: 0,
-  logEndBytes: 0,
-  sizeBytes: 0,
-  level: "flush",
-  bypass: false,
-  fetch: undefined,
-  sync: undefined,
-  publish: [],
-  logFiles: [],
-  obstacles: [],
-};
 
 /** What the host of `view` should be doing, given `facts`. */
 export function plan(view: ResourceView, facts: PlanFacts): Plan {
@@ -189,93 +96,6 @@ function leave(worker: WorkerState | undefined, base: Plan): Plan {
   return { ...base, role: isDone ? "detached" : "idle" };
 }
 
-function blocked(base: Plan, key: string, text: string): Plan {
-  return { ...base, obstacles: [...base.obstacles, { key, text }] };
-}
-
-/**
- * The position this host has reached: everything before is on its disk. The
- * worker knows better than the link, unless the link has moved on.
- */
-function reachedBy(
-  own: MemberState,
-  facts: PlanFacts,
-): Position | undefined {
-  const link = own.replay;
-  if (link === undefined) return undefined;
-  const worker = facts.worker;
-  const position = { log: link.log, bytes: link.startBytes };
-  if (worker === undefined) return position;
-  if (worker.writtenBackSequence === link.log.sequence) {
-    return {
-      log: link.log,
-      bytes: Math.max(link.startBytes, worker.writtenBackBytes),
-    };
-  }
-  // Only a logging worker moves to a later log by itself: to one of its own.
-  return worker.writtenBackSequence > link.log.sequence
-    ? {
-      log: { sequence: worker.writtenBackSequence, host: own.host },
-      bytes: worker.writtenBackBytes,
-    }
-    : position;
-}
-
-/**
- * The replay link and the version links of this host, from the lowest log in
- * use to the one it writes to.
- */
-function positionLinks(
-  view: ResourceView,
-  reached: Position,
-  facts: PlanFacts,
-): LinkValue[] {
-  const worker = facts.worker;
-  const isLogging = worker?.role === "log";
-  const last = isLogging
-    ? Math.max(worker.logSequence, reached.log.sequence)
-    : reached.log.sequence;
-  const links: LinkValue[] = [];
-  let previous = versionOf(view, reached.log.sequence - 1, view.host)?.text;
-  let firstEndBytes = reached.bytes;
-  for (let sequence = reached.log.sequence; sequence <= last; sequence++) {
-    const isFirst = sequence === reached.log.sequence;
-    const log = isFirst ? reached.log : { sequence, host: view.host };
-    const file = localLog(facts.logs, log);
-    // A jump over a hole of the emergency mode: nothing stands in between.
-    if (!isFirst && file === undefined) {
-      previous = versionOf(view, sequence, view.host)?.text;
-      continue;
-    }
-    const isWritten = isLogging && sequence === worker.logSequence;
-    const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
-    const endBytes = isFirst ? Math.max(fileBytes, reached.bytes) : fileBytes;
-    if (isFirst) firstEndBytes = endBytes;
-    const text = versionText({ log, bytes: endBytes }, previous);
-    links.push({
-      path: linkPath.version(view.resource, sequence, view.host),
-      value: text,
-    });
-    previous = text;
-  }
-  links.push({
-    path: linkPath.replay(view.resource, view.host),
-    value: formatReplay({
-      log: reached.log,
-      startBytes: reached.bytes,
-      dirtyBytes: firstEndBytes - reached.bytes,
-    }),
-  });
-  return links;
-}
-
-function localLog(
-  logs: readonly LocalLog[],
-  log: LogName,
-): LocalLog | undefined {
-  return logs.find((file) => sameLog(file.log, log));
-}
-
 /** The worker writes to a log of this host. */
 function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
   const worker = facts.worker;
@@ -297,70 +117,6 @@ function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
   return localLog(facts.logs, next)?.bytes === 0 && !isRotating
     ? { ...going, log: next }
     : going;
-}
-
-/** Distance of the artificial version link and of the log behind the hole. */
-const HOLE_VERSION = 10;
-const HOLE_LOG = 11;
-
-/**
- * Emergency mode: the device is served without a log. A hole in the numbers
- * keeps secondaries from passing what was never logged; logging resumes behind
- * it once there is room again.
- */
-function emergency(
-  view: ResourceView,
-  facts: PlanFacts,
-  base: Plan,
-  worker: WorkerState,
-): Plan {
-  const told = blocked(
-    base,
-    "err-emergency",
-    worker.logErrno === 0
-      ? "No room for logs: serving without replication"
-      : `Log failed with errno ${worker.logErrno}: serving without replication`,
-  );
-  if (worker.bypass === 0) return told;
-  const behind = facts.logs.find((file) =>
-    file.log.host === view.host && file.log.sequence > worker.logSequence &&
-    file.bytes === 0 && isHole(view, file.log.sequence - 1)
-  );
-  if (behind === undefined) {
-    const highest = Math.max(
-      worker.logSequence,
-      ...facts.logs.map((file) => file.log.sequence),
-      ...view.versions.keys(),
-    );
-    const hole = { sequence: highest + HOLE_VERSION, host: view.host };
-    return {
-      ...told,
-      publish: [...told.publish, {
-        path: linkPath.version(view.resource, hole.sequence, view.host),
-        value: anchorText(hole),
-      }],
-      logFiles: [{
-        kind: "create",
-        log: { sequence: highest + HOLE_LOG, host: view.host },
-      }],
-    };
-  }
-  if (facts.emergencyLevel > 0) return told;
-  return { ...base, log: behind.log, bypass: false };
-}
-
-/** The text of a version link that follows nothing. */
-export function anchorText(log: LogName): string {
-  return versionText({ log, bytes: 0 }, undefined).replace(
-    /^[0-9a-f]{32}/,
-    ANCHOR_DIGEST,
-  );
-}
-
-function isHole(view: ResourceView, sequence: number): boolean {
-  return versionOf(view, sequence, view.host)?.text.startsWith(
-    ANCHOR_DIGEST,
-  ) === true;
 }
 
 /** The worker does not log: it copies, replays, waits, or is about to log. */

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Snapshot } from "../tree/snapshot.ts";
 import { versionText } from "./history.ts";
-import { type Plan, plan, type PlanFacts, type WorkerState } from "./plan.ts";
+import { plan } from "./plan.ts";
+import { type Plan, type PlanFacts, type WorkerState } from "./plan_types.ts";
 import { resourceView } from "./view.ts";
 
 const MIB = 1 << 20;

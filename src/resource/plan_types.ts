@@ -1,0 +1,120 @@
+// Pure
+/**
+ * What `plan()` takes and gives: records of data, no decisions.
+ */
+import type { LogName } from "../base/names.ts";
+import type { AcknowledgeLevel } from "../tree/values.ts";
+import type { FetchPlan } from "./fetch.ts";
+import { sameLog } from "./view.ts";
+
+/** A log file of this host and how much of it is durable here. */
+export interface LocalLog {
+  readonly log: LogName;
+  readonly bytes: number;
+}
+
+/** What the worker of this resource reports; see `Actual` of the mailbox. */
+export interface WorkerState {
+  readonly role: "idle" | "log" | "replay" | "stopped";
+  readonly logSequence: number;
+  readonly durableBytes: number;
+  readonly writtenBackSequence: number;
+  readonly writtenBackBytes: number;
+  readonly deviceOn: number;
+  readonly bypass: number;
+  readonly openCount: number;
+  readonly diskBytes: number;
+  readonly diskErrno: number;
+  readonly logErrno: number;
+  readonly replayStatus: number;
+  readonly replayDetail: number;
+  readonly replayByte: number;
+}
+
+/** What only this host knows. */
+export interface PlanFacts {
+  readonly logs: readonly LocalLog[];
+  /** Undefined while the disk is closed. */
+  readonly worker: WorkerState | undefined;
+  /** False while the daemon shuts down: every switch counts as off. */
+  readonly isRunning: boolean;
+  /** Whether newer desired links of peers had a chance to arrive. */
+  readonly mayLead: boolean;
+  /** Space of the tree: 0 enough … 4 jammed. */
+  readonly emergencyLevel: number;
+}
+
+export interface SyncPlan {
+  readonly source: string;
+  readonly startBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** A link to write. */
+export interface LinkValue {
+  readonly path: string;
+  readonly value: string;
+}
+
+export type LogFileChange =
+  /** Make it, empty, unless it exists. */
+  | { readonly kind: "create"; readonly log: LogName }
+  /** Cut off a tail that never was durable, or is damaged. */
+  | {
+    readonly kind: "truncate";
+    readonly log: LogName;
+    readonly bytes: number;
+  };
+
+/** Something an administrator should know; `key` names a message link. */
+export interface Obstacle {
+  readonly key: string;
+  readonly text: string;
+}
+
+export interface Plan {
+  /** "detached" means: no worker at all. */
+  readonly role: "detached" | "idle" | "log" | "replay";
+  /** Log to write to or to replay. */
+  readonly log: LogName | undefined;
+  readonly startBytes: number;
+  readonly logEndBytes: number;
+  readonly sizeBytes: number;
+  readonly level: AcknowledgeLevel;
+  readonly bypass: boolean;
+  readonly fetch: FetchPlan | undefined;
+  readonly sync: SyncPlan | undefined;
+  /** Positions of this host: written when they changed. */
+  readonly publish: readonly LinkValue[];
+  readonly logFiles: readonly LogFileChange[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+/** The plan for a resource that does not concern this host. */
+export const NOTHING: Plan = {
+  role: "detached",
+  log: undefined,
+  startBytes: 0,
+  logEndBytes: 0,
+  sizeBytes: 0,
+  level: "flush",
+  bypass: false,
+  fetch: undefined,
+  sync: undefined,
+  publish: [],
+  logFiles: [],
+  obstacles: [],
+};
+
+/** The file of `log`, if it is here. */
+export function localLog(
+  logs: readonly LocalLog[],
+  log: LogName,
+): LocalLog | undefined {
+  return logs.find((file) => sameLog(file.log, log));
+}
+
+/** `base` with one more obstacle. */
+export function blocked(base: Plan, key: string, text: string): Plan {
+  return { ...base, obstacles: [...base.obstacles, { key, text }] };
+}

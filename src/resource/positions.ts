@@ -1,0 +1,89 @@
+// Pure
+/**
+ * Positions: how far this host is, and the links that say so.
+ *
+ * The replay link names the lowest log in use, everything before its position
+ * is durable on the disk. Version links name what is durable of each log from
+ * there to the one that is written.
+ */
+import { linkPath } from "../tree/path.ts";
+import { formatReplay } from "../tree/values.ts";
+import { versionOf, versionText } from "./history.ts";
+import { type LinkValue, localLog, type PlanFacts } from "./plan_types.ts";
+import type { MemberState, Position, ResourceView } from "./view.ts";
+
+/**
+ * The position this host has reached: everything before is on its disk. The
+ * worker knows better than the link, unless the link has moved on.
+ */
+export function reachedBy(
+  own: MemberState,
+  facts: PlanFacts,
+): Position | undefined {
+  const link = own.replay;
+  if (link === undefined) return undefined;
+  const worker = facts.worker;
+  const position = { log: link.log, bytes: link.startBytes };
+  if (worker === undefined) return position;
+  if (worker.writtenBackSequence === link.log.sequence) {
+    return {
+      log: link.log,
+      bytes: Math.max(link.startBytes, worker.writtenBackBytes),
+    };
+  }
+  // Only a logging worker moves to a later log by itself: to one of its own.
+  return worker.writtenBackSequence > link.log.sequence
+    ? {
+      log: { sequence: worker.writtenBackSequence, host: own.host },
+      bytes: worker.writtenBackBytes,
+    }
+    : position;
+}
+
+/**
+ * The replay link and the version links of this host, from the lowest log in
+ * use to the one it writes to.
+ */
+export function positionLinks(
+  view: ResourceView,
+  reached: Position,
+  facts: PlanFacts,
+): LinkValue[] {
+  const worker = facts.worker;
+  const isLogging = worker?.role === "log";
+  const last = isLogging
+    ? Math.max(worker.logSequence, reached.log.sequence)
+    : reached.log.sequence;
+  const links: LinkValue[] = [];
+  let previous = versionOf(view, reached.log.sequence - 1, view.host)?.text;
+  let firstEndBytes = reached.bytes;
+  for (let sequence = reached.log.sequence; sequence <= last; sequence++) {
+    const isFirst = sequence === reached.log.sequence;
+    const log = isFirst ? reached.log : { sequence, host: view.host };
+    const file = localLog(facts.logs, log);
+    // A jump over a hole of the emergency mode: nothing stands in between.
+    if (!isFirst && file === undefined) {
+      previous = versionOf(view, sequence, view.host)?.text;
+      continue;
+    }
+    const isWritten = isLogging && sequence === worker.logSequence;
+    const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
+    const endBytes = isFirst ? Math.max(fileBytes, reached.bytes) : fileBytes;
+    if (isFirst) firstEndBytes = endBytes;
+    const text = versionText({ log, bytes: endBytes }, previous);
+    links.push({
+      path: linkPath.version(view.resource, sequence, view.host),
+      value: text,
+    });
+    previous = text;
+  }
+  links.push({
+    path: linkPath.replay(view.resource, view.host),
+    value: formatReplay({
+      log: reached.log,
+      startBytes: reached.bytes,
+      dirtyBytes: firstEndBytes - reached.bytes,
+    }),
+  });
+  return links;
+}
