@@ -3,9 +3,9 @@
  * Window: the disk writes of a replay in flight.
  *
  * Payloads are copied into a staging ring and written from there, so that the
- * log buffer is free again at once. A payload that continues the newest write,
- * which is not yet handed over, is appended to it; one that lies inside of it
- * replaces that part. Hence a run of neighbors is one write.
+ * log buffer is free again at once. The newest write is handed over late: until
+ * then a payload that begins inside of it or at its end replaces that part and
+ * extends it. Hence a run of neighbors is one write.
  *
  *   staging   | free | oldest … writes in flight … newest | open | free |
  *
@@ -153,8 +153,7 @@ export class Window {
     if (distance < 0 || distance > openLength) return -1;
     const end = distance + length;
     if (end <= openLength) return openStart + distance;
-    // Grows at its end only; a payload that overlaps the end waits.
-    if (distance !== openLength || end > WRITE_BYTES_MAX) return -1;
+    if (end > WRITE_BYTES_MAX) return -1;
     if (openStart + end > this.#limitOf(openStart)) return -1;
     if (this.#overlaps(offsetBytes, length)) return -1;
     this.#length[slot] = end;
