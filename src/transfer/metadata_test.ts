@@ -467,6 +467,20 @@ Deno.test("LinkIntake does not bring back what was deleted meanwhile", () => {
   assertEquals(beta.value("userspace/note"), "new");
 });
 
+Deno.test("MetadataLink tells a peer what was deleted while it was away", async () => {
+  const clock = new ManualClock();
+  const note = { path: "userspace/note", value: "x", stampNs: 4n };
+  const alpha = new Host("alpha", clock);
+  const beta = new Host("beta", clock, [note]);
+  alpha.intake.take("gamma", [{ ...note, value: ".deleted", stampNs: 5n }]);
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  await idle([dial]);
+  assertEquals(beta.value("userspace/note"), undefined);
+  assertEquals(alpha.value("userspace/note"), undefined);
+  await dial.stop();
+});
+
 Deno.test("MetadataLink ends when the peer goes in circles", async () => {
   for (const until of ["", "zzz"]) {
     const clock = new ManualClock();
