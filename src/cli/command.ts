@@ -23,6 +23,8 @@ export interface Options {
   readonly dryRun: boolean;
   readonly verbose: boolean;
   readonly json: boolean;
+  /** Whether the output goes to somebody's eyes. */
+  readonly color: boolean;
   readonly ignoreSync: boolean;
   /** Infinite when given as -1. */
   readonly timeoutMs: number;

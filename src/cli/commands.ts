@@ -156,7 +156,7 @@ const THRESH_LOG_BYTES = 5_000_000_000;
 const KEEP_BACKUP_HOURS = 168;
 
 /** @throws UsageError for a value that is no number */
-export function optionsOf(line: CommandLine): Options {
+export function optionsOf(line: CommandLine, color: boolean): Options {
   const number = (option: string, standard: number): number => {
     const text = line.text(option);
     if (text === undefined) return standard;
@@ -171,6 +171,7 @@ export function optionsOf(line: CommandLine): Options {
     dryRun: line.isOn("dry-run"),
     verbose: line.isOn("verbose"),
     json: line.isOn("json"),
+    color,
     ignoreSync: line.isOn("ignore-sync"),
     keep: line.isOn("keep"),
     timeoutMs: number("timeout", TIMEOUT_S) * MS_PER_S,
@@ -189,6 +190,8 @@ export interface Surroundings {
   readonly print: (line: string) => void;
   readonly warn: (line: string) => void;
   readonly openShim: () => Shim;
+  /** Whether words may be coloured. */
+  readonly color: boolean;
 }
 
 /** Runs the row that the words name. @throws MarsError */
@@ -201,7 +204,7 @@ export async function runCommand(
   if (command === undefined) throw unknownCommand(name);
   const desk = new Desk({
     settings: settingsOf(line),
-    options: optionsOf(line),
+    options: optionsOf(line, surroundings.color),
     ...surroundings,
   });
   const isOptional = command.subject === "resources-or-all" &&

@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  formatBar,
+  formatBytes,
+  formatDecimals,
+  formatDuration,
+  formatPercent,
+  formatRoughShare,
+  formatShare,
+} from "./figures.ts";
+
+const MIB = 2 ** 20;
+
+Deno.test("formatBytes() takes the unit in which digits are not lost", () => {
+  const cases: [number, string][] = [
+    [0, "0 B"],
+    [1023, "1023 B"],
+    [1024, "1.000 KiB"],
+    [1_000_000, "976.562 KiB"],
+    [2_000_000, "1.907 MiB"],
+    [16 * MIB, "16.000 MiB"],
+    [1024 * MIB, "1024.000 MiB"],
+    [10 * 1024 * MIB, "10.000 GiB"],
+    [10 * 2 ** 40, "10.000 TiB"],
+  ];
+  for (const [bytes, text] of cases) assertEquals(formatBytes(bytes), text);
+});
+
+Deno.test("formatDecimals() rounds a tie to the even digit", () => {
+  assertEquals(formatDecimals(0.125, 2), "0.12");
+  assertEquals(formatDecimals(0.375, 2), "0.38");
+  assertEquals(formatDecimals(2.999, 2), "3.00");
+});
+
+Deno.test("formatShare() and formatRoughShare() use one unit for both", () => {
+  assertEquals(formatShare(8 * MIB, 16 * MIB), "8.000/16.000 MiB");
+  assertEquals(formatShare(512, MIB), "0.000/1.000 MiB");
+  assertEquals(formatRoughShare(8.9 * MIB, 16 * MIB), "(8/16)MiB");
+});
+
+Deno.test("formatPercent() is 100 at most", () => {
+  assertEquals(formatPercent(1, 2), "50.25%");
+  assertEquals(formatPercent(1, 1), "100.00%");
+  assertEquals(formatPercent(0, 0), "100.00%");
+});
+
+Deno.test("formatDuration() writes hours, minutes and seconds", () => {
+  assertEquals(formatDuration(4000.9), "01:06:40");
+  assertEquals(formatDuration(360_000), "100:00:00");
+  assertEquals(formatDuration(undefined), "--:--:--");
+});
+
+Deno.test("formatBar() never gets longer, whatever the amounts", () => {
+  const anyBytes = fc.maxSafeNat();
+  fc.assert(fc.property(anyBytes, anyBytes, anyBytes, (left, right, more) => {
+    const [doneBytes = 0, presentBytes = 0, sizeBytes = 0] = [left, right, more]
+      .sort((a, b) => a - b);
+    const bar = formatBar({ doneBytes, presentBytes, sizeBytes });
+    assertEquals(/^=*>:*\.*$/.test(bar), true, bar);
+    assertEquals(bar.length === 19 || bar.length === 20, true, bar);
+  }));
+});
