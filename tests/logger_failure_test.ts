@@ -181,6 +181,28 @@ Deno.test("Logger rescues into a third log if the second one fails too", () => {
   assertSameImage(world.diskImage(), world.expectedImage(), "drained disk");
 });
 
+Deno.test("Logger rescues more than fits a window, and no crash mixes it", () => {
+  const world = worldWith({ deviceBytes: 1024 * 1024 });
+  world.write(0, 65_536, { isFua: true });
+  world.settle();
+  world.io.inject = failing("flush", "/log-1", ERRNO.EIO);
+  for (let round = 0; round < 3; round++) world.write(round * 4096, 299_520);
+  world.until(() => world.logger.state().logErrno !== 0, "the log has ended");
+  const suspectBytes = world.logger.state().loggedBytes -
+    world.logger.state().durableBytes;
+  assert(suspectBytes > 600_000);
+  world.rotate();
+  for (let seed = 0; world.logger.isRotating; seed++) {
+    world.turn();
+    world.checkCrash("power", seed);
+    world.checkCrash("kill", seed);
+  }
+  assertEquals(world.logger.state().logErrno, 0);
+  assertEquals(world.logger.state().durableBytes, suspectBytes);
+  assertEquals(drain(world), 0);
+  assertSameImage(world.diskImage(), world.expectedImage(), "drained disk");
+});
+
 Deno.test("Logger repeats a writeback that the disk refuses", () => {
   const world = worldWith({});
   world.io.inject = failing("write", "/disk", ERRNO.EIO);

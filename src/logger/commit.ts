@@ -47,9 +47,10 @@ import type { Completion, Io, Memory } from "../ring/io.ts";
 import { AckQueue } from "./ack_queue.ts";
 import type { DirtyMap } from "./dirty_map.ts";
 
-// Ours. Larger batches gained nothing, see tests/bench/logger.ts.
-const BATCH_BYTES_MAX = 512 * 1024;
-const BATCH_RECORDS_MAX = 1024;
+// Ours. Larger batches gained nothing, they leave the cache of the CPU; see
+// tests/bench/logger.ts.
+const BATCH_BYTES_MAX = 256 * 1024;
+const BATCH_RECORDS_MAX = 512;
 const LOG_FLUSH_DELAY_MS = 100;
 /** Logs that were left and are not yet written back; 1 without failures. */
 export const OLD_LOGS_MAX = 8;
