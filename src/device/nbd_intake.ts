@@ -25,6 +25,8 @@ export class Intake {
   parsed = 0;
   /** End of what was received. */
   filled = 0;
+  /** What is to be thrown away before the next message. */
+  skipBytes = 0;
   readonly #segmentBytes: number;
   readonly #pins: number[];
   #segment = 0;
@@ -62,6 +64,14 @@ export class Intake {
     const count = this.#pins[segment] ?? 0;
     assert(count > 0, "Segment is pinned");
     this.#pins[segment] = count - 1;
+  }
+
+  /** Throws away what is there; returns whether that was all. */
+  skip(): boolean {
+    const count = Math.min(this.skipBytes, this.availableBytes);
+    this.parsed += count;
+    this.skipBytes -= count;
+    return this.skipBytes === 0;
   }
 
   /** Sees to it that there is room to receive; false if all is pinned. */

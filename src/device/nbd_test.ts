@@ -374,6 +374,19 @@ Deno.test("NbdServer skips an oversize payload and answers", () => {
   }
 });
 
+Deno.test("NbdServer hangs up on who negotiates forever", () => {
+  for (const lengthBytes of [0, 10_000]) {
+    const bench = new Bench();
+    const fd = bench.io.connect();
+    bench.io.say(fd, new Uint8Array([0, 0, 0, 3]));
+    for (let count = 0; count < 100; count++) {
+      bench.io.say(fd, encodeOption(0, new Uint8Array(lengthBytes)));
+    }
+    bench.settle();
+    assert(bench.io.lineOf(fd).isClosed);
+  }
+});
+
 Deno.test("NbdServer refuses a huge option and goes on", () => {
   const bench = new Bench();
   const fd = bench.io.connect();

@@ -15,6 +15,7 @@
 import type { Memory } from "../ring/io.ts";
 import type { BlockRequest } from "../block/request.ts";
 import { assert } from "../base/assert.ts";
+import { viewOf } from "../base/bytes.ts";
 
 /**
  * What is sent when the request is done.
@@ -70,6 +71,8 @@ export class Slot implements BlockRequest {
 }
 
 export class Window {
+  readonly memory: Memory;
+  readonly view: DataView;
   readonly #sizeBytes: number;
   readonly #free: Slot[] = [];
   readonly #order: (Slot | undefined)[];
@@ -89,6 +92,8 @@ export class Window {
     slotCount: number,
     done: (slot: Slot, errno: number) => void,
   ) {
+    this.memory = memory;
+    this.view = viewOf(memory.bytes);
     this.#sizeBytes = memory.bytes.length;
     this.#slotCount = slotCount;
     this.#order = new Array<Slot | undefined>(slotCount).fill(undefined);

@@ -31,6 +31,14 @@ import { MemoryMap } from "./buffers.ts";
 import type { Completion, Memory, SocketIo } from "./io.ts";
 import { ENTER_GETEVENTS, FSYNC_DATASYNC, OP, SQE_LINK } from "./layout.ts";
 import { Queues } from "./queues.ts";
+import {
+  ignore,
+  ReadyList,
+  type Slot,
+  SLOT_COUNT_FIRST,
+  SLOT_COUNT_MAX,
+  Slots,
+} from "./slots.ts";
 
 // Prescribed by Linux.
 const OPEN_FLAGS = { read: 0, readwrite: 0o2, exclusive: 0o202 } as const;
@@ -45,9 +53,6 @@ const FALLOC_ZERO_RANGE = 0x10;
 const TIMESPEC_BYTES = 16;
 
 // Ours.
-/** Operations in flight; a program that reaches this has lost its bounds. */
-const SLOT_COUNT_MAX = 1 << 16;
-const SLOT_COUNT_FIRST = 512;
 /**
  * Turns that may pass without a system call while direct operations complete;
  * then the kernel is asked anyway, so that nobody starves.
@@ -56,35 +61,12 @@ const DIRECT_TURNS_MAX = 8;
 const LISTEN_BACKLOG = 64;
 const SOCKET_MODE = 0o600;
 
-/** One operation in flight, complete enough to be started again. */
-class Slot {
-  opcode = 0;
-  sqeFlags = 0;
-  fd = -1;
-  address = 0;
-  length = 0;
-  offset = 0;
-  opFlags = 0;
-  done: Completion = ignore;
-  tag = 0;
-  /** Bytes of a send that earlier rounds have sent. */
-  sentBytes = 0;
-  nextFree = -1;
-  readonly index: number;
-
-  constructor(index: number) {
-    this.index = index;
-  }
-}
-
 export class Ring implements SocketIo {
   readonly #shim: Shim;
   readonly #fd: number;
   readonly #maps: MemoryMap;
   readonly #queues: Queues;
-  readonly #slots: Slot[] = [];
-  #freeSlot = -1;
-  #inFlightCount = 0;
+  readonly #slots = new Slots();
   readonly #timespecs: Memory;
   readonly #timespecWords: Uint32Array;
   readonly #eventValue: Memory;
@@ -111,12 +93,11 @@ export class Ring implements SocketIo {
     const { buffer, byteOffset, byteLength } = this.#timespecs.bytes;
     this.#timespecWords = new Uint32Array(buffer, byteOffset, byteLength / 4);
     this.#eventValue = this.allocate(8);
-    this.#addSlots(SLOT_COUNT_FIRST);
   }
 
   /** Operations started and not yet delivered. */
   get inFlightCount(): number {
-    return this.#inFlightCount + this.#ready.count;
+    return this.#slots.takenCount + this.#ready.count;
   }
 
   /**
@@ -156,7 +137,7 @@ export class Ring implements SocketIo {
     const cancel = this.#take(OP.ASYNC_CANCEL, -1, ignore, 0);
     cancel.opFlags = CANCEL_ANY;
     this.#prepare(cancel);
-    while (this.#inFlightCount > 0) {
+    while (this.#slots.takenCount > 0) {
       this.#submit(this.#queues.hasCompletion() ? 0 : 1, ENTER_GETEVENTS);
       this.#collect();
     }
@@ -396,10 +377,7 @@ export class Ring implements SocketIo {
   }
 
   #take(opcode: number, fd: number, done: Completion, tag: number): Slot {
-    if (this.#freeSlot < 0) this.#addSlots(this.#slots.length);
-    const slot = this.#slotAt(this.#freeSlot);
-    this.#freeSlot = slot.nextFree;
-    this.#inFlightCount++;
+    const slot = this.#slots.take();
     slot.opcode = opcode;
     slot.fd = fd;
     slot.done = done;
@@ -443,16 +421,13 @@ export class Ring implements SocketIo {
   #collect(): void {
     const queues = this.#queues;
     while (queues.shift()) {
-      const slot = this.#slotAt(queues.index);
+      const slot = this.#slots.at(queues.index);
       let { result } = queues;
       if (this.#isUnfinished(slot, result)) continue;
       if (result > 0) result += slot.sentBytes;
       if (slot.opcode === OP.TIMEOUT && result === -ERRNO.ETIME) result = 0;
       this.#ready.add(slot.done, slot.tag, result);
-      slot.done = ignore;
-      slot.nextFree = this.#freeSlot;
-      this.#freeSlot = slot.index;
-      this.#inFlightCount--;
+      this.#slots.give(slot);
     }
   }
 
@@ -470,48 +445,6 @@ export class Ring implements SocketIo {
     this.#prepare(slot);
     return true;
   }
-
-  #addSlots(count: number): void {
-    const first = this.#slots.length;
-    assert(first + count <= SLOT_COUNT_MAX, "Operations in flight are bounded");
-    for (let index = first + count - 1; index >= first; index--) {
-      const slot = new Slot(index);
-      slot.nextFree = this.#freeSlot;
-      this.#freeSlot = index;
-      this.#slots[index] = slot;
-    }
-  }
-
-  #slotAt(index: number): Slot {
-    const slot = this.#slots[index];
-    assert(slot !== undefined, "Slot exists");
-    return slot;
-  }
-}
-
-/** Completions in order of arrival, in arrays that are used again. */
-class ReadyList {
-  count = 0;
-  readonly #done: Completion[] = [];
-  readonly #tags: number[] = [];
-  readonly #results: number[] = [];
-
-  add(done: Completion, tag: number, result: number): void {
-    const index = this.count++;
-    this.#done[index] = done;
-    this.#tags[index] = tag;
-    this.#results[index] = result;
-  }
-
-  /** Calls everyone back and empties the list; nobody adds to it meanwhile. */
-  deliver(): void {
-    const { count } = this;
-    for (let index = 0; index < count; index++) {
-      const done = this.#done[index] ?? ignore;
-      done(this.#results[index] ?? 0, this.#tags[index] ?? 0);
-    }
-    this.count = 0;
-  }
 }
 
 function removeSocket(path: string): void {
@@ -522,5 +455,3 @@ function removeSocket(path: string): void {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
-
-function ignore(): void {}
