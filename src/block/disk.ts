@@ -26,7 +26,7 @@ export class Disk {
    * @throws SyscallError, RefusedError if it is too small
    */
   static open(io: Io, path: string, sizeBytesMin: number): Disk {
-    const fd = io.open(path, "readwrite");
+    const fd = io.open(path, "exclusive");
     const sizeBytes = io.size(fd);
     if (sizeBytes < sizeBytesMin) {
       io.close(fd);

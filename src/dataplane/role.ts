@@ -1,4 +1,5 @@
 /** What the roles of a worker have in common. */
+import { SyscallError } from "../base/errors.ts";
 import type { Disk } from "../block/disk.ts";
 import type { Crc32c } from "../log/checksum.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -29,4 +30,9 @@ export interface Role {
   readonly isOver: boolean;
   /** The worker fails: closes what is open without waiting. */
   abandon(): void;
+}
+
+/** What `Actual` shows for an error; `refusedErrno` for a refusal of ours. */
+export function errnoOf(error: unknown, refusedErrno: number): number {
+  return error instanceof SyscallError ? error.errno : refusedErrno;
 }

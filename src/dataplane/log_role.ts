@@ -1,0 +1,251 @@
+/**
+ * Role "log": the primary's data plane of one device.
+ *
+ *   serving ──► closing ──► draining ──► over
+ *      ▲           │  └───► stopping ─────┘
+ *      └───────────┘
+ *
+ *   serving   clients may connect; what they write goes to the log
+ *   closing   nobody new is let in. As long as a client has the device open it
+ *             is served: a busy device is never pulled away. "stop" hangs up
+ *   draining  everything goes back to the disk
+ *   stopping  the log is made durable; recovery writes back what is dirty
+ *
+ * A higher `logSequence` rotates. A log to write to exists and is empty, else it
+ * is refused: nothing is ever appended to an old log.
+ */
+import { join } from "@std/path";
+import { ERRNO, MarsError, RefusedError } from "../base/errors.ts";
+import { logFileName } from "../base/names.ts";
+import { trace } from "../base/trace.ts";
+import { NbdServer } from "../device/nbd.ts";
+import type { LogFile } from "../logger/commit.ts";
+import { Logger } from "../logger/logger.ts";
+import type { Desired } from "./mailbox.ts";
+import { errnoOf, type Parts, type Report, type Role } from "./role.ts";
+
+/** Ours. A new log that cannot be opened is tried again after this. */
+const OPEN_RETRY_MS = 1_000;
+
+type Phase = "serving" | "closing" | "draining" | "stopping" | "over";
+
+export class LogRole implements Role {
+  readonly #parts: Parts;
+  readonly #logger: Logger;
+  readonly #server: NbdServer;
+  readonly #before: { readonly [Key in TotalName]: number };
+  #phase: Phase = "serving";
+  /** Highest sequence that was handed to the logger. */
+  #sequence: number;
+  #sizeBytes: number;
+  #openErrno = 0;
+  #openAtMs = 0;
+
+  /**
+   * Opens the log and lets clients in. `totals` is what earlier roles have
+   * counted.
+   *
+   * @throws SyscallError, RefusedError
+   */
+  constructor(parts: Parts, desired: Desired, totals: Report) {
+    const { birth, ring, crc, disk, stamps } = parts;
+    const { sizeBytes, level, logSequence } = desired;
+    this.#parts = parts;
+    this.#before = totalsOf(totals);
+    this.#sequence = logSequence;
+    this.#sizeBytes = sizeBytes;
+    this.#logger = new Logger({
+      io: ring,
+      crc,
+      disk,
+      sizeBytes,
+      level,
+      log: this.#openLog(desired),
+      now: () => stamps.next(),
+    });
+    this.#server = new NbdServer({
+      io: ring,
+      target: this.#logger,
+      exportName: birth.deviceName,
+      sizeBytes,
+      path: birth.nbdSocketPath,
+    });
+    try {
+      this.#server.start();
+    } catch (error) {
+      this.#logger.close();
+      throw error;
+    }
+    this.#trace("Device is on");
+  }
+
+  get isOver(): boolean {
+    return this.#phase === "over";
+  }
+
+  adopt(desired: Desired): void {
+    switch (this.#phase) {
+      case "serving":
+        if (this.#isWanted(desired)) return this.#follow(desired);
+        this.#server.stopListening();
+        this.#phase = "closing";
+        this.#trace("Device lets nobody in");
+        return this.#close(desired);
+      case "closing":
+        return this.#close(desired);
+      case "draining":
+        if (desired.role === "stop") this.#giveUp();
+        return;
+      case "stopping":
+      case "over":
+        return;
+    }
+  }
+
+  endOfTurn(): void {
+    if (this.#phase === "over") return;
+    this.#logger.endOfTurn();
+    this.#server.endOfTurn();
+  }
+
+  report(report: Report): void {
+    const state = this.#logger.state();
+    const before = this.#before;
+    report.role = "log";
+    report.logSequence = state.logSequence;
+    report.loggedBytes = state.loggedBytes;
+    report.durableBytes = state.durableBytes;
+    report.writtenBackSequence = state.writtenBackSequence;
+    report.writtenBackBytes = state.writtenBackBytes;
+    report.deviceOn = this.#phase === "serving" ? 1 : 0;
+    report.openCount = this.#server.openCount;
+    report.inFlight = state.inFlight;
+    report.diskErrno = state.diskErrno;
+    report.logErrno = state.logErrno || this.#openErrno;
+    report.writeCount = before.writeCount + state.writeCount;
+    report.writeBytes = before.writeBytes + state.writeBytes;
+    report.readCount = before.readCount + state.readCount;
+    report.readBytes = before.readBytes + state.readBytes;
+  }
+
+  abandon(): void {
+    this.#server.stopListening();
+    this.#server.closeAll();
+    this.#phase = "over";
+  }
+
+  #isWanted(desired: Desired): boolean {
+    return desired.role === "log" && desired.logHost === this.#parts.birth.host;
+  }
+
+  /** Does what has changed while serving. */
+  #follow(desired: Desired): void {
+    this.#logger.setLevel(desired.level);
+    this.#resize(desired.sizeBytes);
+    if (desired.logSequence <= this.#sequence) return;
+    if (this.#logger.isRotating) return;
+    this.#rotate(desired);
+  }
+
+  /** A device may grow; what does not fit onto the disk waits. */
+  #resize(sizeBytes: number): void {
+    if (sizeBytes <= this.#sizeBytes) return;
+    if (sizeBytes > this.#parts.disk.sizeBytes) return;
+    this.#sizeBytes = sizeBytes;
+    this.#logger.resize(sizeBytes);
+    this.#server.resize(sizeBytes);
+    this.#trace("Device has grown");
+  }
+
+  #rotate(desired: Desired): void {
+    const { ring } = this.#parts;
+    const isChanged = this.#openErrno === 0;
+    if (!isChanged && ring.monotonicMs() < this.#openAtMs) return;
+    try {
+      const log = this.#openLog(desired);
+      this.#openErrno = 0;
+      this.#sequence = desired.logSequence;
+      this.#logger.rotate(log);
+      this.#trace("Log is rotated");
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+      // The log before goes on; shown, and tried again.
+      this.#openErrno = errnoOf(error, ERRNO.EEXIST);
+      this.#openAtMs = ring.monotonicMs() + OPEN_RETRY_MS;
+      ring.timer(OPEN_RETRY_MS, () => {}, 0);
+      if (isChanged) {
+        const { resource } = this.#parts.birth;
+        trace.error("log", "Log cannot be rotated", { resource, error });
+      }
+    }
+  }
+
+  /** @throws SyscallError, RefusedError */
+  #openLog(desired: Desired): LogFile {
+    const { ring, birth } = this.#parts;
+    const { logSequence: sequence, logHost: host } = desired;
+    const name = logFileName({ sequence, host });
+    const fd = ring.open(join(birth.logDirectory, name), "readwrite");
+    const lengthBytes = ring.size(fd);
+    if (lengthBytes === 0) return { fd, sequence, host };
+    ring.close(fd);
+    throw new RefusedError(`Cannot write to log "${name}"`, [
+      `it has ${lengthBytes} bytes already`,
+    ]);
+  }
+
+  #close(desired: Desired): void {
+    const server = this.#server;
+    if (desired.role === "stop") {
+      server.closeAll();
+      if (server.clientCount > 0 || !server.isStopped) return;
+      this.#phase = "stopping";
+      this.#logger.stop((errno) => this.#ended(errno));
+      return;
+    }
+    if (!server.isStopped) return;
+    if (this.#isWanted(desired)) {
+      server.start();
+      this.#phase = "serving";
+      this.#trace("Device is on");
+      return;
+    }
+    if (server.clientCount > 0) return;
+    this.#phase = "draining";
+    this.#logger.drain((errno) => this.#ended(errno));
+  }
+
+  #ended(errno: number): void {
+    this.#logger.close();
+    this.#phase = "over";
+    this.#trace("Device is off");
+    if (errno === 0) return;
+    const { resource } = this.#parts.birth;
+    trace.error("log", "Acknowledged data may be lost", { resource, errno });
+  }
+
+  /** Draining to a disk that fails never ends; recovery can do it later. */
+  #giveUp(): void {
+    const { diskErrno, durableBytes, loggedBytes } = this.#logger.state();
+    if (diskErrno === 0 || durableBytes < loggedBytes) return;
+    this.#phase = "over";
+    this.#trace("Device is off, its disk fails");
+  }
+
+  #trace(sentence: string): void {
+    const { resource, deviceName } = this.#parts.birth;
+    trace.info("log", sentence, {
+      resource,
+      device: deviceName,
+      logSequence: this.#sequence,
+      sizeBytes: this.#sizeBytes,
+    });
+  }
+}
+
+type TotalName = "writeCount" | "writeBytes" | "readCount" | "readBytes";
+
+function totalsOf(report: Report): { [Key in TotalName]: number } {
+  const { writeCount, writeBytes, readCount, readBytes } = report;
+  return { writeCount, writeBytes, readCount, readBytes };
+}
