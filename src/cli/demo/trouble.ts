@@ -1,0 +1,251 @@
+/** The middle steps: a handover, a cut cable, two dead hosts, their return. */
+import { isConsistent } from "../../resource/view.ts";
+import { linkPath } from "../../tree/path.ts";
+import { compareContent, mustBeEqual, readDevice } from "./device.ts";
+import type { DemoHost } from "./host.ts";
+import type { Volume } from "./opening.ts";
+import {
+  bytesBetween,
+  loggedBy,
+  positionText,
+  replayedBy,
+} from "./positions.ts";
+import { countText, quantile, sizeText, timeText } from "./screen_text.ts";
+import { RESOURCE, type Stage } from "./stage.ts";
+import { readView } from "./view_document.ts";
+import type { Writer } from "./writer.ts";
+
+/** Writes of which the times before and during a cut are compared. */
+const QUIET_WRITES = 500;
+const CUT_WRITES = 1_200;
+/** Writes before the hosts die. */
+const LAST_WRITES = 300;
+/** Writes while the others come back. */
+const RETURN_WRITES = 600;
+
+/** @returns the writer, which goes on on beta */
+export async function handOver(
+  stage: Stage,
+  { writer, volume }: { writer: Writer; volume: Volume },
+): Promise<Writer> {
+  const { screen, hosts: { alpha, beta } } = stage;
+  screen.step(
+    "Handover: beta becomes primary",
+    "The application closes the device on alpha and opens it on beta.",
+  );
+  await writer.stop();
+  const startedMs = performance.now();
+  await stage.until({
+    goal: "for beta to see that the device is closed",
+    isDone: () =>
+      stage.view(beta).members.every((member) => member.openCount === 0),
+  });
+  screen.answer(await stage.command(beta, "primary", RESOURCE));
+  const awayMs = performance.now() - startedMs;
+  const content = await readDevice(stage, beta);
+  const found = compareContent(stage, content, { volume, which: "all" });
+  mustBeEqual(found, "the device on beta");
+  screen.proof(
+    `${sizeText(found.bytes)} read back from beta's device: all ${
+      countText(stage.ledger.acknowledgedCount)
+    } writes that alpha acknowledged are there`,
+  );
+  const next = await stage.startWriter(beta);
+  await next.firstReply();
+  screen.proof(
+    `The device was away for ${timeText(awayMs)}; ${alpha.name} follows now`,
+  );
+  return next;
+}
+
+export async function cutOff(stage: Stage, writer: Writer): Promise<void> {
+  const { screen, network, hosts: { beta, gamma } } = stage;
+  screen.step(
+    "gamma is cut off, and catches up",
+    "The relays drop all TCP connections from and to gamma and refuse new ones.",
+  );
+  const quiet = writer.count;
+  await stage.untilWritten(writer, QUIET_WRITES);
+  const before = writer.latenciesMs(quiet);
+  const droppedCount = network.cut("gamma");
+  screen.fact(`${droppedCount} connections dropped; beta is written to`);
+  const cut = writer.count;
+  await stage.untilWritten(writer, CUT_WRITES / 2);
+  const frozen = replayedBy(stage.view(gamma), "gamma");
+  screen.answer(await stage.command(beta, "log-rotate", RESOURCE));
+  await stage.untilWritten(writer, CUT_WRITES / 2);
+  const during = writer.latenciesMs(cut);
+  const start = replayedBy(stage.view(gamma), "gamma");
+  await stage.until({
+    goal: "for beta to tell its position",
+    isDone: () => loggedBy(stage.view(beta), "beta") !== undefined,
+  });
+  const seen = stage.view(beta);
+  const target = loggedBy(seen, "beta");
+  if (start === undefined || target === undefined) return;
+  const behindBytes = bytesBetween(seen, start, target);
+  if (positionText(start) === positionText(frozen)) {
+    screen.proof(
+      `gamma stands still at ${positionText(start)}: ${
+        sizeText(behindBytes)
+      } behind`,
+    );
+  }
+  screen.proof(
+    `beta does not mind: half of its writes took less than ${
+      timeText(quantile(during, 0.5))
+    } (before: ${timeText(quantile(before, 0.5))}), 99 % less than ${
+      timeText(quantile(during, 0.99))
+    } (before: ${timeText(quantile(before, 0.99))})`,
+  );
+  network.heal("gamma");
+  const healedMs = await stage.until({
+    goal: "for gamma to catch up",
+    isDone: () => {
+      const view = stage.view(gamma);
+      const at = replayedBy(view, "gamma");
+      return at !== undefined && bytesBetween(seen, at, target) === 0;
+    },
+    fraction: () => {
+      const at = replayedBy(stage.view(gamma), "gamma") ?? start;
+      return 1 - bytesBetween(seen, at, target) / Math.max(1, behindBytes);
+    },
+    left: () =>
+      `it is at ${
+        positionText(replayedBy(stage.view(gamma), "gamma"))
+      }, beta was at ${positionText(target)}`,
+  });
+  screen.proof(
+    `gamma has replayed all of it ${
+      timeText(healedMs)
+    } after the cable was plugged in again`,
+  );
+}
+
+/** @returns the writer, which goes on on gamma */
+export async function failOver(
+  stage: Stage,
+  { writer, volume }: { writer: Writer; volume: Volume },
+): Promise<Writer> {
+  const { screen, ledger, hosts: { alpha, beta, gamma } } = stage;
+  screen.step(
+    "alpha and beta die; gamma takes over",
+    "kill -9 in the middle of writing. What gamma has is the past of beta; " +
+      "how far back, it cannot know.",
+  );
+  await stage.untilWritten(writer, LAST_WRITES);
+  screen.command("root", ["kill", "-9", `${alpha.pid}`, `${beta.pid}`]);
+  await Promise.all([alpha.killDaemon(), beta.killDaemon()]);
+  await writer.ended;
+  const startedMs = performance.now();
+  await stage.command(gamma, "pause-fetch", RESOURCE);
+  screen.answer(await stage.command(gamma, "primary", RESOURCE, "--force"));
+  const awayMs = performance.now() - startedMs;
+  const content = await readDevice(stage, gamma);
+  const found = compareContent(stage, content, { volume, which: "prefix" });
+  mustBeEqual(found, "the device on gamma");
+  const lostCount = ledger.loseAfter(found.lastSequence);
+  screen.proof(
+    `${sizeText(found.bytes)} read from gamma: exactly the state after write ${
+      countText(found.lastSequence)
+    } of ${countText(ledger.lastSequence)}, no block older or newer`,
+  );
+  screen.fact(
+    lostCount === 0
+      ? "Nothing that beta acknowledged is missing: this time"
+      : `${countText(lostCount)} newer writes had been acknowledged by beta ` +
+        "alone: asynchronous means that",
+  );
+  const next = await stage.startWriter(gamma);
+  await next.firstReply();
+  screen.proof(
+    `gamma serves the device ${
+      timeText(awayMs)
+    } after the first command was typed`,
+  );
+  return next;
+}
+
+export async function comeBack(stage: Stage, writer: Writer): Promise<void> {
+  const { screen, hosts: { alpha, beta, gamma } } = stage;
+  screen.step(
+    "alpha and beta come back",
+    "Each compares its history with that of gamma. Nothing is decided for you.",
+  );
+  for (const host of [alpha, beta]) host.startDaemon();
+  await stage.untilWritten(writer, RETURN_WRITES);
+  await stage.until({
+    goal: "for alpha and beta to follow or to object",
+    isDone: () =>
+      [alpha, beta].every((host) => isFollowing(stage, host) || isSplit(host)),
+    left: () =>
+      [alpha, beta].map((host) =>
+        `${host.name} is at ${
+          positionText(replayedBy(stage.view(host), host.name))
+        }`
+      ).join(", "),
+  });
+  const text = await stage.command(gamma, "view", RESOURCE, "--json");
+  const { splits, obstacles } = readView(text, RESOURCE);
+  for (const { hosts, amountBytes } of splits) {
+    screen.answer(
+      `split brain: ${
+        hosts.map((host, index) =>
+          `${host} wrote ${countText(amountBytes[index] ?? 0)} bytes`
+        ).join(", ")
+      } since they parted`,
+    );
+  }
+  for (const obstacle of obstacles) screen.answer(obstacle);
+  const parted = [alpha, beta].filter((host) => isSplit(host));
+  if (parted.length === 0) {
+    screen.proof("No split: gamma had all of it, so alpha and beta follow");
+    return;
+  }
+  screen.proof(
+    `The split is seen and reported; ${
+      parted.map(({ name }) => name).join(" and ")
+    } changed nothing on the disk`,
+  );
+  for (const host of parted) await giveUp(stage, host);
+}
+
+/** Throws away what only `host` has and copies what differs from gamma. */
+async function giveUp(stage: Stage, host: DemoHost): Promise<void> {
+  const startedMs = performance.now();
+  stage.screen.answer(await stage.command(host, "invalidate", RESOURCE));
+  await stage.until({
+    goal: `for ${host.name} to be consistent again`,
+    isDone: () => {
+      const view = stage.view(host);
+      return view.own !== undefined && isConsistent(view, view.own) &&
+        isFollowing(stage, host);
+    },
+    fraction: () => {
+      const { own, sizeBytes } = stage.view(host);
+      return (own?.syncedBytes ?? 0) / (sizeBytes ?? 1);
+    },
+    left: () =>
+      `it is at ${positionText(replayedBy(stage.view(host), host.name))}`,
+  });
+  stage.screen.proof(
+    `${host.name} gave up its branch and follows gamma after ${
+      timeText(performance.now() - startedMs)
+    }`,
+  );
+}
+
+function isFollowing(stage: Stage, host: DemoHost): boolean {
+  return replayedBy(stage.view(host), host.name)?.log.host === "gamma";
+}
+
+/** Whether the daemon of `host` says so. */
+function isSplit(host: DemoHost): boolean {
+  const path = linkPath.actual(
+    RESOURCE,
+    host.name,
+    "msg-err-splitbrain-detected",
+  );
+  const message = host.snapshot().value(path);
+  return message !== undefined && message !== "OK";
+}
