@@ -265,13 +265,16 @@ export class LoggerWorld {
       );
       const end = this.#scan(bytes, (startOfRecord, offset, payload) => {
         next = this.#match(offset, payload, next, found);
-        wanted.set(payload, offset);
         if (startOfRecord >= startBytes) recovered.set(payload, offset);
       });
       assert(
         startBytes === Infinity || startBytes <= end,
         "I11: what was written back is intact in the log",
       );
+    }
+    // In order, whatever the order was in which logs were applied.
+    for (const [piece, { offsetBytes, bytes }] of this.#pieces.entries()) {
+      if (found[piece]) wanted.set(bytes, offsetBytes);
     }
     assertSameImage(recovered, wanted, "I6: disk and logs are a prefix");
     // While a rescue moves data of a failed flush, one moment may lose them.
