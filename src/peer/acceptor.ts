@@ -76,7 +76,7 @@ export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #crypto: NodeCrypto;
   readonly #server: Server;
-  readonly #strangers = new Strangers();
+  readonly #strangers: Strangers;
 
   private constructor(
     options: AcceptorOptions,
@@ -85,6 +85,7 @@ export class Acceptor {
   ) {
     this.#options = options;
     this.#crypto = crypto;
+    this.#strangers = new Strangers(options.timing.handshakeMs);
     const protocols = [PROTOCOL.line, PROTOCOL.join];
     this.#server = tls.createServer(
       tlsOptions(options.identity, protocols),

@@ -14,11 +14,12 @@
  *   context and role, channel binding, hash of the signer's key, hash of the
  *   other's key, the JSON of the frame
  *
- * TLS has a proof of its own. But it is up to the TLS library under us how it
- * treats a certificate that it cannot read when it was told to accept any; a
- * library that skips the signature then would let everybody in who knows a
- * public key. So we check with means of our own, and the channel binding ties
- * the proof to this connection: nobody in the middle can pass it on.
+ * TLS has a proof of its own, and it is not enough: told to accept any
+ * certificate, `node:tls` of Deno 2.9.6 does not check the signature under one
+ * that its TLS library cannot read, one of X.509 version 1 for instance. So
+ * whoever knows a public key could pass for its owner. We check with means of
+ * our own, and the channel binding ties the proof to this connection: nobody in
+ * the middle can pass it on. `tests/integration/link_test.ts` tries it.
  */
 import { assert } from "../base/assert.ts";
 import type { TLSSocket } from "node:tls";

@@ -9,7 +9,6 @@
  *              `silenceMs` without one the line is dead
  *   end        for one reason, given once; nothing is sent or heard after it
  */
-import type { TLSSocket } from "node:tls";
 import { FormatError, MarsError, messageOf } from "../base/errors.ts";
 import type { Clock } from "../base/time.ts";
 import {
@@ -25,12 +24,30 @@ import { EMPTY_BODY } from "./rpc.ts";
 
 /** When silence is noticed. */
 export interface LineTiming {
+  /** From accept to the end of the handshake. */
+  readonly handshakeMs: number;
   readonly pingMs: number;
   readonly silenceMs: number;
 }
 
 /** Two pings may be lost before a line is given up. */
-export const LINE_TIMING: LineTiming = { pingMs: 5_000, silenceMs: 15_000 };
+export const LINE_TIMING: LineTiming = {
+  handshakeMs: 10_000,
+  pingMs: 5_000,
+  silenceMs: 15_000,
+};
+
+/** What a line needs of a TLS socket. */
+export interface LineSocket {
+  setNoDelay(on: boolean): unknown;
+  on(event: "data", take: (chunk: Uint8Array) => void): unknown;
+  on(event: "error", take: (error: Error) => void): unknown;
+  on(event: "end" | "close", take: () => void): unknown;
+  write(bytes: Uint8Array, written: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+}
 
 // 64 KiB: what `node:tls` takes at once. Of a larger write it copies the rest
 // over and over, and smaller ones cost more turns. See tests/bench/link.ts.
@@ -51,7 +68,7 @@ export class Line {
   /** Resolves, never rejects, with the reason. */
   readonly ended: Promise<MarsError>;
 
-  readonly #socket: TLSSocket;
+  readonly #socket: LineSocket;
   readonly #timing: LineTiming;
   readonly #clock: Clock;
   readonly #decoder: FrameDecoder;
@@ -68,7 +85,7 @@ export class Line {
   /** `socket` belongs to the line from now on; nothing is read before `start`. */
   constructor(
     options: {
-      socket: TLSSocket;
+      socket: LineSocket;
       limits: FrameLimits;
       timing: LineTiming;
       clock: Clock;

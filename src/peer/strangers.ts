@@ -10,9 +10,6 @@ import type { Socket } from "node:net";
 /** A daemon has a few peers with three lines each; the rest is reserve. */
 export const STRANGERS_MAX = 64;
 
-/** From accept to the end of the handshake. */
-export const HANDSHAKE_MS = 10_000;
-
 interface Stranger {
   readonly socket: Socket;
   readonly timer: ReturnType<typeof setTimeout>;
@@ -22,6 +19,12 @@ interface Stranger {
 export class Strangers {
   /** By remote address and port, oldest first. */
   readonly #strangers = new Map<string, Stranger>();
+  readonly #deadlineMs: number;
+
+  /** `deadlineMs` counts from the moment a connection came in. */
+  constructor(deadlineMs: number) {
+    this.#deadlineMs = deadlineMs;
+  }
 
   get count(): number {
     return this.#strangers.size;
@@ -30,7 +33,7 @@ export class Strangers {
   /** A connection came in. */
   admit(socket: Socket): void {
     const key = keyOf(socket);
-    const timer = setTimeout(() => this.#drop(key), HANDSHAKE_MS);
+    const timer = setTimeout(() => this.#drop(key), this.#deadlineMs);
     this.#strangers.set(key, { socket, timer });
     // Whoever resets a connection before it said who it is, is not missed.
     socket.on("error", () => {});
