@@ -222,7 +222,8 @@ Deno.test("Ring.pollEvent() sees every wake-up and resets the counter", () => {
 });
 
 Deno.test("Ring sends more than a socket holds, completely", async () => {
-  const path = Deno.makeTempDirSync() + "/socket";
+  const directory = Deno.makeTempDirSync();
+  const path = `${directory}/socket`;
   using ring = Ring.create({ shim, entries: 8 });
   const listener = ring.listen(path);
   assertEquals((Deno.statSync(path).mode ?? 0) & 0o777, 0o600);
@@ -267,15 +268,19 @@ Deno.test("Ring sends more than a socket holds, completely", async () => {
   assert(refused < 0, "A pending accept ends");
   assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
   ring.close(listener);
+  Deno.removeSync(directory);
 });
 
 Deno.test("Ring.listen() replaces a stale socket and names a failure", () => {
-  const path = Deno.makeTempDirSync() + "/socket";
+  const directory = Deno.makeTempDirSync();
+  const path = `${directory}/socket`;
   withRing(4, (ring) => {
     ring.close(ring.listen(path));
     ring.close(ring.listen(path));
-    assertThrows(() => ring.listen("/tmp/" + "x".repeat(200)), SyscallError);
+    const long = `${directory}/${"x".repeat(200)}`;
+    assertThrows(() => ring.listen(long), SyscallError);
   });
+  Deno.removeSync(directory, { recursive: true });
 });
 
 Deno.test("Ring.end() cancels what waits and gives memory back", () => {
