@@ -34,23 +34,15 @@
  */
 import { assert, AssertionError } from "../base/assert.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
-import { viewOf } from "../base/bytes.ts";
 import type { Acknowledge } from "../block/request.ts";
 import type { Crc32c } from "../log/checksum.ts";
-import {
-  encodeRecordInto,
-  HEADER_BYTES,
-  RECORD_CODE,
-  RECORD_OVERHEAD_BYTES,
-} from "../log/record.ts";
-import type { Completion, Io, Memory } from "../ring/io.ts";
+import { RECORD_CODE } from "../log/record.ts";
+import type { Completion, Io } from "../ring/io.ts";
 import { AckQueue } from "./ack_queue.ts";
+import { Batch, BATCH_RECORDS_MAX } from "./batch.ts";
 import type { DirtyMap } from "./dirty_map.ts";
 
-// Ours. Larger batches gained nothing, they leave the cache of the CPU; see
-// tests/bench/logger.ts.
-const BATCH_BYTES_MAX = 256 * 1024;
-const BATCH_RECORDS_MAX = 512;
+// Ours.
 const LOG_FLUSH_DELAY_MS = 100;
 /** Logs that were left and are not yet written back; 1 without failures. */
 export const OLD_LOGS_MAX = 8;
@@ -84,30 +76,6 @@ export class OpenLog {
     this.fd = file.fd;
     this.sequence = file.sequence;
     this.baseBytes = baseBytes;
-  }
-}
-
-/** Records on their way to the log. */
-class Batch {
-  readonly memory: Memory;
-  readonly view: DataView;
-  lengthBytes = 0;
-  recordCount = 0;
-  /** The log has ended while this was being written. */
-  isDropped = false;
-  readonly offsetBytes = new Float64Array(BATCH_RECORDS_MAX);
-  readonly payloadAt = new Int32Array(BATCH_RECORDS_MAX);
-  readonly payloadLength = new Int32Array(BATCH_RECORDS_MAX);
-
-  constructor(io: Io) {
-    this.memory = io.allocate(BATCH_BYTES_MAX);
-    this.view = viewOf(this.memory.bytes);
-  }
-
-  clear(): void {
-    this.lengthBytes = 0;
-    this.recordCount = 0;
-    this.isDropped = false;
   }
 }
 
@@ -233,11 +201,8 @@ export class Commit {
 
   /** Whether a record with this payload can be appended now. */
   hasRoomFor(payloadLength: number): boolean {
-    const batch = this.#filling;
     return this.#errno === 0 && !this.isHeld && !this.#isFull &&
-      batch.lengthBytes + RECORD_OVERHEAD_BYTES + payloadLength <=
-        BATCH_BYTES_MAX &&
-      batch.recordCount < BATCH_RECORDS_MAX &&
+      this.#filling.hasRoomFor(payloadLength) &&
       this.#dirty.hasRoomFor(this.#collectedCount + 1);
   }
 
@@ -254,34 +219,18 @@ export class Commit {
     seconds: number,
     nanoseconds: number,
   ): void {
-    const batch = this.#filling;
-    const at = batch.lengthBytes;
-    const payloadAt = at + HEADER_BYTES;
-    const { bytes } = batch.memory;
-    if (source === undefined) {
-      bytes.fill(0, payloadAt, payloadAt + payloadLength);
-    } else {
-      bytes.set(source.subarray(start, start + payloadLength), payloadAt);
-    }
     const fields = this.#fields;
     fields.sequence++;
     fields.seconds = seconds;
     fields.nanoseconds = nanoseconds;
     fields.offsetBytes = offsetBytes;
-    const totalLength = encodeRecordInto(
-      bytes,
-      batch.view,
-      at,
-      fields,
+    const totalLength = this.#filling.append(
+      source,
+      start,
       payloadLength,
+      fields,
       this.#crc,
     );
-    const index = batch.recordCount;
-    batch.offsetBytes[index] = offsetBytes;
-    batch.payloadAt[index] = payloadAt;
-    batch.payloadLength[index] = payloadLength;
-    batch.recordCount++;
-    batch.lengthBytes += totalLength;
     this.#collectedCount++;
     this.#appendedBytes += totalLength;
   }
@@ -428,14 +377,7 @@ export class Commit {
     assert(this.#writtenBytes <= batch.lengthBytes, "no more than asked for");
     if (this.#writtenBytes < batch.lengthBytes) return this.#write(batch);
 
-    for (let index = 0; index < batch.recordCount; index++) {
-      // `??` only pleases the compiler: the index is below the count.
-      this.#dirty.note(
-        batch.offsetBytes[index] ?? 0,
-        batch.payloadLength[index] ?? 0,
-        this.loggedBytes + (batch.payloadAt[index] ?? 0),
-      );
-    }
+    batch.noteIn(this.#dirty, this.loggedBytes);
     this.#collectedCount -= batch.recordCount;
     this.loggedBytes += batch.lengthBytes;
     assert(this.loggedBytes <= this.#appendedBytes, "I4: logged was appended");

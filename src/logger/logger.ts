@@ -224,7 +224,10 @@ export class Logger implements BlockTarget {
     this.#end({ kind: "drain", done });
   }
 
-  /** As `drain`, but leaves dirty data to recovery: flushes only the log. */
+  /**
+   * As `drain`, but leaves dirty data to recovery: flushes only the log. May
+   * replace a drain that a failing disk holds up; that is not answered then.
+   */
   stop(done: Acknowledge): void {
     this.#end({ kind: "stop", done });
   }
@@ -370,7 +373,8 @@ export class Logger implements BlockTarget {
 
   #end(ending: Ending): void {
     assert(!this.#isClosed, "the logger is open");
-    assert(this.#ending === undefined, "the logger ends once at a time");
+    const isReplaced = this.#ending?.kind === "drain" && ending.kind === "stop";
+    assert(this.#ending === undefined || isReplaced, "the logger ends once");
     this.#ending = ending;
     this.#writeback.isHalted = ending.kind === "stop";
   }
