@@ -18,8 +18,18 @@ import type { Settings } from "./src/base/settings.ts";
 import type { TraceLevel } from "./src/base/trace.ts";
 
 if ("WorkerGlobalScope" in globalThis) {
+  // A message that comes while the module is being loaded finds no listener,
+  // so it is kept and told again.
+  const early: Event[] = [];
+  const keep = (event: Event): void => void early.push(event);
+  addEventListener("message", keep);
   const { runWorker } = await import("./src/dataplane/worker.ts");
+  removeEventListener("message", keep);
   runWorker();
+  for (const event of early) {
+    const data = event instanceof MessageEvent ? event.data : undefined;
+    dispatchEvent(new MessageEvent("message", { data }));
+  }
 } else {
   Deno.exit(await run(Deno.args));
 }
