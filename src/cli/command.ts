@@ -156,6 +156,11 @@ export class Desk {
     else this.#openTree().unlink(path);
   }
 
+  /** Makes everything in the tree durable. */
+  flushTree(): void {
+    if (!this.options.dryRun) this.#openTree().flush();
+  }
+
   trigger(message: Trigger): void {
     try {
       Deno.writeTextFileSync(controlPath(this.settings, "trigger"), message, {

@@ -5,7 +5,7 @@
  * Made from links and a few facts of this host; written as text by
  * `view_text.ts` and as JSON by `view_json.ts`.
  */
-import { MS_PER_S, NS_PER_S } from "../base/time.ts";
+import { MS_PER_S, NS_PER_MS, NS_PER_S } from "../base/time.ts";
 import { type Amounts, amountsOf } from "../resource/amounts.ts";
 import { findSplits, type Split } from "../resource/history.ts";
 import type { LocalLog } from "../resource/plan_types.ts";
@@ -158,7 +158,7 @@ function sinceS(
 ): number | undefined {
   if (stampNs === undefined) return undefined;
   const elapsedNs = facts.nowNs - stampNs;
-  return elapsedNs <= 0n ? 0 : Number(elapsedNs / 1_000_000n) / MS_PER_S;
+  return elapsedNs <= 0n ? 0 : Number(elapsedNs / NS_PER_MS) / MS_PER_S;
 }
 
 /** Prescribed by MARS: rates are links in KiB per second. */

@@ -5,6 +5,7 @@
  */
 import { green, red, yellow } from "@std/fmt/colors";
 import { nbdSocketPath } from "../base/settings.ts";
+import { NS_PER_MS } from "../base/time.ts";
 import { listLogs } from "../log/files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -135,7 +136,7 @@ function paintWord(word: string, mood: Mood): string {
 
 /** `2026-11-22 12:49:30`, local time. */
 function formatTime(ns: bigint): string {
-  const date = new Date(Number(ns / 1_000_000n));
+  const date = new Date(Number(ns / NS_PER_MS));
   const two = (count: number): string => String(count).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${
     two(date.getDate())

@@ -1,0 +1,80 @@
+/** Waiting on a tree without a daemon. */
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
+import { RefusedError, TimeoutError, UsageError } from "../base/errors.ts";
+import { parseGoal } from "./wait.ts";
+
+function cluster(): TreeWorld {
+  const world = new TreeWorld();
+  world.link(clusterLinks());
+  return world;
+}
+
+Deno.test("parseGoal() takes each way to say a condition", () => {
+  const cases: [string, string][] = [
+    ["is-attach", "is-attach-on"],
+    ["is-attached-off", "is-attach-off"],
+    ["attach-on", "todo-attach-on"],
+    ["todo-copy", "todo-fetch-on"],
+    ["allow-replay-off", "todo-replay-off"],
+    ["secondary", "todo-secondary-on"],
+    ["is-device-off", "is-device-off"],
+  ];
+  for (const [text, goal] of cases) assertEquals(parseGoal(text).text, goal);
+});
+
+Deno.test("parseGoal() refuses what is no condition", () => {
+  for (const text of ["", "is-", "on", "todo-device", "is-attach-maybe"]) {
+    assertThrows(
+      () => parseGoal(text),
+      UsageError,
+      `Cannot wait for "${text}"`,
+    );
+  }
+});
+
+Deno.test("wait-resource ends at once when the condition holds", async () => {
+  using world = cluster();
+  const conditions = ["is-attach", "is-primary-on", "is-secondary-off"];
+  conditions.push("todo-sync", "primary", "secondary-off", "is-device-off");
+  for (const condition of conditions) {
+    await world.run("wait-resource", "r", condition, "--timeout=0");
+  }
+});
+
+Deno.test("wait-resource gives up and names the condition", async () => {
+  using world = cluster();
+  await assertRejects(
+    () => world.run("wait-resource", "r", "is-replay-on", "--timeout=0"),
+    TimeoutError,
+    'waiting for "r": is-replay-on does not hold',
+  );
+});
+
+Deno.test("wait-resource sees what happens meanwhile", async () => {
+  using world = cluster();
+  const waiting = world.run("wait-resource", "r", "is-sync", "--timeout=60");
+  world.link({ "resource-r/actual-alpha/is-syncing": "1" });
+  await waiting;
+});
+
+Deno.test("wait-resource refuses where this host is no member", async () => {
+  using world = cluster();
+  world.link({ "resource-r/data-alpha": ".deleted" });
+  await assertRejects(
+    () => world.run("wait-resource", "r", "is-attach"),
+    RefusedError,
+    "this host is no member",
+  );
+});
+
+Deno.test("wait-cluster counts who was heard of and who is dead", async () => {
+  using world = cluster();
+  world.link({ "ips/ip-gamma": "127.0.0.1" });
+  world.link({ "actual-gamma/time": "1.000000000" }, 600);
+  const waiting = world.run("wait-cluster", "--timeout=60");
+  world.link({ "actual-beta/time": "2.000000000" });
+  const { printed, warned } = await waiting;
+  assertEquals(printed, ["1/2 peer(s) seem to be alive"]);
+  assertEquals(warned, ['WARNING: "gamma" seems to be dead']);
+});
