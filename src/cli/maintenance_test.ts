@@ -1,6 +1,7 @@
 /** Housekeeping on a tree without a daemon. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
+import { SyscallError } from "../base/errors.ts";
 import { versionText } from "../resource/history.ts";
 
 const OLD_S = 600;
@@ -69,6 +70,35 @@ Deno.test("log-delete-all stops at the first recent log", async () => {
   );
   await world.run("log-delete-all", "--force");
   assertEquals(world.files(), LOGS.slice(3));
+});
+
+Deno.test("log-delete-all makes positions durable before it deletes", async () => {
+  using world = fourLogs(4);
+  const filesAtFlush: number[] = [];
+  await world.runWith((shim) => ({
+    ...shim,
+    mars_filesystem_flush: (fd) => {
+      filesAtFlush.push(world.files().length);
+      return shim.mars_filesystem_flush(fd);
+    },
+  }), ["log-delete-all"]);
+  assertEquals(filesAtFlush, [4]);
+  assertEquals(world.files(), LOGS.slice(3));
+});
+
+Deno.test("log-delete-all deletes nothing when it cannot flush", async () => {
+  using world = fourLogs(4);
+  const EIO = 5;
+  await assertRejects(
+    () =>
+      world.runWith((shim) => ({
+        ...shim,
+        mars_filesystem_flush: () => -EIO,
+      }), ["log-delete-all"]),
+    SyscallError,
+    "Cannot flush",
+  );
+  assertEquals(world.files(), LOGS);
 });
 
 Deno.test("log-delete-all may run twice at once", async () => {

@@ -77,13 +77,21 @@ export class TreeWorld implements Disposable {
   }
 
   /** Runs a command of host alpha. @throws MarsError */
-  async run(...args: readonly string[]): Promise<Output> {
+  run(...args: readonly string[]): Promise<Output> {
+    return this.runWith((shim) => shim, args);
+  }
+
+  /** The same with system calls that `wrap` has changed. */
+  async runWith(
+    wrap: (shim: Shim) => Shim,
+    args: readonly string[],
+  ): Promise<Output> {
     const printed: string[] = [];
     const warned: string[] = [];
     await runCommand(this.commandLine(args), {
       print: (line) => printed.push(line),
       warn: (line) => warned.push(line),
-      openShim: () => SHIM,
+      openShim: () => wrap(SHIM),
       color: false,
     });
     return { printed, warned };
