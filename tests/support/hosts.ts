@@ -112,13 +112,13 @@ export class Host {
     this.#traces = this.#collect(this.#daemon);
   }
 
+  /** `pipeTo` a file would hold short chunks back. */
   async #collect(daemon: Deno.ChildProcess): Promise<void> {
-    const open = (): Promise<Deno.FsFile> =>
-      Deno.open(this.tracePath, { create: true, append: true });
-    await Promise.all([
-      daemon.stderr.pipeTo((await open()).writable),
-      daemon.stdout.pipeTo((await open()).writable),
-    ]);
+    using file = Deno.openSync(this.tracePath, { create: true, append: true });
+    const copy = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
+      for await (const chunk of stream) file.writeSync(chunk);
+    };
+    await Promise.all([copy(daemon.stderr), copy(daemon.stdout)]);
   }
 
   get tracePath(): string {
