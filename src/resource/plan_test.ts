@@ -131,6 +131,42 @@ Deno.test("plan() publishes positions of the log it writes", () => {
   );
 });
 
+Deno.test("plan() tells the end of a log left since the last look", () => {
+  // The link of log 1 says 1000 bytes; then 3180 more came, log 2 was begun,
+  // and log 1 was written back, all at once.
+  const worker: WorkerState = {
+    ...WORKER,
+    role: "log",
+    logSequence: 2,
+    durableBytes: 700,
+    writtenBackSequence: 2,
+    writtenBackBytes: 300,
+  };
+  const next = planOf(
+    "alpha",
+    {
+      "replay-alpha": "log-000000001-alpha,1000,0",
+      "version-000000001-alpha": versionText(
+        { log: log(1, "alpha"), bytes: 1000 },
+        undefined,
+      ),
+    },
+    {
+      logs: [
+        { log: log(1, "alpha"), bytes: 4180 },
+        { log: log(2, "alpha"), bytes: 700 },
+      ],
+      worker,
+    },
+  );
+  assertEquals(published(next, "version-000000001-alpha"), V1);
+  assertEquals(
+    published(next, "version-000000002-alpha"),
+    versionText({ log: log(2, "alpha"), bytes: 700 }, V1),
+  );
+  assertEquals(published(next, "replay-alpha"), "log-000000002-alpha,300,400");
+});
+
 Deno.test("plan() rotates into an empty next log, one at a time", () => {
   const worker: WorkerState = {
     ...WORKER,

@@ -42,7 +42,9 @@ export function reachedBy(
 
 /**
  * The replay link and the version links of this host, from the lowest log in
- * use to the one it writes to.
+ * use to the one it writes to. A log that was ended and written back since the
+ * links were written last is still among them: its end was not told yet, and
+ * the version of its successor depends on it.
  */
 export function positionLinks(
   view: ResourceView,
@@ -55,21 +57,25 @@ export function positionLinks(
     ? Math.max(worker.logSequence, reached.log.sequence)
     : reached.log.sequence;
   const links: LinkValue[] = [];
-  let previous = versionOf(view, reached.log.sequence - 1, view.host)?.text;
+  const first = Math.min(
+    view.own?.replay?.log.sequence ?? reached.log.sequence,
+    reached.log.sequence,
+  );
+  let previous = versionOf(view, first - 1, view.host)?.text;
   let firstEndBytes = reached.bytes;
-  for (let sequence = reached.log.sequence; sequence <= last; sequence++) {
-    const isFirst = sequence === reached.log.sequence;
-    const log = isFirst ? reached.log : { sequence, host: view.host };
+  for (let sequence = first; sequence <= last; sequence++) {
+    const isReached = sequence === reached.log.sequence;
+    const log = isReached ? reached.log : { sequence, host: view.host };
     const file = localLog(facts.logs, log);
     // A jump over a hole of the emergency mode: nothing stands in between.
-    if (!isFirst && file === undefined) {
+    if (!isReached && file === undefined) {
       previous = versionOf(view, sequence, view.host)?.text;
       continue;
     }
     const isWritten = isLogging && sequence === worker.logSequence;
     const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
-    const endBytes = isFirst ? Math.max(fileBytes, reached.bytes) : fileBytes;
-    if (isFirst) firstEndBytes = endBytes;
+    const endBytes = isReached ? Math.max(fileBytes, reached.bytes) : fileBytes;
+    if (isReached) firstEndBytes = endBytes;
     const text = versionText({ log, bytes: endBytes }, previous);
     links.push({
       path: linkPath.version(view.resource, sequence, view.host),
