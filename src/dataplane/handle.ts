@@ -33,7 +33,7 @@ export class DataplaneHandle {
   readonly #options: DataplaneOptions;
   readonly #mailbox = Mailbox.create();
   readonly #worker: Worker;
-  readonly #ended = Promise.withResolvers<void>();
+  readonly #watching: Promise<void>;
   #eventFd: number;
   #callbacks: (() => void)[] = [];
   #failure: Error | undefined;
@@ -56,7 +56,7 @@ export class DataplaneHandle {
       this.#fail(event.message);
     });
     this.#worker.postMessage(birthOf(options, this.#mailbox, this.#eventFd));
-    this.#watch();
+    this.#watching = this.#watch();
   }
 
   /** Tells the worker what to do; returns at once. */
@@ -98,7 +98,7 @@ export class DataplaneHandle {
     if (!this.#hasEnded) {
       this.adjust({ ...this.#mailbox.readDesired().value, role: "stop" });
     }
-    await this.#ended.promise;
+    await this.#watching;
   }
 
   /** Follows `Actual` until the worker has ended. */
@@ -133,9 +133,10 @@ export class DataplaneHandle {
   #end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    // Whatever was open is closed; only the thread itself may still be there.
+    this.#worker.terminate();
     this.#options.shim.mars_file_close(this.#eventFd);
     this.#eventFd = -1;
-    this.#ended.resolve();
   }
 }
 

@@ -102,10 +102,16 @@ export class LogRole implements Role {
     }
   }
 
-  endOfTurn(): void {
-    if (this.#phase === "over") return;
-    this.#logger.endOfTurn();
-    this.#server.endOfTurn();
+  endOfTurn(desired: Desired): void {
+    // What ends here lets the next phase begin, and that has to do something.
+    for (;;) {
+      const phase = this.#phase;
+      if (phase === "over") return;
+      this.#logger.endOfTurn();
+      this.#server.endOfTurn();
+      if (this.#phase === "closing") this.#close(desired);
+      if (this.#phase === phase) return;
+    }
   }
 
   report(report: Report): void {

@@ -22,8 +22,8 @@ export type Report = { -readonly [Key in keyof Actual]: Actual[Key] };
 export interface Role {
   /** Compares with what is desired and does what is missing; every turn. */
   adopt(desired: Desired): void;
-  /** Called when everything of this turn has been done. */
-  endOfTurn(): void;
+  /** Does what is to be done once per turn, and what that makes possible. */
+  endOfTurn(desired: Desired): void;
   /** Fills in what this role knows. */
   report(report: Report): void;
   /** Nothing is left to be done or closed: the next role may begin. */

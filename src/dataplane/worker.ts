@@ -62,6 +62,8 @@ class ResourceWorker {
   #disk: Disk | undefined;
   #role: Role | undefined;
   #isStopped = false;
+  /** The ring before may have swallowed a wake-up: look once more. */
+  #isRenewed = false;
   /** Nothing is begun before this, unless something else is desired. */
   #retryAtMs = -Infinity;
   #refusal = "";
@@ -76,27 +78,35 @@ class ResourceWorker {
     this.#ring = this.#newRing();
   }
 
-  /** Works until "stop" is desired and done. */
+  /** Works until "stop" is desired and done; says so when all is closed. */
   run(): void {
+    this.#work();
+    this.#publish();
+  }
+
+  #work(): void {
     try {
       for (;;) {
         this.#adopt();
-        this.#role?.endOfTurn();
-        this.#publish();
         if (this.#isStopped) return;
+        this.#role?.endOfTurn(this.#desired);
+        this.#publish();
+        // Nothing may be left to do before the only sleep.
+        if (this.#role?.isOver || this.#isRenewed) continue;
         this.#ring.enter(1);
         this.#ring.reap();
       }
     } finally {
       // Only what failed has left a role behind.
       this.#role?.abandon();
-      this.#disk?.close();
+      this.#closeDisk();
       this.#ring.end();
     }
   }
 
   /** Compares what is desired with what there is. */
   #adopt(): void {
+    this.#isRenewed = false;
     this.#readDesired();
     this.#role?.adopt(this.#desired);
     if (this.#role?.isOver) {
@@ -107,7 +117,6 @@ class ResourceWorker {
     if (this.#role !== undefined) return;
     if (this.#desired.role === "stop") {
       this.#isStopped = true;
-      this.#closeDisk();
     } else if (this.#ring.monotonicMs() >= this.#retryAtMs) {
       this.#begin();
     }
@@ -210,6 +219,7 @@ class ResourceWorker {
     this.#closeDisk();
     this.#ring.end();
     this.#ring = this.#newRing();
+    this.#isRenewed = true;
   }
 
   #closeDisk(): void {
