@@ -14,8 +14,10 @@ import {
   encodeFrameHead,
   type Frame,
   FRAME_KIND,
+  type FrameHeader,
   type FrameLimits,
   LINE_LIMITS,
+  type Room,
 } from "./frame.ts";
 import {
   type After,
@@ -67,6 +69,7 @@ export class RpcCaller {
       const call = new PendingCall(
         JSON.stringify({ method, params }),
         options.body ?? EMPTY_BODY,
+        options.into,
         { resolve, reject },
       );
       if (signal !== undefined) {
@@ -86,6 +89,15 @@ export class RpcCaller {
       this.#waiting.add(call);
       this.#sendWaiting();
     });
+  }
+
+  /** Where the body of a reply that is coming in shall be put. */
+  roomFor(header: FrameHeader): Room | undefined {
+    const room = this.#inFlight.get(header.id)?.room;
+    const roomBytes = room?.bytes?.length ?? 0;
+    return header.bodyBytes > 0 && header.bodyBytes <= roomBytes
+      ? room
+      : undefined;
   }
 
   /** Takes a reply or refusal. @throws FormatError */
@@ -184,13 +196,20 @@ class PendingCall {
   readonly body: Uint8Array;
   /** What to undo when the call is settled: timer and listener. */
   readonly undo: (() => void)[] = [];
+  readonly room: Room;
   /** Undefined while waiting. */
   id: number | undefined;
   #outcome: Outcome | undefined;
 
-  constructor(json: string, body: Uint8Array, outcome: Outcome) {
+  constructor(
+    json: string,
+    body: Uint8Array,
+    into: Uint8Array | undefined,
+    outcome: Outcome,
+  ) {
     this.json = json;
     this.body = body;
+    this.room = { bytes: into };
     this.#outcome = outcome;
   }
 
@@ -199,6 +218,8 @@ class PendingCall {
     const outcome = this.#outcome;
     if (outcome === undefined) return;
     this.#outcome = undefined;
+    // The caller may use it for something else from now on.
+    this.room.bytes = undefined;
     for (const undo of this.undo) undo();
     decide(outcome);
   }

@@ -238,6 +238,7 @@ export async function dial(options: DialOptions): Promise<RpcClient> {
   });
   const caller = new RpcCaller({ peer: host, send: line.send, after });
   line.onFrame = (frame) => caller.receive(frame);
+  line.roomFor = (header) => caller.roomFor(header);
   line.onTick = () => checkTrust(trust, encounter, host);
   const closed = line.ended.then((reason) => caller.lose(reason));
   line.establish();

@@ -98,16 +98,37 @@ export function encodeFrameHead(
   return head;
 }
 
+/** What a header says. */
+export interface FrameHeader {
+  readonly kind: FrameKind;
+  readonly id: number;
+  readonly jsonBytes: number;
+  readonly bodyBytes: number;
+}
+
+/**
+ * Memory for the body of one frame, lent by who expects it. Whoever lent it
+ * takes it back by emptying the field; what is still to come is then skipped.
+ */
+export interface Room {
+  bytes: Uint8Array | undefined;
+}
+
+/** Room of at least `bodyBytes`; undefined: the decoder finds its own. */
+export type RoomFor = (header: FrameHeader) => Room | undefined;
+
 /** Cuts frames out of chunks of any size. */
 export class FrameDecoder {
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
+  readonly #roomFor: RoomFor;
   #limits: FrameLimits;
   #headerBytes = 0;
   /** The frame being received; undefined between frames and in a header. */
   #open: OpenFrame | undefined;
 
-  constructor(limits: FrameLimits) {
+  constructor(limits: FrameLimits, roomFor: RoomFor = () => undefined) {
     this.#limits = limits;
+    this.#roomFor = roomFor;
   }
 
   /** Holds from the next header on. */
@@ -117,12 +138,15 @@ export class FrameDecoder {
 
   /** Bytes held for a frame that is not complete. */
   get heldBytes(): number {
-    return this.#open?.payload.length ?? this.#headerBytes;
+    const open = this.#open;
+    if (open === undefined) return this.#headerBytes;
+    return open.json.length + (open.room.bytes?.length ?? 0);
   }
 
   /**
    * Takes the next bytes of the stream and delivers each frame they complete,
-   * in order. A frame that lies within `chunk` is delivered as views of it.
+   * in order. A frame that lies within `chunk` is delivered as views of it,
+   * unless there is room elsewhere.
    *
    * @throws FormatError when the stream is not one of frames; it is then lost
    */
@@ -149,13 +173,25 @@ export class FrameDecoder {
 
     this.#headerBytes = 0;
     const header = decodeHeader(this.#header, this.#limits);
-    const payloadBytes = header.jsonBytes + header.bodyBytes;
-    if (next + payloadBytes <= chunk.length) {
-      const end = next + payloadBytes;
-      deliver(cutFrame(header, chunk.subarray(next, end)));
+    const room = this.#roomFor(header);
+    assert(
+      (room?.bytes?.length ?? header.bodyBytes) >= header.bodyBytes,
+      "room is large enough",
+    );
+    const end = next + header.jsonBytes + header.bodyBytes;
+    const isHere = end <= chunk.length && room === undefined;
+    if (isHere || end === next) {
+      const jsonEnd = next + header.jsonBytes;
+      const json = chunk.subarray(next, jsonEnd);
+      deliver(frameOf(header, json, chunk.subarray(jsonEnd, end)));
       return end;
     }
-    this.#open = { header, payload: new Uint8Array(payloadBytes), filled: 0 };
+    this.#open = {
+      header,
+      json: new Uint8Array(header.jsonBytes),
+      room: room ?? { bytes: new Uint8Array(header.bodyBytes) },
+      filled: 0,
+    };
     return next;
   }
 
@@ -165,32 +201,33 @@ export class FrameDecoder {
     start: number,
     deliver: (frame: Frame) => void,
   ): number {
-    const wanted = open.payload.length - open.filled;
+    const { jsonBytes, bodyBytes } = open.header;
+    const isJson = open.filled < jsonBytes;
+    const wanted = (isJson ? jsonBytes : jsonBytes + bodyBytes) - open.filled;
     const taken = chunk.subarray(start, start + wanted);
-    open.payload.set(taken, open.filled);
+    if (isJson) open.json.set(taken, open.filled);
+    else open.room.bytes?.set(taken, open.filled - jsonBytes);
     open.filled += taken.length;
-    if (open.filled === open.payload.length) {
+    if (open.filled === jsonBytes + bodyBytes) {
       this.#open = undefined;
-      deliver(cutFrame(open.header, open.payload));
+      const body = open.room.bytes?.subarray(0, bodyBytes);
+      deliver(frameOf(open.header, open.json, body ?? NOTHING));
     }
     return start + taken.length;
   }
 }
 
-interface Header {
-  readonly kind: FrameKind;
-  readonly id: number;
-  readonly jsonBytes: number;
-  readonly bodyBytes: number;
-}
-
 interface OpenFrame {
-  readonly header: Header;
-  readonly payload: Uint8Array;
+  readonly header: FrameHeader;
+  readonly json: Uint8Array;
+  readonly room: Room;
+  /** Bytes of JSON and body so far. */
   filled: number;
 }
 
-function decodeHeader(bytes: Uint8Array, limits: FrameLimits): Header {
+const NOTHING = new Uint8Array(0);
+
+function decodeHeader(bytes: Uint8Array, limits: FrameLimits): FrameHeader {
   const view = viewOf(bytes);
   const kind = view.getUint8(0);
   if (!KINDS.has(kind)) {
@@ -230,11 +267,10 @@ function checkSizes(
   }
 }
 
-function cutFrame(header: Header, payload: Uint8Array): Frame {
-  return {
-    kind: header.kind,
-    id: header.id,
-    json: payload.subarray(0, header.jsonBytes),
-    body: payload.subarray(header.jsonBytes),
-  };
+function frameOf(
+  header: FrameHeader,
+  json: Uint8Array,
+  body: Uint8Array,
+): Frame {
+  return { kind: header.kind, id: header.id, json, body };
 }

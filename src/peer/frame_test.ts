@@ -74,6 +74,47 @@ Deno.test("FrameDecoder delivers what was encoded, however it is split", () => {
   ));
 });
 
+Deno.test("FrameDecoder puts bodies into the room that is lent", () => {
+  fc.assert(fc.property(
+    fc.array(anyMessage, { maxLength: 8 }),
+    anyCuts,
+    (messages, cuts) => {
+      const room = new Uint8Array(LIMITS.payloadBytes);
+      const decoder = new FrameDecoder(LIMITS, () => ({ bytes: room }));
+      const received: Message[] = [];
+      for (const chunk of split(concat(messages.map(encode)), cuts)) {
+        decoder.push(chunk, (frame) => {
+          if (frame.body.length > 0) assert(frame.body.buffer === room.buffer);
+          received.push({ ...messageOf(frame), body: frame.body.slice() });
+        });
+      }
+      assertEquals(received, messages);
+    },
+  ));
+});
+
+Deno.test("FrameDecoder leaves room alone that was taken back", () => {
+  const body = new Uint8Array(100).fill(1);
+  const stream = encode({ kind: FRAME_KIND.reply, id: 1, json: "{}", body });
+  const next = encode({ kind: FRAME_KIND.ping, id: 2, json: "", body });
+  const bytes = new Uint8Array(100);
+  const room: { bytes: Uint8Array | undefined } = { bytes };
+  const decoder = new FrameDecoder(
+    LIMITS,
+    ({ id }) => id === 1 ? room : undefined,
+  );
+  const received: number[] = [];
+  const deliver = (frame: Frame): void => {
+    received.push(frame.body.length);
+  };
+  decoder.push(stream.subarray(0, 58), deliver);
+  assertEquals(bytes.indexOf(0), 40);
+  room.bytes = undefined;
+  decoder.push(concat([stream.subarray(58), next]), deliver);
+  assertEquals(bytes.indexOf(0), 40);
+  assertEquals(received, [0, 100]);
+});
+
 Deno.test("FrameDecoder survives any bytes and holds one frame at most", () => {
   // Half of the runs begin like a frame, so that they get behind the header.
   const anyBytes = fc.oneof(

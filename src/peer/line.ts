@@ -18,6 +18,7 @@ import {
   FrameDecoder,
   type FrameLimits,
   LINE_LIMITS,
+  type RoomFor,
 } from "./frame.ts";
 import { concat } from "./key.ts";
 import { EMPTY_BODY } from "./rpc.ts";
@@ -63,6 +64,8 @@ const QUEUE_BYTES_MAX = 1024 * 1024;
 export class Line {
   /** Takes each frame but pings. What it throws ends the line. */
   onFrame: (frame: Frame) => void = () => {};
+  /** Lends memory to bodies that come in. */
+  roomFor: RoomFor = () => undefined;
   /** Called about every `pingMs`; what it throws ends the line. */
   onTick: () => void = () => {};
   /** Resolves, never rejects, with the reason. */
@@ -95,7 +98,10 @@ export class Line {
     this.#timing = options.timing;
     this.#clock = options.clock;
     this.#heardMs = this.#tickMs = this.#clock.monotonicMs();
-    this.#decoder = new FrameDecoder(options.limits);
+    this.#decoder = new FrameDecoder(
+      options.limits,
+      (header) => this.roomFor(header),
+    );
     const { promise, resolve } = Promise.withResolvers<MarsError>();
     this.ended = promise;
     this.#resolveEnded = resolve;

@@ -37,6 +37,12 @@ export interface RpcReply {
 
 export interface RpcCallOptions {
   readonly body?: Uint8Array;
+  /**
+   * Room for the reply's body, to be used again and again: a new buffer for
+   * each MiB costs more than its decryption. It belongs to the call until that
+   * has ended; a body that does not fit gets a buffer of its own.
+   */
+  readonly into?: Uint8Array;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }

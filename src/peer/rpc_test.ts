@@ -54,7 +54,10 @@ function makeLine(handlers: RpcHandlers) {
   const timers = new Timers();
   const reports: string[] = [];
   const toAnswerer = new FrameDecoder(LINE_LIMITS);
-  const toCaller = new FrameDecoder(LINE_LIMITS);
+  const toCaller = new FrameDecoder(
+    LINE_LIMITS,
+    (header) => caller.roomFor(header),
+  );
   const caller = new RpcCaller({
     peer: "alpha",
     after: timers.after,
@@ -107,6 +110,44 @@ Deno.test("RpcCaller.call() gets params and body back", async () => {
     params: { n: 1, list: [null, "ä"] },
   });
   assertEquals(new Uint8Array(reply.body), body);
+});
+
+Deno.test("RpcCaller.call() puts the body into the room it is given", async () => {
+  const { caller } = makeLine({
+    echo: ({ params, body }) => Promise.resolve({ params, body }),
+  });
+  const into = new Uint8Array(4);
+  for (const bytes of [[1, 2, 3], [], [9, 8, 7, 6]]) {
+    const body = Uint8Array.from(bytes);
+    const reply = await caller.call("echo", {}, { body, into });
+    assertEquals(new Uint8Array(reply.body), body);
+    if (bytes.length > 0) assert(reply.body.buffer === into.buffer);
+  }
+});
+
+Deno.test("RpcCaller.call() finds other room for a body that is too large", async () => {
+  const { caller } = makeLine({
+    echo: ({ params, body }) => Promise.resolve({ params, body }),
+  });
+  const into = new Uint8Array(4);
+  const body = new Uint8Array(5).fill(1);
+  const reply = await caller.call("echo", {}, { body, into });
+  assertEquals(new Uint8Array(reply.body), body);
+  assertEquals(into, new Uint8Array(4));
+});
+
+Deno.test("RpcCaller leaves the room of a canceled call alone", async () => {
+  const gate = makeGate();
+  const { caller } = makeLine({ wait: gate.handler });
+  const into = new Uint8Array(4);
+  const cancel = new AbortController();
+  const { signal } = cancel;
+  const reply = caller.call("wait", {}, { into, signal });
+  cancel.abort();
+  await assertRejects(() => reply, MarsError, "canceled");
+  gate.calls[0]?.answer({ params: {}, body: new Uint8Array(4).fill(1) });
+  for (let turn = 0; turn < 8; turn++) await Promise.resolve();
+  assertEquals(into, new Uint8Array(4));
 });
 
 Deno.test("RpcCaller matches replies in any order", async () => {
