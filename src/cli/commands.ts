@@ -13,6 +13,7 @@ import { MS_PER_S } from "../base/time.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
 import { type Command, Desk, type Options, resourcesOf } from "./command.ts";
+import { INVALIDATE_COMMANDS } from "./invalidate.ts";
 import { MAINTENANCE_COMMANDS } from "./maintenance.ts";
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
@@ -22,6 +23,7 @@ import { VIEW_COMMANDS } from "./view.ts";
 export const COMMANDS: readonly Command[] = [
   ...CLUSTER_COMMANDS,
   ...RESOURCE_COMMANDS,
+  ...INVALIDATE_COMMANDS,
   ...SWITCH_COMMANDS,
   ...ROLE_COMMANDS,
   ...VIEW_COMMANDS,

@@ -186,7 +186,7 @@ export async function comeBack(stage: Stage, writer: Writer): Promise<void> {
       ).join(", "),
   });
   const text = await stage.command(gamma, "view", RESOURCE, "--json");
-  const { splits, obstacles } = readView(text, RESOURCE);
+  const { splits, errors } = readView(text, RESOURCE);
   for (const { hosts, amountBytes } of splits) {
     screen.answer(
       `split brain: ${
@@ -196,7 +196,7 @@ export async function comeBack(stage: Stage, writer: Writer): Promise<void> {
       } since they parted`,
     );
   }
-  for (const obstacle of obstacles) screen.answer(obstacle);
+  for (const error of errors) screen.answer(error);
   const parted = [alpha, beta].filter((host) => isSplit(host));
   if (parted.length === 0) {
     screen.proof("No split: gamma had all of it, so alpha and beta follow");

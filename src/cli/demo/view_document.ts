@@ -15,8 +15,8 @@ export interface SeenResource {
   readonly role: string;
   readonly primary: string;
   readonly splits: readonly SeenSplit[];
-  /** Messages that hold, as "host: text". */
-  readonly obstacles: readonly string[];
+  /** Errors that hold, as "host: text". */
+  readonly errors: readonly string[];
 }
 
 /** @throws FormatError unless `text` describes `resource` */
@@ -38,9 +38,11 @@ export function readView(text: string, resource: string): SeenResource {
         amountBytes: sides.map((side) => Number(fieldOf(side, "amountBytes"))),
       };
     }),
-    obstacles: itemsOf(fieldOf(found, "obstacles")).map((item) =>
-      `${textOf(fieldOf(item, "host"))}: ${textOf(fieldOf(item, "text"))}`
-    ),
+    errors: itemsOf(fieldOf(found, "obstacles"))
+      .filter((item) => fieldOf(item, "severity") === "error")
+      .map((item) =>
+        `${textOf(fieldOf(item, "host"))}: ${textOf(fieldOf(item, "text"))}`
+      ),
   };
 }
 

@@ -18,7 +18,10 @@ const DOCUMENT = JSON.stringify({
         { host: "gamma", amountBytes: 300 },
       ],
     }],
-    obstacles: [{ host: "beta", key: "err-x", text: "Split brain" }],
+    obstacles: [
+      { host: "beta", key: "err-x", severity: "error", text: "Split brain" },
+      { host: "beta", key: "inf-x", severity: "notice", text: "Waiting" },
+    ],
   }],
 });
 
@@ -29,7 +32,7 @@ Deno.test("readView() finds the resource and its splits", () => {
     role: "Primary",
     primary: "gamma",
     splits: [{ hosts: ["beta", "gamma"], amountBytes: [700, 300] }],
-    obstacles: ["beta: Split brain"],
+    errors: ["beta: Split brain"],
   });
 });
 
