@@ -86,7 +86,7 @@ async function play(stage: Stage): Promise<void> {
   const onBeta = await handOver(stage, { writer: onAlpha, volume });
   await cutOff(stage, onBeta);
   const onGamma = await failOver(stage, { writer: onBeta, volume });
-  await comeBack(stage, onGamma);
+  await comeBack(stage, { writer: onGamma, volume });
   await compareAll(stage, { writer: onGamma, volume });
 }
 

@@ -49,15 +49,16 @@ export interface Comparison {
 }
 
 /**
- * Compares every byte.
- *
- * @param which the state after the newest write ("all"), or after the newest
- * one that is in it ("prefix")
+ * Which state a device must have: after the newest write; after the newest one
+ * that is in it; the same of the history before a failover.
  */
+export type Expected = "all" | "prefix" | "abandoned";
+
+/** Compares every byte. */
 export function compareContent(
   stage: Stage,
   content: Uint8Array,
-  { volume, which }: { volume: Volume; which: "all" | "prefix" },
+  { volume, which }: { volume: Volume; which: Expected },
 ): Comparison {
   if (content.length !== DISK_BYTES) {
     throw new MarsError(`Cannot compare: there are ${content.length} bytes`);
@@ -66,7 +67,10 @@ export function compareContent(
   const region = content.subarray(FILE_SYSTEM_BYTES);
   const verdict: Verdict = which === "all"
     ? ledger.compare(region, ledger.lastSequence)
-    : ledger.compareWithNewest(region);
+    : ledger.compareWithNewest(
+      region,
+      which === "prefix" ? "current" : which,
+    );
   let badCount = verdict.badCount;
   for (let at = 0; at < FILE_SYSTEM_BYTES; at += BLOCK_BYTES) {
     const isSame = equalBytes(

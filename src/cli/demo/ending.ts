@@ -47,8 +47,11 @@ export async function compareAll(
   screen.line("");
   screen.line(
     `   ${countText(ledger.acknowledgedCount)} writes were acknowledged; ${
-      countText(ledger.lostCount)
-    } of them died with beta, all others are on all three disks.`,
+      ledger.lostCount === 0
+        ? "all of them"
+        : `${countText(ledger.lostCount)} were given up with beta's branch, ` +
+          "all others"
+    } are on all three disks.`,
   );
   screen.line(
     `   ${screen.proofCount} facts proved in ${timeText(screen.elapsedMs)}.`,

@@ -3,8 +3,11 @@
  * Ledger: every write of the demo, what became of it, and what a disk must
  * therefore hold.
  *
- *   open ──► acknowledged ──► lost     a failover to a host that lacked it
- *        └─► unknown      ──► lost     the connection ended before the reply
+ *   open ──► acknowledged   a reply came
+ *        └─► unknown        the connection ended before the reply
+ *
+ * Either may be lost later, by a failover to a host that lacked it: it is in
+ * the "abandoned" history, but not in the "current" one.
  *
  * Writes are numbered in the order in which they were sent, which is the order
  * of the log. So whatever a secondary has is the state after one write n:
@@ -24,11 +27,13 @@ export interface LedgerWrite {
   readonly blockCount: number;
 }
 
-type Fate = "open" | "acknowledged" | "unknown" | "lost";
-
 interface Entry extends LedgerWrite {
-  fate: Fate;
+  fate: "open" | "acknowledged" | "unknown";
+  isLost: boolean;
 }
+
+/** What counts: what was not lost, or what was there before the loss. */
+export type History = "current" | "abandoned";
 
 /** How a region compares with the ledger. */
 export interface Verdict {
@@ -75,7 +80,7 @@ export class Ledger {
   /** Chooses where to write next. */
   begin(): LedgerWrite {
     const write = this.#place();
-    this.#entries.push({ ...write, fate: "open" });
+    this.#entries.push({ ...write, fate: "open", isLost: false });
     this.#setBusy(write, 1);
     return write;
   }
@@ -100,17 +105,24 @@ export class Ledger {
     for (const entry of this.#entries.slice(sequence)) {
       assert(entry.fate !== "open", "nothing is in flight at a failover");
       if (entry.fate === "acknowledged") lostCount += 1;
-      entry.fate = "lost";
+      entry.isLost = true;
     }
     this.#lostCount += lostCount;
     return lostCount;
   }
 
+  /** Newest write that was acknowledged, and is lost; 0 if there is none. */
+  get lastLostSequence(): number {
+    return this.#entries.findLast((entry) =>
+      entry.isLost && entry.fate === "acknowledged"
+    )?.sequence ?? 0;
+  }
+
   /** Per block the write whose content it has after `sequence`; 0 for none. */
-  stateAt(sequence: number): Uint32Array {
+  stateAt(sequence: number, history: History = "current"): Uint32Array {
     const state = new Uint32Array(this.blockCount);
     for (const entry of this.#entries.slice(0, sequence)) {
-      if (entry.fate === "lost") continue;
+      if (entry.isLost && history === "current") continue;
       const { blockIndex, blockCount } = entry;
       state.fill(entry.sequence, blockIndex, blockIndex + blockCount);
     }
@@ -118,11 +130,17 @@ export class Ledger {
   }
 
   /** Compares all bytes of `region` with the state after `sequence`. */
-  compare(region: Uint8Array, sequence: number): Verdict {
+  compare(
+    region: Uint8Array,
+    sequence: number,
+    history: History = "current",
+  ): Verdict {
     assert(region.length === this.blockCount * BLOCK_BYTES, "region is whole");
     const expected = new Uint8Array(BLOCK_BYTES);
     let badCount = 0;
-    for (const [blockIndex, last] of this.stateAt(sequence).entries()) {
+    for (
+      const [blockIndex, last] of this.stateAt(sequence, history).entries()
+    ) {
       if (last === 0) expected.fill(0);
       else fillBlock(expected, { sequence: last, blockIndex });
       const block = blockOf(region, blockIndex);
@@ -132,7 +150,10 @@ export class Ledger {
   }
 
   /** Compares `region` with the state after the newest write it contains. */
-  compareWithNewest(region: Uint8Array): Verdict {
+  compareWithNewest(
+    region: Uint8Array,
+    history: History = "current",
+  ): Verdict {
     let newest = 0;
     for (let blockIndex = 0; blockIndex < this.blockCount; blockIndex++) {
       const content = readBlock(blockOf(region, blockIndex));
@@ -140,7 +161,7 @@ export class Ledger {
         content.sequence <= this.lastSequence;
       if (isOurs) newest = Math.max(newest, content.sequence);
     }
-    return this.compare(region, newest);
+    return this.compare(region, newest, history);
   }
 
   #place(): LedgerWrite {
@@ -164,7 +185,7 @@ export class Ledger {
     return this.#word % limit;
   }
 
-  #close(write: LedgerWrite, fate: Fate): void {
+  #close(write: LedgerWrite, fate: "acknowledged" | "unknown"): void {
     const entry = this.#entries[write.sequence - 1];
     assert(entry?.fate === "open", "write is in flight");
     entry.fate = fate;

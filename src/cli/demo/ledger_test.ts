@@ -131,3 +131,19 @@ Deno.test("Ledger.stateAt() keeps writes whose fate is unknown", () => {
   ledger.loseAfter(6);
   assertEquals(ledger.compareWithNewest(region).badCount, 0);
 });
+
+Deno.test("Ledger keeps the history that a failover abandoned", () => {
+  const ledger = makeLedger();
+  const region = emptyRegion();
+  writeAll(ledger, 20, region);
+  const abandoned = region.slice();
+  writeAll(ledger, 5, abandoned);
+  ledger.loseAfter(20);
+  writeAll(ledger, 10, region);
+  assertEquals(ledger.compareWithNewest(abandoned, "abandoned"), {
+    badCount: 0,
+    lastSequence: 25,
+  });
+  assertEquals(ledger.lastLostSequence, 25);
+  assert(ledger.compareWithNewest(abandoned).badCount > 0);
+});

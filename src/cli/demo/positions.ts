@@ -7,6 +7,7 @@ import {
   type Position,
   type ResourceView,
 } from "../../resource/view.ts";
+import { countText } from "./screen_text.ts";
 
 /** Everything before is on the disk of `host`; undefined: not known. */
 export function replayedBy(
@@ -81,7 +82,7 @@ export function isAtRest(
 export function positionText(position: Position | undefined): string {
   if (position === undefined) return "unknown";
   const { log, bytes } = position;
-  return `log ${log.sequence} of ${log.host}, byte ${bytes}`;
+  return `log ${log.sequence} of ${log.host}, byte ${countText(bytes)}`;
 }
 
 function memberOf(view: ResourceView, host: string): MemberState | undefined {

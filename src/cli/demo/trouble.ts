@@ -1,4 +1,5 @@
 /** The middle steps: a handover, a cut cable, two dead hosts, their return. */
+import { MarsError } from "../../base/errors.ts";
 import { isConsistent } from "../../resource/view.ts";
 import { linkPath } from "../../tree/path.ts";
 import { compareContent, mustBeEqual, readDevice } from "./device.ts";
@@ -134,7 +135,7 @@ export async function failOver(
       "how far back, it cannot know.",
   );
   await stage.untilWritten(writer, LAST_WRITES);
-  screen.command("root", ["kill", "-9", `${alpha.pid}`, `${beta.pid}`]);
+  screen.command("", ["kill", "-9", `${alpha.pid}`, `${beta.pid}`]);
   await Promise.all([alpha.killDaemon(), beta.killDaemon()]);
   await writer.ended;
   const startedMs = performance.now();
@@ -166,7 +167,10 @@ export async function failOver(
   return next;
 }
 
-export async function comeBack(stage: Stage, writer: Writer): Promise<void> {
+export async function comeBack(
+  stage: Stage,
+  { writer, volume }: { writer: Writer; volume: Volume },
+): Promise<void> {
   const { screen, hosts: { alpha, beta, gamma } } = stage;
   screen.step(
     "alpha and beta come back",
@@ -202,12 +206,36 @@ export async function comeBack(stage: Stage, writer: Writer): Promise<void> {
     screen.proof("No split: gamma had all of it, so alpha and beta follow");
     return;
   }
-  screen.proof(
-    `The split is seen and reported; ${
-      parted.map(({ name }) => name).join(" and ")
-    } changed nothing on the disk`,
-  );
+  for (const host of [alpha, beta].filter((each) => !parted.includes(each))) {
+    screen.proof(`${host.name} had nothing that gamma lacks, and follows`);
+  }
+  for (const host of parted) examineBranch(stage, host, volume);
+  screen.fact("Which side shall lose is for you to say: it is not gamma here");
   for (const host of parted) await giveUp(stage, host);
+}
+
+/** A daemon that was killed has recovered: what is on its disk? */
+function examineBranch(stage: Stage, host: DemoHost, volume: Volume): void {
+  const { screen, ledger } = stage;
+  const content = Deno.readFileSync(host.diskPath);
+  const found = compareContent(stage, content, { volume, which: "abandoned" });
+  mustBeEqual(found, `the disk of ${host.name}`);
+  const last = countText(found.lastSequence);
+  if (host !== stage.hosts.beta) {
+    screen.proof(
+      `${host.name} is in split brain; its disk: exactly the state after write ${last}`,
+    );
+    return;
+  }
+  if (found.lastSequence < ledger.lastLostSequence) {
+    throw new MarsError(
+      `beta has acknowledged write ${ledger.lastLostSequence}, but its disk ends with ${last}`,
+    );
+  }
+  screen.proof(
+    `beta is in split brain; kill -9 cost it nothing: its disk holds all it ` +
+      `acknowledged, up to write ${last}`,
+  );
 }
 
 /** Throws away what only `host` has and copies what differs from gamma. */
