@@ -203,8 +203,9 @@ Deno.test("RpcCaller.lose() rejects all calls, now and later", async () => {
     () => caller.call("wait", {}, { timeoutMs: 1000 }),
   );
   caller.lose(new MarsError("Line was lost"));
-  for (const reply of replies) {
-    await assertRejects(() => reply, MarsError, "Line was lost");
+  for (const outcome of await Promise.allSettled(replies)) {
+    assert(outcome.status === "rejected");
+    assertEquals(outcome.reason.message, "Line was lost");
   }
   await assertRejects(
     () => caller.call("wait", {}),
@@ -232,8 +233,9 @@ Deno.test("RpcCaller keeps the place of a canceled call until its answer", async
     () => caller.call("wait", {}, { signal: cancel.signal }),
   );
   cancel.abort();
-  for (const reply of unwanted) {
-    await assertRejects(() => reply, MarsError, "canceled");
+  for (const outcome of await Promise.allSettled(unwanted)) {
+    assert(outcome.status === "rejected");
+    assertStringIncludes(outcome.reason.message, "canceled");
   }
   const wanted = caller.call("wait", { n: 1 });
   assertEquals(gate.calls.length, CALLS_IN_FLIGHT_MAX);
