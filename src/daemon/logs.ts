@@ -9,6 +9,7 @@
 import { logFileName, type LogName } from "../base/names.ts";
 import { deleteLog, listLogs } from "../log/files.ts";
 import { finalEndBytes } from "../resource/history.ts";
+import { knownEndBytes } from "../resource/positions.ts";
 import type { LocalLog, WorkerState } from "../resource/plan_types.ts";
 import type { ResourceView } from "../resource/view.ts";
 import type { LogEnd } from "../transfer/log_read.ts";
@@ -69,9 +70,11 @@ export class ResourceLogs {
         : Math.min(sizeBytes, this.#fetched.get(name) ?? sizeBytes);
       const finalBytes = finalEndBytes(view, log);
       logs.push({ log, bytes });
+      const goodBytes = isWritten ? bytes : knownEndBytes(view, log, bytes);
       ends.set(name, {
-        bytes,
-        isFinal: !isWritten && finalBytes !== undefined && bytes >= finalBytes,
+        bytes: goodBytes,
+        isFinal: !isWritten && finalBytes !== undefined &&
+          goodBytes >= finalBytes,
       });
     }
     const before = this.#ends;

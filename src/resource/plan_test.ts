@@ -437,3 +437,14 @@ Deno.test("plan() makes a hole in emergency and resumes behind it", () => {
   );
   assertEquals([resumed.bypass, resumed.log], [false, log(12, "alpha")]);
 });
+
+Deno.test("plan() does not promise the tail of a crashed own log", () => {
+  const links = {
+    "replay-alpha": "log-000000001-alpha,0,0",
+    "version-000000001-alpha": V1,
+  };
+  const logs = [{ log: log(1, "alpha"), bytes: 5000 }];
+  const next = planOf("alpha", links, { logs });
+  assertEquals(published(next, "version-000000001-alpha"), V1);
+  assertEquals(next.logEndBytes, 5000);
+});

@@ -6,11 +6,17 @@
  * is durable on the disk. Version links name what is durable of each log from
  * there to the one that is written.
  */
+import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
 import { versionOf, versionText } from "./history.ts";
 import { type LinkValue, localLog, type PlanFacts } from "./plan_types.ts";
-import type { MemberState, Position, ResourceView } from "./view.ts";
+import {
+  type MemberState,
+  type Position,
+  type ResourceView,
+  sameLog,
+} from "./view.ts";
 
 /**
  * The position this host has reached: everything before is on its disk. The
@@ -74,7 +80,9 @@ export function positionLinks(
     }
     const isWritten = isLogging && sequence === worker.logSequence;
     const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
-    const endBytes = isReached ? Math.max(fileBytes, reached.bytes) : fileBytes;
+    const endBytes = isReached && !isWritten
+      ? Math.max(reached.bytes, knownEndBytes(view, log, fileBytes))
+      : Math.max(fileBytes, isReached ? reached.bytes : 0);
     if (isReached) firstEndBytes = endBytes;
     const text = versionText({ log, bytes: endBytes }, previous);
     links.push({
@@ -92,4 +100,23 @@ export function positionLinks(
     }),
   });
   return links;
+}
+
+/**
+ * How much of a log that is not written now is known to be good.
+ *
+ * A crash may leave anything behind the promised end of an own log; nobody is
+ * told of it before it is recovered. Foreign logs are here as far as they are
+ * durable at their author.
+ */
+export function knownEndBytes(
+  view: ResourceView,
+  log: LogName,
+  fileBytes: number,
+): number {
+  if (log.host !== view.host) return fileBytes;
+  const promised = versionOf(view, log.sequence, view.host)?.value.self;
+  return promised !== undefined && sameLog(promised.log, log)
+    ? Math.min(promised.endBytes, fileBytes)
+    : fileBytes;
 }

@@ -18,6 +18,11 @@ export class Relay {
     this.#finished = this.#accept();
   }
 
+  /** Connections that are carried now. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
   /** Each new connection ends after so many bytes; an end means never. */
   limit(budgets: Iterator<number>): void {
     this.#budgets = budgets;
