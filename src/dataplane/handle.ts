@@ -37,6 +37,7 @@ export class DataplaneHandle {
   #eventFd: number;
   #callbacks: (() => void)[] = [];
   #failure: Error | undefined;
+  #isStopping = false;
   #hasEnded = false;
 
   /** Starts the thread; until `adjust` it desires nothing. @throws SyscallError */
@@ -59,9 +60,9 @@ export class DataplaneHandle {
     this.#watching = this.#watch();
   }
 
-  /** Tells the worker what to do; returns at once. */
+  /** Tells the worker what to do; returns at once. Not heard after `stop`. */
   adjust(desired: Desired): void {
-    if (this.#hasEnded) return;
+    if (this.#isStopping || this.#hasEnded) return;
     const stampNs = this.#options.lamport.now();
     if (!this.#mailbox.writeDesired(desired, stampNs)) return;
     const result = this.#options.shim.mars_eventfd_add(this.#eventFd, 1);
@@ -95,9 +96,8 @@ export class DataplaneHandle {
 
   /** Ends the worker; resolves when its thread has closed everything. */
   async stop(): Promise<void> {
-    if (!this.#hasEnded) {
-      this.adjust({ ...this.#mailbox.readDesired().value, role: "stop" });
-    }
+    this.adjust({ ...this.#mailbox.readDesired().value, role: "stop" });
+    this.#isStopping = true;
     await this.#watching;
   }
 
@@ -106,6 +106,7 @@ export class DataplaneHandle {
     let version = 0;
     while (!this.#hasEnded) {
       await this.#mailbox.waitActual(version);
+      if (this.#failure !== undefined) return;
       const letter = this.#mailbox.readActual();
       if (letter.version !== version && letter.value.role === "stopped") {
         this.#end();

@@ -317,6 +317,33 @@ Deno.test("A worker that throws ends itself and nothing else", async () => {
   assertEquals(other.failure, undefined);
 });
 
+Deno.test("A worker that throws while logging hangs up; its log is good", async () => {
+  await using plane = new DataPlane(SIZE_BYTES);
+  const model = new Uint8Array(SIZE_BYTES);
+  plane.createDisk("disk");
+  plane.createLog(1);
+  const handle = plane.start("disk", {
+    workerUrl: new URL(
+      "../../tests/support/failing_worker.ts",
+      import.meta.url,
+    ),
+  });
+  handle.adjust(plane.logging(1));
+  await until(handle, "device on", (actual) => actual.deviceOn === 1);
+  const client = await plane.connect();
+  await writeSome(client, model, new Random(4), 100);
+  Deno.writeTextFileSync(plane.path("fail"), "");
+  await assertRejects(() => client.read(0, BLOCK_BYTES));
+  await client.disconnect().catch(() => "the server has hung up");
+  await handle.stop();
+  assert(handle.failure !== undefined);
+
+  const next = plane.start("disk");
+  next.adjust(plane.replaying(1, 0, plane.logBytes(1)));
+  await until(next, "recovered", (actual) => actual.replayStatus === 1);
+  assert(equalBytes(Deno.readFileSync(plane.path("disk")), model));
+});
+
 Deno.test("onChange() tells of changes", async () => {
   await using plane = new DataPlane(SIZE_BYTES);
   plane.createDisk("disk");
