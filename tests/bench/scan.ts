@@ -35,6 +35,12 @@ export function benchScan(shimPath: URL): ScanRates[] {
   ];
 }
 
+/** Scans full records once; MB/s of payload. */
+export function scanRateOnce(shimPath: URL): number {
+  const shim = shimCrc32c(loadShim(shimPath));
+  return measure("shim", shim, PAYLOAD_BYTES_MAX).scanMegabytesPerSecond;
+}
+
 function measure(name: string, crc: Crc32c, payloadLength: number): ScanRates {
   const bytes = new Uint8Array(LOG_BYTES);
   for (let at = 0; at < LOG_BYTES; at++) bytes[at] = (at * 2654435761) >>> 24;

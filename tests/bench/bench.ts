@@ -1,0 +1,27 @@
+// Pure
+/** What each part of the bench is given, and what it gives back. */
+import type { Figure } from "./figures.ts";
+
+export interface Bench {
+  /** A smoke test: everything runs, numbers mean little. */
+  readonly isQuick: boolean;
+  /** How often each side is measured, at most. */
+  readonly rounds: number;
+  /** How long a measurement by time takes. */
+  readonly seconds: number;
+  /** Tells whoever waits. */
+  readonly note: (text: string) => void;
+}
+
+export type Measure = (bench: Bench) => Promise<Figure[]>;
+
+/** Calls `round` for each round; every second one in reverse order. */
+export async function interleave(
+  rounds: number,
+  sides: readonly (() => Promise<void>)[],
+): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? sides : sides.toReversed();
+    for (const measure of order) await measure();
+  }
+}
