@@ -172,7 +172,8 @@ export class Executor {
     for (const change of next.logFiles) {
       if (change.kind === "create") {
         await createLog(logDirectory, change.log);
-      } else if (worker === undefined || worker.role === "idle") {
+      } else if (worker?.role !== "log") {
+        // Replay has stopped there and reads no further.
         await transfers.release(change.log);
         await truncateLog(logDirectory, change.log, change.bytes);
         // What the worker said about the old end does not hold any more.

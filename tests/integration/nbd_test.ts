@@ -290,6 +290,7 @@ Deno.test({
       "--offset_increment=8m",
       "--verify=crc32c",
       "--verify_fatal=1",
+      "--verify_state_save=0",
       "--do_verify=1",
       "--fsync=32",
     );
