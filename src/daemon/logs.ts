@@ -70,7 +70,9 @@ export class ResourceLogs {
         : Math.min(sizeBytes, this.#fetched.get(name) ?? sizeBytes);
       const finalBytes = finalEndBytes(view, log);
       logs.push({ log, bytes });
-      const goodBytes = isWritten ? bytes : knownEndBytes(view, log, bytes);
+      const goodBytes = worker?.role === "log"
+        ? bytes
+        : knownEndBytes(view, log, bytes);
       ends.set(name, {
         bytes: goodBytes,
         isFinal: !isWritten && finalBytes !== undefined &&

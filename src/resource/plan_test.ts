@@ -167,6 +167,40 @@ Deno.test("plan() tells the end of a log left since the last look", () => {
   assertEquals(published(next, "replay-alpha"), "log-000000002-alpha,300,400");
 });
 
+Deno.test("plan() tells the whole of a log left but not written back", () => {
+  const worker: WorkerState = {
+    ...WORKER,
+    role: "log",
+    logSequence: 2,
+    durableBytes: 700,
+    writtenBackSequence: 1,
+    writtenBackBytes: 2000,
+  };
+  const promised = versionText(
+    { log: log(1, "alpha"), bytes: 3000 },
+    undefined,
+  );
+  const next = planOf(
+    "alpha",
+    {
+      "replay-alpha": "log-000000001-alpha,1000,2000",
+      "version-000000001-alpha": promised,
+    },
+    {
+      logs: [
+        { log: log(1, "alpha"), bytes: 4180 },
+        { log: log(2, "alpha"), bytes: 700 },
+      ],
+      worker,
+    },
+  );
+  assertEquals(published(next, "version-000000001-alpha"), V1);
+  assertEquals(
+    published(next, "version-000000002-alpha"),
+    versionText({ log: log(2, "alpha"), bytes: 700 }, V1),
+  );
+});
+
 Deno.test("plan() rotates into an empty next log, one at a time", () => {
   const worker: WorkerState = {
     ...WORKER,

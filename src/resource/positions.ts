@@ -80,7 +80,7 @@ export function positionLinks(
     }
     const isWritten = isLogging && sequence === worker.logSequence;
     const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
-    const endBytes = isReached && !isWritten
+    const endBytes = isReached && !isLogging
       ? Math.max(reached.bytes, knownEndBytes(view, log, fileBytes))
       : Math.max(fileBytes, isReached ? reached.bytes : 0);
     if (isReached) firstEndBytes = endBytes;
@@ -106,8 +106,9 @@ export function positionLinks(
  * How much of a log that is not written now is known to be good.
  *
  * A crash may leave anything behind the promised end of an own log; nobody is
- * told of it before it is recovered. Foreign logs are here as far as they are
- * durable at their author.
+ * told of it before it is recovered. Once this host logs, all its earlier logs
+ * are recovered, or were left in good order: do not ask then. Foreign logs are
+ * here as far as they are durable at their author.
  */
 export function knownEndBytes(
   view: ResourceView,
