@@ -1,3 +1,5 @@
+// The terminal is what this file is for.
+// deno-lint-ignore-file no-console
 /**
  * The front door: dispatch, and the only `Deno.exit`.
  *

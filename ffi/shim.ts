@@ -5,8 +5,6 @@
  * plus a start, so that no view is made per call; offsets are doubles, exact
  * below 2^53.
  */
-// C names keep their underscores so that one search finds both sides.
-// deno-lint-ignore-file camelcase
 
 const SYMBOLS = {
   mars_ring_setup: {

@@ -7,7 +7,11 @@ export interface ParseOptions {
   readonly default?: Readonly<Record<string, unknown>>;
   readonly stopEarly?: boolean;
   readonly "--"?: boolean;
-  readonly unknown?: (argument: string, key?: string, value?: unknown) => unknown;
+  readonly unknown?: (
+    argument: string,
+    key?: string,
+    value?: unknown,
+  ) => unknown;
 }
 export interface ParsedArgs {
   readonly _: readonly (string | number)[];

@@ -12,19 +12,31 @@ export const NS_PER_MS = 1_000_000n;
 export const NS_PER_S = 1_000_000_000n;
 export const MS_PER_S = 1_000;
 
+/** Ours: nobody asks a million times in a millisecond. */
+const TICK_NS = 1n;
+
 /** The clocks of this machine. */
-export const systemClock: Clock = {
+class SystemClock implements Clock {
+  #lastNs = 0n;
+
+  /**
+   * Follows steps of the wall clock in both directions. It tells milliseconds;
+   * inside one of them every call is later than the one before.
+   */
   realNs(): bigint {
-    // The origin has sub-millisecond digits; a number cannot hold both it and
-    // nanoseconds, hence the two parts. `Date.now()` follows steps of the
-    // clock, the fraction only spreads stamps inside one millisecond.
-    const fractionNs = Math.floor((performance.now() % 1) * 1_000_000);
-    return BigInt(Date.now()) * NS_PER_MS + BigInt(fractionNs);
-  },
+    const nowNs = BigInt(Date.now()) * NS_PER_MS;
+    const nextNs = this.#lastNs + TICK_NS;
+    const isSameMs = nextNs >= nowNs && nextNs < nowNs + NS_PER_MS;
+    this.#lastNs = isSameMs ? nextNs : nowNs;
+    return this.#lastNs;
+  }
+
   monotonicMs(): number {
     return performance.now();
-  },
-};
+  }
+}
+
+export const systemClock: Clock = new SystemClock();
 
 /** Resolves after `durationMs`, or at once when `signal` aborts. */
 export function sleep(durationMs: number, signal?: AbortSignal): Promise<void> {

@@ -1,3 +1,5 @@
+// Standard error is where traces go.
+// deno-lint-ignore-file no-console
 /**
  * Diagnostics: level, scope, sentence, values.
  *

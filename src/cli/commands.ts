@@ -162,10 +162,10 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
   const number = (option: string, standard: number): number => {
     const text = line.text(option);
     if (text === undefined) return standard;
-    if (text === "infinite") return Infinity;
-    if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+    if (text === "infinite" && option === "timeout") return Infinity;
+    if (/^\d+$/.test(text)) return Number(text);
     throw new UsageError(
-      `Cannot use "${text}" as --${option}: expected a number`,
+      `Cannot use "${text}" as --${option}: expected a whole number`,
     );
   };
   return {

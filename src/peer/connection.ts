@@ -42,7 +42,7 @@ import {
   type RpcClient,
   type RpcHandlers,
 } from "./rpc.ts";
-import { testAgainstStrangers } from "./self_test.ts";
+import { testAgainstStrangers } from "./self_check.ts";
 import { PROTOCOL } from "./tls.ts";
 import {
   decodeToken,

@@ -37,7 +37,6 @@ for (const level of ["flush", "durable"]) {
     const disk = host.makeDisk(DISK_BYTES);
     await host.must("create-resource", "r", disk, `--acknowledge=${level}`);
     const seed = Math.floor(Math.random() * 2 ** 31);
-    console.log(`seed ${seed}`);
     const random = randomOf(seed);
     const recorder = new Recorder({ blockCount: BLOCKS, seed });
     for (let cycle = 0; cycle < CYCLES / 2; cycle++) {

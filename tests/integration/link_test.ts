@@ -36,7 +36,7 @@ import {
   type RpcClient,
   type RpcReply,
 } from "../../src/peer/rpc.ts";
-import { testAgainstStrangers } from "../../src/peer/self_test.ts";
+import { testAgainstStrangers } from "../../src/peer/self_check.ts";
 import { STRANGERS_MAX } from "../../src/peer/strangers.ts";
 import { loadNodeTls, tlsOptions } from "../../src/peer/tls.ts";
 import {

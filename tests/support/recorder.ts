@@ -31,6 +31,7 @@ export function randomOf(seed: number): () => number {
 export class Recorder {
   readonly #blocks: Block[];
   readonly #random: () => number;
+  readonly #seed: number;
   #version = 0;
   acknowledgedCount = 0;
 
@@ -39,6 +40,7 @@ export class Recorder {
       { length: options.blockCount },
       () => ({ acknowledged: 0, sent: 0 }),
     );
+    this.#seed = options.seed;
     this.#random = randomOf(options.seed);
   }
 
@@ -81,7 +83,7 @@ export class Recorder {
       }
       throw new MarsError(
         `Block ${index} holds version ${version}, acknowledged is ` +
-          `${block.acknowledged}, sent ${block.sent}`,
+          `${block.acknowledged}, sent ${block.sent}; seed ${this.#seed}`,
       );
     }
   }
