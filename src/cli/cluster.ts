@@ -2,10 +2,7 @@
 import { assert } from "../base/assert.ts";
 import { MarsError, RefusedError, UsageError } from "../base/errors.ts";
 import { PORT } from "../base/settings.ts";
-import { join as joinPeer } from "../peer/connection.ts";
-import { loadIdentity } from "../peer/identity.ts";
-import { decodeToken, type PeerAddress } from "../peer/token.ts";
-import { TrustStore } from "../peer/trust.ts";
+import type { PeerAddress } from "../peer/token.ts";
 import { linkPath } from "../tree/path.ts";
 import {
   formatStamp,
@@ -68,6 +65,11 @@ async function joinCluster(
       "Cannot join without a token: type `mars token create` on a member, then --token=TOKEN here",
     );
   }
+  // Only here, so that no other command pays for it.
+  const { join } = await import("../peer/connection.ts");
+  const { loadIdentity } = await import("../peer/identity.ts");
+  const { decodeToken } = await import("../peer/token.ts");
+  const { TrustStore } = await import("../peer/trust.ts");
   const expected = words[0];
   const inviters = tokens.map((token) => decodeToken(token).host);
   if (expected !== undefined && !inviters.includes(expected)) {
@@ -88,7 +90,7 @@ async function joinCluster(
   for (const token of tokens) {
     if (desk.options.dryRun) continue;
     const address = ownAddress(desk);
-    const joined = await joinPeer({
+    const joined = await join({
       identity,
       token,
       own: { host, address: peerAddressOf(address) },
