@@ -1,5 +1,3 @@
-// The terminal is what this file is for.
-// deno-lint-ignore-file no-console
 /**
  * The front door: dispatch, and the only `Deno.exit`.
  *
@@ -7,6 +5,8 @@
  * Everything is imported when it is needed, so that a quick command does not
  * pay for the daemon.
  */
+// The terminal is what this file is for.
+// deno-lint-ignore-file no-console
 import {
   exitCodeOf,
   MarsError,

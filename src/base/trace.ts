@@ -1,5 +1,3 @@
-// Standard error is where traces go.
-// deno-lint-ignore-file no-console
 /**
  * Diagnostics: level, scope, sentence, values.
  *
@@ -11,6 +9,8 @@
  * State changes are traced once and not repeated per round. No data contents,
  * no keys.
  */
+// Standard error is where traces go.
+// deno-lint-ignore-file no-console
 import { configureSync, getLogger, type LogRecord } from "@logtape/logtape";
 
 /** Lowest level that is shown. */

@@ -68,11 +68,12 @@ export class PrimaryResource {
   async settle(): Promise<void> {
     await this.writtenBack();
     const before = this.#newestLog();
-    await this.host.must("log-rotate", this.name);
-    await waitFor(
-      `a new log of "${this.name}"`,
-      () => this.#newestLog() > before,
-    );
+    await waitFor(`a new log of "${this.name}"`, async () => {
+      if (this.#newestLog() > before) return true;
+      // Refused as long as the position of the old one is not published.
+      await this.host.must("log-rotate", this.name);
+      return false;
+    });
     await this.writtenBack();
     await this.host.must("log-delete-all", this.name);
     await settleDisks();
