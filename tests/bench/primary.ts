@@ -37,6 +37,10 @@ export class PrimaryResource {
     return resource;
   }
 
+  get #directory(): string {
+    return `${this.host.marsDir}/resource-${this.name}`;
+  }
+
   get uri(): string {
     return `nbd+unix:///${this.name}?socket=${this.host.socket(this.name)}`;
   }
@@ -59,8 +63,10 @@ export class PrimaryResource {
   /** Waits until everything is on the disk. */
   async writtenBack(): Promise<void> {
     await waitFor(`"${this.name}" to be written back`, () => {
-      const [log, , dirty] = this.replayPosition(this.host.name).split(",");
-      return dirty === "0" && log === this.#newestLog();
+      const [log = "", bytes, dirty] = this.replayPosition(this.host.name)
+        .split(",");
+      return dirty === "0" && log === this.#newestLog() &&
+        Number(bytes) === this.#sizeOf(log);
     });
   }
 
@@ -75,7 +81,11 @@ export class PrimaryResource {
       return false;
     });
     await this.writtenBack();
-    await this.host.must("log-delete-all", this.name);
+    await this.host.must(
+      "log-delete-all",
+      this.name,
+      "--keep-backup-hours=0",
+    );
     await settleDisks();
   }
 
@@ -84,10 +94,13 @@ export class PrimaryResource {
     return this.host.link(`resource-${this.name}/replay-${host}`) ?? "";
   }
 
+  #sizeOf(log: string): number {
+    return Deno.statSync(`${this.#directory}/${log}`).size;
+  }
+
   #newestLog(): string {
-    const names = [
-      ...Deno.readDirSync(`${this.host.marsDir}/resource-${this.name}`),
-    ].map(({ name }) => name).filter((name) => name.startsWith("log-"));
+    const names = [...Deno.readDirSync(this.#directory)]
+      .map(({ name }) => name).filter((name) => name.startsWith("log-"));
     return names.toSorted().at(-1) ?? "";
   }
 }
