@@ -1,6 +1,11 @@
 /** The middle steps: a handover, a cut cable, two dead hosts, their return. */
 import { MarsError } from "../../base/errors.ts";
-import { isConsistent } from "../../resource/view.ts";
+import { nextLog } from "../../resource/history.ts";
+import {
+  comparePositions,
+  isConsistent,
+  type Position,
+} from "../../resource/view.ts";
 import { linkPath } from "../../tree/path.ts";
 import { compareContent, mustBeEqual, readDevice } from "./device.ts";
 import type { DemoHost } from "./host.ts";
@@ -71,27 +76,25 @@ export async function cutOff(stage: Stage, writer: Writer): Promise<void> {
   const droppedCount = network.cut("gamma");
   screen.fact(`${droppedCount} connections dropped; beta is written to`);
   const cut = writer.count;
+  // What had arrived before the cut is still being replayed, and told.
   await stage.untilWritten(writer, CUT_WRITES / 2);
-  const frozen = replayedBy(stage.view(gamma), "gamma");
+  await stage.until({
+    goal: "for gamma to have replayed what it has",
+    isDone: () => stage.view(gamma).own?.replay?.dirtyBytes === 0,
+  });
+  const start = positionOf(stage, gamma);
   screen.answer(await stage.command(beta, "log-rotate", RESOURCE));
   await stage.untilWritten(writer, CUT_WRITES / 2);
   const during = writer.latenciesMs(cut);
-  const start = replayedBy(stage.view(gamma), "gamma");
-  await stage.until({
-    goal: "for beta to tell its position",
-    isDone: () => loggedBy(stage.view(beta), "beta") !== undefined,
-  });
-  const seen = stage.view(beta);
-  const target = loggedBy(seen, "beta");
-  if (start === undefined || target === undefined) return;
-  const behindBytes = bytesBetween(seen, start, target);
-  if (positionText(start) === positionText(frozen)) {
-    screen.proof(
-      `gamma stands still at ${positionText(start)}: ${
-        sizeText(behindBytes)
-      } behind`,
+  const now = positionOf(stage, gamma);
+  if (comparePositions(start, now) !== 0) {
+    throw new MarsError(
+      `gamma was cut off at ${positionText(start)}, but is at ${
+        positionText(now)
+      }`,
     );
   }
+  screen.proof(`gamma stands still at ${positionText(start)}`);
   screen.proof(
     `beta does not mind: half of its writes took less than ${
       timeText(quantile(during, 0.5))
@@ -100,27 +103,40 @@ export async function cutOff(stage: Stage, writer: Writer): Promise<void> {
     } (before: ${timeText(quantile(before, 0.99))})`,
   );
   network.heal("gamma");
+  await catchUp(stage, start);
+}
+
+/** Until gamma, which was at `start`, is where beta is now. */
+async function catchUp(stage: Stage, start: Position): Promise<void> {
+  const { screen, hosts: { beta, gamma } } = stage;
+  const seen = stage.view(beta);
+  const target = loggedBy(seen, "beta") ?? start;
+  const behindBytes = bytesBetween(seen, start, target);
+  const restBytes = (): number =>
+    bytesBetween(seen, positionOf(stage, gamma), target);
   const healedMs = await stage.until({
     goal: "for gamma to catch up",
-    isDone: () => {
-      const view = stage.view(gamma);
-      const at = replayedBy(view, "gamma");
-      return at !== undefined && bytesBetween(seen, at, target) === 0;
-    },
-    fraction: () => {
-      const at = replayedBy(stage.view(gamma), "gamma") ?? start;
-      return 1 - bytesBetween(seen, at, target) / Math.max(1, behindBytes);
-    },
+    isDone: () => restBytes() === 0,
+    fraction: () => 1 - restBytes() / Math.max(1, behindBytes),
     left: () =>
-      `it is at ${
-        positionText(replayedBy(stage.view(gamma), "gamma"))
-      }, beta was at ${positionText(target)}`,
+      `it is at ${positionText(positionOf(stage, gamma))}, beta was at ${
+        positionText(target)
+      }`,
   });
   screen.proof(
-    `gamma has replayed all of it ${
-      timeText(healedMs)
-    } after the cable was plugged in again`,
+    `The cable is in again: ${timeText(healedMs)} later gamma has replayed ${
+      sizeText(behindBytes)
+    }, over a change of logs`,
   );
+}
+
+/** What `host` has on its disk, as it says. */
+function positionOf(stage: Stage, host: DemoHost): Position {
+  const position = replayedBy(stage.view(host), host.name);
+  if (position === undefined) {
+    throw new MarsError(`"${host.name}" tells no position`);
+  }
+  return position;
 }
 
 /** @returns the writer, which goes on on gamma */
@@ -181,27 +197,25 @@ export async function comeBack(
   await stage.until({
     goal: "for alpha and beta to follow or to object",
     isDone: () =>
-      [alpha, beta].every((host) => isFollowing(stage, host) || isSplit(host)),
+      [alpha, beta].every((host) =>
+        isFollowing(stage, host) || isSplit(stage, host)
+      ),
     left: () =>
       [alpha, beta].map((host) =>
-        `${host.name} is at ${
-          positionText(replayedBy(stage.view(host), host.name))
-        }`
+        `${host.name} is at ${positionText(positionOf(stage, host))}`
       ).join(", "),
   });
   const text = await stage.command(gamma, "view", RESOURCE, "--json");
   const { splits, errors } = readView(text, RESOURCE);
   for (const { hosts, amountBytes } of splits) {
     screen.answer(
-      `split brain: ${
-        hosts.map((host, index) =>
-          `${host} wrote ${countText(amountBytes[index] ?? 0)} bytes`
-        ).join(", ")
-      } since they parted`,
+      `split brain between ${hosts.join(" and ")}: logs of ${
+        amountBytes.map(countText).join(" and ")
+      } bytes since the last log they share`,
     );
   }
   for (const error of errors) screen.answer(error);
-  const parted = [alpha, beta].filter((host) => isSplit(host));
+  const parted = [alpha, beta].filter((host) => isSplit(stage, host));
   if (parted.length === 0) {
     screen.proof("No split: gamma had all of it, so alpha and beta follow");
     return;
@@ -253,8 +267,7 @@ async function giveUp(stage: Stage, host: DemoHost): Promise<void> {
       const { own, sizeBytes } = stage.view(host);
       return (own?.syncedBytes ?? 0) / (sizeBytes ?? 1);
     },
-    left: () =>
-      `it is at ${positionText(replayedBy(stage.view(host), host.name))}`,
+    left: () => `it is at ${positionText(positionOf(stage, host))}`,
   });
   stage.screen.proof(
     `${host.name} gave up its branch and follows gamma after ${
@@ -267,13 +280,16 @@ function isFollowing(stage: Stage, host: DemoHost): boolean {
   return replayedBy(stage.view(host), host.name)?.log.host === "gamma";
 }
 
-/** Whether the daemon of `host` says so. */
-function isSplit(host: DemoHost): boolean {
-  const path = linkPath.actual(
-    RESOURCE,
-    host.name,
-    "msg-err-splitbrain-detected",
+/**
+ * Whether the daemon of `host` says so, and has replayed what it has: messages
+ * stay for some seconds after their cause is gone.
+ */
+function isSplit(stage: Stage, host: DemoHost): boolean {
+  const message = host.snapshot().value(
+    linkPath.actual(RESOURCE, host.name, "msg-err-splitbrain-detected"),
   );
-  const message = host.snapshot().value(path);
-  return message !== undefined && message !== "OK";
+  const view = stage.view(host);
+  return message !== undefined && message !== "OK" &&
+    view.own?.replay?.dirtyBytes === 0 &&
+    nextLog(view, positionOf(stage, host)).kind === "split";
 }

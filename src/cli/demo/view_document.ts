@@ -5,7 +5,7 @@ import { FormatError } from "../../base/errors.ts";
 /** A place where the histories of two hosts part. */
 export interface SeenSplit {
   readonly hosts: readonly string[];
-  /** Bytes that each has written since. */
+  /** Bytes of logs that each has from the one on in which they part. */
   readonly amountBytes: readonly number[];
 }
 
