@@ -52,7 +52,7 @@ pass() {
 step deno fmt --quiet --check
 step deno lint --quiet
 step deno check --quiet
-pass --parallel --ignore=tests/integration src tests
+pass --parallel src tests/*_test.ts
 pass tests/integration
 
 line="$passed passed, $failed failed"

@@ -59,9 +59,10 @@ interface RunningSync {
   readonly sync: DiskSync;
 }
 
-// Ours. Long enough not to hammer a peer that lacks the log, short enough that
-// nobody notices when the cause is gone.
-const AVOID_MS = 2_000;
+// Ours. A line that was cut is tried again at once, a peer that keeps failing
+// is not hammered.
+const AVOID_MS_MIN = 100;
+const AVOID_MS_MAX = 5_000;
 // Ours. A full or broken disk does not get better within milliseconds.
 const LOCAL_RETRY_MS = 5_000;
 
@@ -69,8 +70,8 @@ export class Transfers {
   readonly #options: TransfersOptions;
   #fetch: RunningFetch | undefined;
   #sync: RunningSync | undefined;
-  /** Sources that failed: host to the time until which it is left alone. */
-  readonly #avoided = new Map<string, number>();
+  /** Sources that failed: how long, and until when each is left alone. */
+  readonly #avoided = new Map<string, { pauseMs: number; untilMs: number }>();
   #fetchObstacle = "";
   #syncObstacle = "";
   #syncMode: "compare" | "copy" = "compare";
@@ -165,7 +166,7 @@ export class Transfers {
   ): { host: string; rpc: RpcClient } | undefined {
     const nowMs = this.#options.monotonicMs();
     for (const host of hosts) {
-      if ((this.#avoided.get(host) ?? 0) > nowMs) continue;
+      if ((this.#avoided.get(host)?.untilMs ?? 0) > nowMs) continue;
       const rpc = this.#options.lines.line(host, trafficClass);
       if (rpc !== undefined) return { host, rpc };
     }
@@ -184,6 +185,7 @@ export class Transfers {
       path: logs.path(log),
       onProgress: (progress) => {
         this.#fetchObstacle = "";
+        this.#avoided.delete(from.host);
         this.#fetchedBytes += Math.max(0, progress.durableBytes - lastBytes);
         lastBytes = progress.durableBytes;
         logs.setFetched(log, progress.durableBytes);
@@ -204,17 +206,22 @@ export class Transfers {
     }
     this.#fetchObstacle = text;
     if (text !== "") {
-      this.#avoid(source, result.kind === "failed" ? LOCAL_RETRY_MS : AVOID_MS);
+      this.#avoid(source, result.kind === "failed" ? LOCAL_RETRY_MS : 0);
     }
     wake();
   }
 
-  #avoid(host: string, durationMs: number): void {
-    this.#avoided.set(host, this.#options.monotonicMs() + durationMs);
+  /** Leaves a source alone, longer each time until something has come. */
+  #avoid(host: string, pauseMsMin: number): void {
+    const beforeMs = this.#avoided.get(host)?.pauseMs ?? 0;
+    const doubledMs = Math.max(AVOID_MS_MIN, 2 * beforeMs);
+    const pauseMs = Math.max(Math.min(doubledMs, AVOID_MS_MAX), pauseMsMin);
+    const untilMs = this.#options.monotonicMs() + pauseMs;
+    this.#avoided.set(host, { pauseMs, untilMs });
     const timer = setTimeout(() => {
       this.#retryTimers.delete(timer);
       this.#options.wake();
-    }, durationMs + 1);
+    }, pauseMs + 1);
     this.#retryTimers.add(timer);
   }
 
@@ -276,12 +283,15 @@ export class Transfers {
         if (result.kind === "failed") this.#syncMode = "copy";
         this.#syncObstacle =
           `Copy from "${wanted.source}" ended: ${result.message}`;
-        this.#avoid(wanted.source, LOCAL_RETRY_MS);
+        this.#avoid(
+          wanted.source,
+          result.kind === "failed" ? LOCAL_RETRY_MS : 0,
+        );
       }
     } catch (error) {
       // Nothing was published: the next round compares the tail again.
       this.#syncObstacle = `Copy from "${wanted.source}": ${messageOf(error)}`;
-      this.#avoid(wanted.source, AVOID_MS);
+      this.#avoid(wanted.source, 0);
     }
     if (this.#syncObstacle !== "") {
       trace.warn("sync", "Sync ended", { resource, text: this.#syncObstacle });

@@ -11,7 +11,7 @@ const MAIN = decodeURIComponent(
 );
 
 /** How long a test waits for anything before it fails. */
-export const DEADLINE_MS = 15_000;
+export const DEADLINE_MS = 45_000;
 
 /** What a command did. */
 export interface Outcome {
