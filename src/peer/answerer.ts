@@ -1,8 +1,13 @@
 // Pure
 /**
  * The acceptor's end of calls: runs handlers and sends what they answer.
+ *
+ * A buffer that a handler was lent goes back when the answer to its call has
+ * been sent, whatever that was. A line that is lost takes its buffers with it.
  */
+import { assert } from "../base/assert.ts";
 import { FormatError, MarsError } from "../base/errors.ts";
+import { Buffers } from "./buffers.ts";
 import {
   encodeFrameHead,
   type Frame,
@@ -12,6 +17,8 @@ import {
   LINE_LIMITS,
 } from "./frame.ts";
 import {
+  ANSWER_BUFFER_BYTES,
+  ANSWER_BUFFERS_MAX,
   CALLS_IN_FLIGHT_MAX,
   decodeJsonObject,
   EMPTY_BODY,
@@ -31,7 +38,11 @@ export class RpcAnswerer {
   readonly #send: SendFrame;
   readonly #report: (method: string, error: unknown) => void;
   readonly #limits: FrameLimits;
-  readonly #running = new Map<number, AbortController>();
+  readonly #running = new Map<number, RunningCall>();
+  readonly #buffers = new Buffers({
+    lengthBytes: ANSWER_BUFFER_BYTES,
+    countMax: ANSWER_BUFFERS_MAX,
+  });
   #isLost = false;
 
   /** `report` learns of errors that are not MarsErrors. */
@@ -60,7 +71,7 @@ export class RpcAnswerer {
   receive(frame: Frame): void {
     if (frame.kind === FRAME_KIND.cancel) {
       // Crossing its reply on the line is normal.
-      this.#running.get(frame.id)?.abort();
+      this.#running.get(frame.id)?.abort.abort();
       return;
     }
     const { method, params } = decodeCall(frame);
@@ -73,16 +84,21 @@ export class RpcAnswerer {
           `flight already`,
       );
     }
-    const abort = new AbortController();
-    this.#running.set(frame.id, abort);
-    const call = { peer: this.#peer, params, body: frame.body };
-    this.#run(frame.id, method, { ...call, signal: abort.signal });
+    const running = { abort: new AbortController(), buffer: undefined };
+    this.#running.set(frame.id, running);
+    this.#run(frame.id, method, {
+      peer: this.#peer,
+      params,
+      body: frame.body,
+      signal: running.abort.signal,
+      buffer: () => this.#lend(frame.id, running),
+    });
   }
 
   /** The line has ended: signals abort, late replies go nowhere. */
   lose(): void {
     this.#isLost = true;
-    for (const abort of this.#running.values()) abort.abort();
+    for (const { abort } of this.#running.values()) abort.abort();
     this.#running.clear();
   }
 
@@ -114,9 +130,28 @@ export class RpcAnswerer {
       { kind, id, json, bodyBytes: reply.body.length },
       this.#limits,
     );
+    const buffer = this.#running.get(id)?.buffer;
     this.#running.delete(id);
-    this.#send(head, reply.body);
+    this.#send(head, reply.body, () => {
+      if (buffer !== undefined) this.#buffers.giveBack(buffer);
+    });
   }
+
+  async #lend(id: number, running: RunningCall): Promise<Uint8Array> {
+    const buffer = await this.#buffers.take(running.abort.signal);
+    if (this.#running.get(id) !== running) {
+      this.#buffers.giveBack(buffer);
+      throw new MarsError("Call has ended");
+    }
+    assert(running.buffer === undefined, "a call has one buffer");
+    running.buffer = buffer;
+    return buffer;
+  }
+}
+
+interface RunningCall {
+  readonly abort: AbortController;
+  buffer: Uint8Array | undefined;
 }
 
 function decodeCall(frame: Frame): { method: string; params: JsonObject } {

@@ -76,7 +76,9 @@ export class Line {
   readonly #clock: Clock;
   readonly #decoder: FrameDecoder;
   readonly #resolveEnded: (reason: MarsError) => void;
-  #queue: Uint8Array[] = [];
+  #queue: Part[] = [];
+  /** Whom to tell when the write that is running has ended. */
+  #sent: (() => void)[] = [];
   #queuedBytes = 0;
   #isWriting = false;
   #isPaused = false;
@@ -140,10 +142,15 @@ export class Line {
   }
 
   /** Queues a frame; see `SendFrame`. */
-  readonly send = (head: Uint8Array, body: Uint8Array): void => {
+  readonly send = (
+    head: Uint8Array,
+    body: Uint8Array,
+    sent?: () => void,
+  ): void => {
     if (this.#isEnded) return;
-    this.#queue.push(head);
-    if (body.length > 0) this.#queue.push(body);
+    const isBody = body.length > 0;
+    this.#queue.push({ bytes: head, sent: isBody ? undefined : sent });
+    if (isBody) this.#queue.push({ bytes: body, sent });
     this.#queuedBytes += head.length + body.length;
     if (!this.#isPaused && this.#queuedBytes > QUEUE_BYTES_MAX) {
       this.#isPaused = true;
@@ -195,8 +202,8 @@ export class Line {
 
   /** The next write: a view of a large body, or small parts put together. */
   #takeBytes(): Uint8Array {
-    const first = this.#queue[0] ?? EMPTY_BODY;
-    if (first.length >= RECORD_BYTES || this.#queue.length === 1) {
+    const firstBytes = this.#queue[0]?.bytes.length ?? 0;
+    if (firstBytes >= RECORD_BYTES || this.#queue.length === 1) {
       return this.#takeUpTo(WRITE_BYTES);
     }
     const parts: Uint8Array[] = [];
@@ -211,18 +218,22 @@ export class Line {
 
   /** Takes the first part of the queue, or as much of it as is wanted. */
   #takeUpTo(bytesMax: number): Uint8Array {
-    const first = this.#queue[0] ?? EMPTY_BODY;
-    if (first.length <= bytesMax) {
+    const first = this.#queue[0];
+    if (first === undefined) return EMPTY_BODY;
+    const { bytes, sent } = first;
+    if (bytes.length <= bytesMax) {
       this.#queue.shift();
-      return first;
+      if (sent !== undefined) this.#sent.push(sent);
+      return bytes;
     }
-    this.#queue[0] = first.subarray(bytesMax);
-    return first.subarray(0, bytesMax);
+    first.bytes = bytes.subarray(bytesMax);
+    return bytes.subarray(0, bytesMax);
   }
 
   #written(bytes: number): void {
     this.#isWriting = false;
     if (this.#isEnded) return;
+    for (const tell of this.#sent.splice(0)) tell();
     this.#queuedBytes -= bytes;
     if (this.#isPaused) {
       // While it is not heard, taking answers is the peer's sign of life.
@@ -255,6 +266,12 @@ export class Line {
     // Half the period: a ping goes out at every tick of an idle line.
     if (silentMs >= this.#timing.pingMs / 2) this.#sendKind("ping");
   }
+}
+
+/** What is left to be sent of a head or a body. */
+interface Part {
+  bytes: Uint8Array;
+  readonly sent: (() => void) | undefined;
 }
 
 /** What ends a line is a MarsError; a frame of ours that is none is a bug. */

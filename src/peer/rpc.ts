@@ -79,6 +79,14 @@ export interface RpcCall {
   readonly body: Uint8Array;
   /** Aborts when the line is lost or the caller has lost interest. */
   readonly signal: AbortSignal;
+  /**
+   * ANSWER_BUFFER_BYTES for the body of the reply, full of anything; once per
+   * call. Waits while all buffers of the line hold bodies that are not yet
+   * sent. It belongs to the handler until that has ended.
+   *
+   * @throws MarsError when `signal` aborts
+   */
+  readonly buffer: () => Promise<Uint8Array>;
 }
 
 /**
@@ -93,6 +101,12 @@ export type RpcHandlers = Readonly<Record<string, RpcHandler>>;
 
 export const EMPTY_BODY: Uint8Array = new Uint8Array(0);
 
+/** Length of the buffers that a line lends to its handlers. */
+export const ANSWER_BUFFER_BYTES = 1024 * 1024;
+
+/** So many are lent at a time: one is sent while others are filled. */
+export const ANSWER_BUFFERS_MAX = 4;
+
 /** At the bound a dialer's calls wait; an acceptor ends the line. */
 export const CALLS_IN_FLIGHT_MAX = 64;
 
@@ -102,8 +116,15 @@ export const CALLS_WAITING_MAX = 4096;
 /** Longest message of a refusal; a longer one is cut. */
 export const REFUSAL_CHARACTERS_MAX = 4096;
 
-/** Sends a frame: `head` and `body` one behind the other. Never throws. */
-export type SendFrame = (head: Uint8Array, body: Uint8Array) => void;
+/**
+ * Sends a frame: `head` and `body` one behind the other. Never throws. `sent` is
+ * called when neither is needed any more, and never if the line ends before.
+ */
+export type SendFrame = (
+  head: Uint8Array,
+  body: Uint8Array,
+  sent?: () => void,
+) => void;
 
 /** Calls back once after `delayMs` unless the returned function is called. */
 export type After = (delayMs: number, callBack: () => void) => () => void;

@@ -35,6 +35,7 @@ import {
   type RpcReply,
 } from "../peer/rpc.ts";
 import { Appender } from "./appender.ts";
+import { SpareBuffers } from "./spare_buffers.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import {
   decodeReadReply,
@@ -95,12 +96,12 @@ async function serveRead(
   if (lengthBytes <= 0) {
     return encodeReadReply({ status: "ok", end, body: EMPTY_BODY });
   }
-  const body = await readLog(files, source.logPath(resource, log), {
-    offsetBytes,
-    lengthBytes,
-  });
-  if (body === undefined) return encodeReadReply({ status: "missing" });
-  return encodeReadReply({ status: "ok", end, body });
+  const body = (await call.buffer()).subarray(0, lengthBytes);
+  const path = source.logPath(resource, log);
+  if (await readLog(files, path, { offsetBytes, body })) {
+    return encodeReadReply({ status: "ok", end, body });
+  }
+  return encodeReadReply({ status: "missing" });
 }
 
 function isWaiting(end: LogEnd, offsetBytes: number): boolean {
@@ -133,26 +134,28 @@ function growth(
   });
 }
 
-/** The bytes, all of them; undefined if the log has just been deleted. */
+/** Fills `body`, all of it; false if the log has just been deleted. */
 async function readLog(
   files: FileOpener,
   path: string,
-  range: { readonly offsetBytes: number; readonly lengthBytes: number },
-): Promise<Uint8Array | undefined> {
+  { offsetBytes, body }: {
+    readonly offsetBytes: number;
+    readonly body: Uint8Array;
+  },
+): Promise<boolean> {
   let file: RandomFile;
   try {
     file = await files.open(path, "read");
   } catch (error) {
     // Logs are deleted while others still ask for them.
-    if (isErrno(error, ERRNO.ENOENT)) return undefined;
+    if (isErrno(error, ERRNO.ENOENT)) return false;
     throw error;
   }
   try {
-    const body = new Uint8Array(range.lengthBytes);
-    const count = await file.read(body, range.offsetBytes);
-    if (count === range.lengthBytes) return body;
+    const count = await file.read(body, offsetBytes);
+    if (count === body.length) return true;
     throw new MarsError(
-      `Cannot read log "${path}": ${range.offsetBytes + count} bytes only`,
+      `Cannot read log "${path}": ${offsetBytes + count} bytes only`,
     );
   } finally {
     file.close();
@@ -211,6 +214,8 @@ export type FetchOptions = {
 type Piece = {
   readonly offsetBytes: number;
   readonly bodies: readonly Uint8Array[];
+  /** Where the bodies are; free again when they are appended. */
+  readonly buffer: Uint8Array;
 };
 
 /** Fetches one log from one peer until it ends; see the head of the file. */
@@ -228,6 +233,7 @@ export class LogFetcher {
   #askedBytes = 0;
   /** Reads in flight or not yet appended, oldest first. */
   readonly #pieces: Promise<Piece | undefined>[] = [];
+  readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
   #reported: FetchProgress | undefined;
 
   private constructor(options: FetchOptions) {
@@ -285,6 +291,7 @@ export class LogFetcher {
   async #append(appender: Appender, piece: Piece): Promise<void> {
     assert(piece.offsetBytes === appender.writtenBytes, "no hole in a log");
     for (const body of piece.bodies) await appender.append(body);
+    this.#buffers.giveBack(piece.buffer);
     if (appender.writtenBytes === this.#remote.bytes) appender.flushNow();
   }
 
@@ -315,6 +322,7 @@ export class LogFetcher {
     offsetBytes: number,
     lengthBytes: number,
   ): Promise<Piece | undefined> {
+    const buffer = this.#buffers.take();
     const bodies: Uint8Array[] = [];
     let doneBytes = 0;
     while (doneBytes < lengthBytes) {
@@ -322,7 +330,7 @@ export class LogFetcher {
         offsetBytes: offsetBytes + doneBytes,
         lengthMax: lengthBytes - doneBytes,
         waitMs: 0,
-      });
+      }, buffer.subarray(doneBytes));
       if (body === undefined) return undefined;
       if (body.length === 0) {
         this.#end({ kind: "lost", message: "Cannot fetch: an empty reply" });
@@ -331,32 +339,37 @@ export class LogFetcher {
       bodies.push(body);
       doneBytes += body.length;
     }
-    return { offsetBytes, bodies };
+    return { offsetBytes, bodies, buffer };
   }
 
   /** Waits for growth, then asks for more without waiting for the disk. */
   async #wait(offsetBytes: number): Promise<Piece | undefined> {
+    const buffer = this.#buffers.take();
     const body = await this.#call({
       offsetBytes,
       lengthMax: READ_BYTES_MAX,
       // The first answer tells where the peer is.
       waitMs: this.#isAnswered ? WAIT_MS_MAX : 0,
-    });
+    }, buffer);
     this.#isWaiting = false;
     if (body === undefined) return undefined;
     this.#askedBytes = offsetBytes + body.length;
     this.#ask();
-    return { offsetBytes, bodies: body.length === 0 ? [] : [body] };
+    return { offsetBytes, bodies: body.length === 0 ? [] : [body], buffer };
   }
 
   /** One call; undefined if the fetch ends. */
-  async #call(range: ReadRange): Promise<Uint8Array | undefined> {
+  async #call(
+    range: ReadRange,
+    into: Uint8Array,
+  ): Promise<Uint8Array | undefined> {
     const { rpc, resource, log } = this.#options;
     try {
       const reply = await rpc.call(
         "log.read",
         encodeReadRequest({ resource, log, ...range }),
         {
+          into,
           timeoutMs: READ_TIMEOUT_MS + range.waitMs,
           signal: this.#cancel.signal,
         },

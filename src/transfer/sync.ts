@@ -46,8 +46,8 @@ import {
   EMPTY_BODY,
   type RpcCall,
   type RpcClient,
-  type RpcHandler,
   type RpcHandlers,
+  type RpcReply,
 } from "../peer/rpc.ts";
 import {
   BLOCK_BYTES,
@@ -63,6 +63,7 @@ import {
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
 import { countParam, textParam } from "./params.ts";
+import { SpareBuffers } from "./spare_buffers.ts";
 
 // Ours. One call per extent; sixteen ahead hide a round trip of 50 ms at 1 GB/s
 // of equal data.
@@ -102,35 +103,43 @@ export interface DiskSource {
 /** Handlers that serve the disks of this host. */
 export function diskHandlers(source: DiskSource): RpcHandlers {
   const gate = new Gate(EXTENTS_SERVED);
-  const serve = (
+  const serve = async (
+    call: RpcCall,
     lengthMax: number,
-    answer: (disk: SourceDisk, extent: Extent, call: RpcCall) => Promise<
-      Uint8Array
-    >,
-  ): RpcHandler =>
-  (call) =>
-    gate.pass(async () => {
+    answer: (disk: SourceDisk, extent: Extent) => Promise<Uint8Array>,
+  ): Promise<RpcReply> => {
+    const extent = extentOf(call, lengthMax);
+    const resource = textParam(call.params, "resource");
+    return await gate.pass(async () => {
       // The line may have been lost while the call waited.
       if (call.signal.aborted) return { params: {}, body: EMPTY_BODY };
-      const extent = extentOf(call, lengthMax);
-      const resource = textParam(call.params, "resource");
       const disk = await source.open(resource, call.peer);
       try {
         checkInside(disk, extent, resource);
-        return { params: {}, body: await answer(disk, extent, call) };
+        return { params: {}, body: await answer(disk, extent) };
       } finally {
         disk.close();
       }
     });
+  };
   return {
-    "disk.digests": serve(EXTENT_BYTES, async (disk, extent, call) => {
-      const blockBytes = countParam(call.params, "blockBytes");
-      const isBlock = blockBytes >= BLOCK_BYTES_MIN &&
-        blockBytes <= EXTENT_BYTES;
-      if (!isBlock) throw new MarsError("Cannot digest: illegal block size");
-      return await digestsOf(await readExactly(disk, extent), blockBytes);
-    }),
-    "disk.read": serve(READ_BYTES_MAX, readExactly),
+    "disk.digests": (call) =>
+      serve(call, EXTENT_BYTES, async (disk, extent) => {
+        const blockBytes = countParam(call.params, "blockBytes");
+        const isBlock = blockBytes >= BLOCK_BYTES_MIN &&
+          blockBytes <= EXTENT_BYTES;
+        if (!isBlock) throw new MarsError("Cannot digest: illegal block size");
+        return await digestsOf(await readNew(disk, extent), blockBytes);
+      }),
+    "disk.read": async (call) => {
+      // Before the gate: what a slow peer waits for must not hold up others.
+      const buffer = await call.buffer();
+      return await serve(
+        call,
+        READ_BYTES_MAX,
+        (disk, extent) => readExactly(disk, extent, buffer),
+      );
+    },
   };
 }
 
@@ -154,17 +163,26 @@ function checkInside(disk: SourceDisk, extent: Extent, resource: string): void {
   );
 }
 
-async function readExactly(
+/** The bytes of an extent, at the begin of `buffer`. */
+async function readExactly<B extends ArrayBufferLike>(
   disk: Pick<SourceDisk, "read">,
   extent: Extent,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(extent.lengthBytes);
+  buffer: Uint8Array<B>,
+): Promise<Uint8Array<B>> {
+  const bytes = buffer.subarray(0, extent.lengthBytes);
   const count = await disk.read(bytes, extent.offsetBytes);
   if (count === bytes.length) return bytes;
   throw new MarsError(
     `Cannot read a disk: ${count} of ${bytes.length} bytes at ` +
       `${extent.offsetBytes}`,
   );
+}
+
+function readNew(
+  disk: Pick<SourceDisk, "read">,
+  extent: Extent,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return readExactly(disk, extent, new Uint8Array(extent.lengthBytes));
 }
 
 /** What is known about a running copy. */
@@ -213,6 +231,7 @@ export class DiskSync {
   readonly #cancel = new AbortController();
   readonly #extents = new Gate(EXTENTS_AT_WORK);
   readonly #reads = new Gate(READS_IN_FLIGHT);
+  readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
   /** Why it ends; the first reason counts, but for a disk that fails. */
   #result: SyncResult | undefined;
 
@@ -325,7 +344,7 @@ export class DiskSync {
     { extent, digests }: { extent: Extent; digests: Uint8Array },
   ): Promise<Extent[]> {
     if (this.#result !== undefined) return [];
-    const own = await digestsOf(await readExactly(file, extent), BLOCK_BYTES);
+    const own = await digestsOf(await readNew(file, extent), BLOCK_BYTES);
     const blocks = differingBlocks({ extent, own, theirs: digests });
     this.#equalCount += own.length / DIGEST_BYTES - blocks.length;
     return merged(blocks, READ_BYTES_MAX);
@@ -336,11 +355,13 @@ export class DiskSync {
     try {
       await this.#reads.pass(async () => {
         if (this.#result !== undefined) return;
-        const bytes = await this.#call("disk.read", run);
+        const into = this.#buffers.take();
+        const bytes = await this.#call("disk.read", run, into);
         if (bytes.length !== run.lengthBytes) {
           throw new MarsError("Cannot sync: the peer sent a wrong length");
         }
         await file.write(bytes, run.offsetBytes);
+        this.#buffers.giveBack(into);
         this.#copiedCount += blockCountOf(run);
       });
     } catch (error) {
@@ -351,11 +372,13 @@ export class DiskSync {
   async #call(
     method: string,
     params: Extent & { readonly blockBytes?: number },
+    into?: Uint8Array,
   ): Promise<Uint8Array> {
     const { rpc, resource } = this.#options;
     const reply = await rpc.call(method, { resource, ...params }, {
       timeoutMs: CALL_TIMEOUT_MS,
       signal: this.#cancel.signal,
+      ...into !== undefined && { into },
     });
     return reply.body;
   }

@@ -20,7 +20,7 @@ import { type Identity, loadIdentity } from "../../src/peer/identity.ts";
 import { loadNodeTls, PROTOCOL, tlsOptions } from "../../src/peer/tls.ts";
 import { TrustStore } from "../../src/peer/trust.ts";
 import { LogFetcher, logHandlers } from "../../src/transfer/fetch.ts";
-import { systemFiles } from "../../src/transfer/file.ts";
+import { type FileOpener, systemFiles } from "../../src/transfer/file.ts";
 import { loadShim } from "../../ffi/shim.ts";
 import { type Bench, interleave } from "./bench.ts";
 import { type Figure, ratioAtLeast } from "./figures.ts";
@@ -46,6 +46,7 @@ export async function benchLogFetch(bench: Bench): Promise<Figure[]> {
     const trust = await TrustStore.load(`${dir}/beta`);
     trust.add(alpha.publicKeyLine);
     await makeDisk(`${dir}/log`, totalBytes);
+    const files = systemFiles(loadShim(SHIM));
     const ours: number[] = [];
     const theirs: number[] = [];
     await interleave(bench.rounds, [
@@ -59,7 +60,7 @@ export async function benchLogFetch(bench: Bench): Promise<Figure[]> {
       async () => {
         const tookMs = await withAcceptor(
           ["mars", dir, String(totalBytes)],
-          (port) => fetchLog(beta, trust, { port, path: `${dir}/copy` }),
+          (port) => fetchLog(beta, trust, { port, path: `${dir}/copy`, files }),
         );
         ours.push(totalBytes / tookMs / 1000);
         await Deno.remove(`${dir}/copy`);
@@ -81,7 +82,7 @@ export async function benchLogFetch(bench: Bench): Promise<Figure[]> {
 }
 
 /** Runs an acceptor in a process of its own while `measure` talks to it. */
-async function withAcceptor(
+export async function withAcceptor(
   args: readonly string[],
   measure: (port: number) => Promise<number>,
 ): Promise<number> {
@@ -100,7 +101,7 @@ async function withAcceptor(
   }
 }
 
-async function receiveBare(
+export async function receiveBare(
   identity: Identity,
   port: number,
   totalBytes: number,
@@ -128,10 +129,14 @@ async function receiveBare(
   });
 }
 
-async function fetchLog(
+export async function fetchLog(
   identity: Identity,
   trust: TrustStore,
-  { port, path }: { readonly port: number; readonly path: string },
+  { port, path, files }: {
+    readonly port: number;
+    readonly path: string;
+    readonly files: FileOpener;
+  },
 ): Promise<number> {
   const client = await dial({
     identity,
@@ -144,7 +149,7 @@ async function fetchLog(
   const startMs = performance.now();
   const fetcher = LogFetcher.start({
     rpc: client,
-    files: systemFiles(loadShim(SHIM)),
+    files,
     resource: RESOURCE,
     log: LOG,
     path,

@@ -14,6 +14,7 @@
  */
 import { MarsError, messageOf } from "../../src/base/errors.ts";
 import {
+  ANSWER_BUFFER_BYTES,
   EMPTY_BODY,
   type JsonObject,
   type RpcCallOptions,
@@ -108,7 +109,12 @@ export class MemoryLine implements RpcClient {
       throw new MarsError("Lost the line");
     }
     await delay?.(index);
-    return reply;
+    const { into } = call.options;
+    const hasRoom = into !== undefined && into.length >= reply.body.length &&
+      !call.signal.aborted;
+    if (!hasRoom) return reply;
+    into.set(reply.body);
+    return { ...reply, body: into.subarray(0, reply.body.length) };
   }
 
   async #answer(
@@ -127,6 +133,9 @@ export class MemoryLine implements RpcClient {
         params: JSON.parse(JSON.stringify(call.params)),
         body: (call.options.body ?? EMPTY_BODY).slice(),
         signal: call.signal,
+        // What was there before must not show.
+        buffer: () =>
+          Promise.resolve(new Uint8Array(ANSWER_BUFFER_BYTES).fill(0xee)),
       });
       return {
         params: JSON.parse(JSON.stringify(reply.params)),

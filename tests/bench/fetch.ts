@@ -1,0 +1,144 @@
+// deno-lint-ignore-file no-console -- A bench prints its numbers.
+/**
+ * Where the time of a fetch goes: the same bytes, with one thing less each
+ * time. Beside `log_fetch.ts`, which gives the one ratio that counts.
+ *
+ *   bare     bare `node:tls`, from memory; the dialer counts
+ *   durable  bytes of memory through `Appender` to a file: no line
+ *   kept     a log from a file to a file, which is never flushed
+ *   dropped  a log from a file; the dialer drops the bytes
+ *   fetch    a log from a file to a file, flushed, as a daemon does it
+ *
+ * Rounds alternate; each ratio is to the bare rate of its round.
+ *
+ *   deno run --allow-all tests/bench/fetch.ts [MiB] [ROUNDS]
+ */
+import { MarsError } from "../../src/base/errors.ts";
+import { Appender } from "../../src/transfer/appender.ts";
+import {
+  type FileOpener,
+  type RandomFile,
+  systemFiles,
+} from "../../src/transfer/file.ts";
+import { loadIdentity } from "../../src/peer/identity.ts";
+import { TrustStore } from "../../src/peer/trust.ts";
+import { loadShim } from "../../ffi/shim.ts";
+import { fetchLog, receiveBare, withAcceptor } from "./log_fetch.ts";
+import { interleave } from "./bench.ts";
+import { makeDisk, settleDisks } from "./programs.ts";
+
+const MIB = 1024 * 1024;
+const SHIM = new URL("../../build/libmars.so", import.meta.url);
+
+/** A file with some of its operations left out. */
+function opener(
+  files: FileOpener,
+  change: (file: RandomFile) => Partial<RandomFile>,
+): FileOpener {
+  return {
+    open: async (path, mode) => {
+      const file = await files.open(path, mode);
+      return {
+        path,
+        read: (target, offsetBytes) => file.read(target, offsetBytes),
+        write: (source, offsetBytes) => file.write(source, offsetBytes),
+        flush: () => file.flush(),
+        truncate: (lengthBytes) => file.truncate(lengthBytes),
+        sizeBytes: () => file.sizeBytes(),
+        close: () => file.close(),
+        ...change(file),
+      };
+    },
+  };
+}
+
+async function append(
+  files: FileOpener,
+  path: string,
+  totalBytes: number,
+): Promise<number> {
+  const startMs = performance.now();
+  const appender = await Appender.open({ files, path }, {
+    onDurable: () => {},
+    onFailure: () => {},
+  });
+  const bytes = new Uint8Array(MIB).fill(7);
+  for (let at = 0; at < totalBytes; at += MIB) await appender.append(bytes);
+  await appender.flush();
+  await appender.close();
+  return performance.now() - startMs;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+function show(rates: ReadonlyMap<string, readonly number[]>): void {
+  const bare = rates.get("bare") ?? [];
+  console.log("side      median MB/s   best   ratio to bare");
+  for (const [name, values] of rates) {
+    const ratios = values.map((rate, round) => rate / (bare[round] ?? rate));
+    console.log(
+      name.padEnd(10) + median(values).toFixed(0).padStart(11) +
+        Math.max(...values).toFixed(0).padStart(7) +
+        median(ratios).toFixed(2).padStart(16),
+    );
+  }
+}
+
+async function main(totalBytes: number, rounds: number): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "mars-bench-" });
+  try {
+    const alpha = await loadIdentity(`${dir}/alpha`, "alpha");
+    const beta = await loadIdentity(`${dir}/beta`, "beta");
+    (await TrustStore.load(`${dir}/alpha`)).add(beta.publicKeyLine);
+    const trust = await TrustStore.load(`${dir}/beta`);
+    trust.add(alpha.publicKeyLine);
+    await makeDisk(`${dir}/log`, totalBytes);
+    const path = `${dir}/copy`;
+    const system = systemFiles(loadShim(SHIM));
+    const kept = opener(system, () => ({ flush: () => Promise.resolve() }));
+    const dropped = opener(system, () => ({
+      write: () => Promise.resolve(),
+      flush: () => Promise.resolve(),
+    }));
+    const fetch = (files: FileOpener) => (): Promise<number> =>
+      withAcceptor(
+        ["mars", dir, String(totalBytes)],
+        (port) => fetchLog(beta, trust, { port, path, files }),
+      );
+    const sides: [string, () => Promise<number>][] = [
+      ["bare", () =>
+        withAcceptor(
+          ["bare", dir, String(totalBytes)],
+          (port) => receiveBare(beta, port, totalBytes),
+        )],
+      ["durable", () => append(system, path, totalBytes)],
+      ["kept", fetch(kept)],
+      ["dropped", fetch(dropped)],
+      ["fetch", fetch(system)],
+    ];
+    const rates = new Map<string, number[]>(sides.map(([name]) => [name, []]));
+    await interleave(
+      rounds,
+      sides.map(([name, measure]) => async () => {
+        const tookMs = await measure();
+        rates.get(name)?.push(totalBytes / tookMs / 1000);
+        await Deno.remove(path).catch(() => {});
+        await settleDisks();
+      }),
+    );
+    show(rates);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+if (import.meta.main) {
+  const [mib = "512", rounds = "5"] = Deno.args;
+  if (!(Number(mib) >= 1 && Number(rounds) >= 1)) {
+    throw new MarsError("Usage: fetch.ts [MiB] [ROUNDS]");
+  }
+  await main(Number(mib) * MIB, Number(rounds));
+}
