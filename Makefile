@@ -30,7 +30,7 @@ all: build/mars ## build/mars, the program as one file (default)
 
 $(DENO):
 	npm install --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund \
-	  --silent deno@$(DENO_VERSION)
+	  --loglevel=error deno@$(DENO_VERSION)
 	mkdir -p $(TOOLS)/bin
 	ln -sf ../node_modules/@deno/$$(ls $(TOOLS)/node_modules/@deno | head -n 1)/deno $@
 

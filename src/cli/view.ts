@@ -118,8 +118,11 @@ function isThere(path: string): boolean {
     const isMissing = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.NotADirectory;
     if (isMissing) return false;
-    // Something is there that this user must not see.
-    if (error instanceof Deno.errors.PermissionDenied) return true;
+    // Something is there that this user, or this command, must not see: a
+    // command that only looks has no right to devices.
+    const isForbidden = error instanceof Deno.errors.PermissionDenied ||
+      error instanceof Deno.errors.NotCapable;
+    if (isForbidden) return true;
     throw error;
   }
 }
