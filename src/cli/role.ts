@@ -7,8 +7,8 @@
  *                      4  wait until it has, and its last bytes are here
  *                      5  designate this host; wait for its device
  *
- * When a wait of a planned handover gives up, the old primary is designated
- * again: a handover that fails changes nothing.
+ * When a planned handover gives up or is interrupted, the old primary is
+ * designated again: a handover that fails changes nothing.
  *
  *   primary --force    1  check that fetch is off, 2 wait until it has stopped,
  *                      5  as above
@@ -18,7 +18,7 @@
  *
  * Source: phases of `marsadm primary`; that it puts back what it took is ours.
  */
-import { TimeoutError } from "../base/errors.ts";
+import { MarsError } from "../base/errors.ts";
 import { NS_PER_S } from "../base/time.ts";
 import { historyGaps, preconditions } from "../resource/handover.ts";
 import { findSplits } from "../resource/history.ts";
@@ -92,7 +92,7 @@ async function primary(desk: Desk, resource: string): Promise<void> {
   desk.print(`"${resource}": this host is primary`);
 }
 
-/** Steps 2 to 4. @throws TimeoutError with the old primary designated again */
+/** Steps 2 to 4. @throws MarsError with the old primary designated again */
 async function takeOver(
   desk: Desk,
   resource: string,
@@ -106,9 +106,11 @@ async function takeOver(
     // While it writes, only the distance matters; the end comes later.
     return isWriting(view, old) ? [] : gapsOf(snapshot);
   });
+  using interruption = new Interruption();
   try {
     if (wasDesignated) desk.write([nobody(desk, resource)], "2");
     await desk.waitUntil(`for "${old}" to finish`, (snapshot) => {
+      interruption.check();
       const view = resourceView(snapshot, resource, desk.host);
       const left = isWriting(view, old) ? [`"${old}" is still primary`] : [];
       if (!desk.isRecent(snapshot, old)) {
@@ -117,13 +119,38 @@ async function takeOver(
       return [...left, ...gapsOf(snapshot)];
     });
   } catch (error) {
-    if (error instanceof TimeoutError && wasDesignated) {
+    if (wasDesignated) {
       desk.write([{ path: linkPath.primary(resource), value: old }], "2");
       desk.warn(`WARNING: "${old}" is designated primary again`);
     }
     throw error;
   }
 }
+
+/** Ctrl-C and SIGTERM as an error, while something must be put back first. */
+class Interruption implements Disposable {
+  #isInterrupted = false;
+  readonly #note = (): void => {
+    this.#isInterrupted = true;
+  };
+
+  constructor() {
+    for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#note);
+  }
+
+  /** @throws MarsError after a signal */
+  check(): void {
+    if (this.#isInterrupted) throw new MarsError("Interrupted");
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of SIGNALS) {
+      Deno.removeSignalListener(signal, this.#note);
+    }
+  }
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 function isWriting(view: ResourceView, host: string): boolean {
   return view.members.some((member) =>

@@ -91,8 +91,10 @@ interface Goal {
 /** @throws UsageError for a word that is no condition */
 export function parseGoal(text: string): Goal {
   const match = /^(?:(is|todo)-)?([a-z-]+?)(?:-(on|off))?$/.exec(text);
-  const [, kind = "todo", word = "", onOff = "on"] = match ?? [];
+  const [, prefix, word = "", onOff = "on"] = match ?? [];
   const row = CONDITIONS.find(({ words }) => words.includes(word));
+  // Without a prefix the switch is meant, where there is one.
+  const kind = prefix ?? (row?.desired === undefined ? "is" : "todo");
   const test = kind === "is" ? row?.actual : row?.desired;
   if (row === undefined || test === undefined) {
     const names = CONDITIONS.map(({ words }) => words[0]).join(", ");

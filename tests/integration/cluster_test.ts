@@ -135,6 +135,21 @@ Deno.test("A handover that times out designates the old primary again", async ()
   assertEquals(beta.link("resource-r/primary"), "alpha");
 });
 
+Deno.test("A handover that is interrupted designates the old primary again", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  await alpha.end("SIGKILL");
+  const outcome = await beta.interrupt(
+    ["primary", "r"],
+    () => beta.link("resource-r/primary") === "(none)",
+  );
+  assertEquals(outcome.code, 1);
+  assertStringIncludes(outcome.stderr, "Interrupted");
+  assertEquals(beta.link("resource-r/primary"), "alpha");
+});
+
 Deno.test("A forced failover works, and a split brain is shown as one", async () => {
   await using hosts = new Hosts();
   const [alpha, beta] = await hosts.cluster("alpha", "beta");

@@ -163,6 +163,28 @@ export class Host {
     };
   }
 
+  /** Runs a command and sends it SIGINT once `isDue`. */
+  async interrupt(
+    words: readonly string[],
+    isDue: () => boolean,
+  ): Promise<Outcome> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: this.#words(words),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await waitFor(`the moment in "${words.join(" ")}"`, isDue);
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    return {
+      code,
+      stdout: decoder.decode(stdout),
+      stderr: decoder.decode(stderr),
+    };
+  }
+
   /** Runs a command that must succeed. */
   async must(...words: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run(...words);
