@@ -120,6 +120,31 @@ Deno.test("Line does not copy large bodies", () => {
   line.end(new MarsError("done"));
 });
 
+Deno.test("Line tells when a frame is sent, not before and not when it ends", () => {
+  for (const bodyBytes of [0, 100, 300_000]) {
+    const { socket, line } = makeLine();
+    const told: string[] = [];
+    const body = new Uint8Array(bodyBytes);
+    const head = frame(FRAME_KIND.reply, bodyBytes);
+    line.send(head, body, () => told.push("first"));
+    line.send(head, body, () => told.push("second"));
+    const frameBytes = head.length + bodyBytes;
+    let takenBytes = 0;
+    let writeIndex = 0;
+    while (told.length < 2) {
+      assertEquals(told.includes("first"), takenBytes >= frameBytes);
+      takenBytes += socket.written[writeIndex++]?.length ?? 0;
+      assert(socket.drain());
+    }
+    assertEquals(told, ["first", "second"]);
+    assertEquals(takenBytes, 2 * frameBytes);
+    line.send(head, body, () => told.push("third"));
+    line.end(new MarsError("done"));
+    while (socket.drain());
+    assertEquals(told.length, 2);
+  }
+});
+
 Deno.test("Line does not read while its answers are not taken", () => {
   const { socket, line } = makeLine();
   const body = new Uint8Array(1024 * 1024);

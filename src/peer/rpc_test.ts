@@ -18,6 +18,7 @@ import {
 } from "./frame.ts";
 import { concat } from "./key.ts";
 import {
+  ANSWER_BUFFERS_MAX,
   CALLS_IN_FLIGHT_MAX,
   decodeJsonObject,
   EMPTY_BODY,
@@ -335,6 +336,67 @@ Deno.test("RpcAnswerer.lose() aborts the handlers and keeps quiet", async () => 
   await Promise.resolve();
   assertEquals(sent, []);
 });
+
+/** An answerer whose answers are sent when the test says so. */
+function makeSlowLine(handlers: RpcHandlers) {
+  const sent: (() => void)[] = [];
+  const answerer = new RpcAnswerer({
+    peer: "beta",
+    handlers,
+    send: (_head, _body, done) => sent.push(() => done?.()),
+    report: () => {},
+  });
+  const call = (id: number, method: string): void =>
+    answerer.receive(
+      frameOf(FRAME_KIND.call, id, JSON.stringify({ method, params: {} })),
+    );
+  return { answerer, sent, call };
+}
+
+Deno.test("RpcAnswerer lends each buffer again when its answer is sent", async () => {
+  const lent: Uint8Array[] = [];
+  const { answerer, sent, call } = makeSlowLine({
+    read: async ({ buffer }) => {
+      const body = await buffer();
+      lent.push(body);
+      // An answer need not be in the buffer, nor be one.
+      if (lent.length % 3 === 0) throw new MarsError("No");
+      return lent.length % 3 === 1 ? empty : { params: {}, body };
+    },
+  });
+  for (let id = 1; id <= 3 * ANSWER_BUFFERS_MAX; id++) call(id, "read");
+  await settled();
+  assertEquals(lent.length, ANSWER_BUFFERS_MAX);
+  assertEquals(sent.length, ANSWER_BUFFERS_MAX);
+  for (let done = 1; done <= 2 * ANSWER_BUFFERS_MAX; done++) {
+    sent.shift()?.();
+    await settled();
+    assertEquals(lent.length, ANSWER_BUFFERS_MAX + done);
+  }
+  assertEquals(new Set(lent).size, ANSWER_BUFFERS_MAX);
+  assertEquals(answerer.runningCount, 0);
+});
+
+Deno.test("RpcAnswerer answers who is canceled while it waits for a buffer", async () => {
+  const { answerer, sent, call } = makeSlowLine({
+    read: async ({ buffer }) => ({ params: {}, body: await buffer() }),
+  });
+  for (let id = 1; id <= ANSWER_BUFFERS_MAX + 2; id++) call(id, "read");
+  await settled();
+  assertEquals(answerer.runningCount, 2);
+  answerer.receive(frameOf(FRAME_KIND.cancel, ANSWER_BUFFERS_MAX + 1, ""));
+  await settled();
+  assertEquals(answerer.runningCount, 1);
+  assertEquals(sent.length, ANSWER_BUFFERS_MAX + 1);
+  answerer.lose();
+  await settled();
+  assertEquals(sent.length, ANSWER_BUFFERS_MAX + 1);
+});
+
+/** Resolves when everything has happened that needs no event. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
 
 Deno.test("RpcAnswerer refuses more calls than may be in flight", () => {
   const gate = makeGate();

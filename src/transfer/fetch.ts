@@ -28,6 +28,7 @@ import { ERRNO, FormatError, MarsError, SyscallError } from "../base/errors.ts";
 import { assert } from "../base/assert.ts";
 import type { LogName } from "../base/names.ts";
 import {
+  ANSWER_BUFFER_BYTES,
   EMPTY_BODY,
   type RpcCall,
   type RpcClient,
@@ -35,7 +36,6 @@ import {
   type RpcReply,
 } from "../peer/rpc.ts";
 import { Appender } from "./appender.ts";
-import { SpareBuffers } from "./spare_buffers.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import {
   decodeReadReply,
@@ -47,17 +47,19 @@ import {
   type ReadReply,
   type ReadRequest,
 } from "./log_read.ts";
+import { ReadWindow } from "./read_window.ts";
+import { SpareBuffers } from "./spare_buffers.ts";
 
-// Ours. 1 MiB amortizes the cost of a call to nothing; eight of them keep a
-// line of 50 ms and 1 Gbit/s busy and are the memory that one fetch may hold.
-const READ_BYTES_MAX = 1024 * 1024;
-const WINDOW_READS = 8;
+// Ours. Amortizes the cost of a call to nothing, and fits into a buffer of the
+// line.
+const READ_BYTES_MAX = ANSWER_BUFFER_BYTES;
 
 // Ours. A call that waits longer is answered as it is and asked again.
 const WAIT_MS_MAX = 20_000;
 
 // Ours. Dead lines are found by the line itself; this only ends a call that a
-// living peer forgot. A full window needs 28 KB/s to stay below it.
+// living peer forgot. One read of each of 16 fetches that share a line needs
+// 56 KB/s to stay below it.
 const READ_TIMEOUT_MS = 300_000;
 
 /** The logs of this host, as far as peers may read them. */
@@ -233,6 +235,7 @@ export class LogFetcher {
   #askedBytes = 0;
   /** Reads in flight or not yet appended, oldest first. */
   readonly #pieces: Promise<Piece | undefined>[] = [];
+  readonly #window = new ReadWindow();
   readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
   #reported: FetchProgress | undefined;
 
@@ -298,8 +301,8 @@ export class LogFetcher {
   /** Fills the window; at the end of the log one read waits for growth. */
   #ask(): void {
     while (
-      this.#result === undefined && this.#pieces.length < WINDOW_READS &&
-      !this.#isWaiting
+      this.#result === undefined && !this.#isWaiting &&
+      this.#pieces.length < this.#window.readsMax
     ) {
       const offsetBytes = this.#askedBytes;
       const lengthBytes = Math.min(
@@ -326,12 +329,14 @@ export class LogFetcher {
     const bodies: Uint8Array[] = [];
     let doneBytes = 0;
     while (doneBytes < lengthBytes) {
+      const startMs = performance.now();
       const body = await this.#call({
         offsetBytes: offsetBytes + doneBytes,
         lengthMax: lengthBytes - doneBytes,
         waitMs: 0,
       }, buffer.subarray(doneBytes));
       if (body === undefined) return undefined;
+      this.#window.adapt(performance.now() - startMs);
       if (body.length === 0) {
         this.#end({ kind: "lost", message: "Cannot fetch: an empty reply" });
         return undefined;
