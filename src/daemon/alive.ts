@@ -27,6 +27,9 @@ const GIB = 1 << 30;
  */
 export const RESERVE_BYTES = 2_000_000_000;
 const LEVEL_MAX = 4;
+// Ours. With less room a log that has just begun would fail at once, and each
+// one costs a hole in the numbers.
+const ROOM_BYTES_MIN = 4 * 1024 * 1024;
 
 /** Space of the file system that holds the tree. */
 export interface Space {
@@ -34,13 +37,41 @@ export interface Space {
   readonly totalBytes: number;
 }
 
-/** @param reserveBytes size of each of the four reserves; 0 for none */
+/**
+ * Level 4 ends logging, level 0 lets it begin again.
+ *
+ * @param reserveBytes size of each of the four reserves; 0 for none
+ */
 export function emergencyLevel(space: Space, reserveBytes: number): number {
   for (let level = LEVEL_MAX; level > 0; level--) {
     const reserves = LEVEL_MAX - level + 1;
     if (space.freeBytes < reserves * reserveBytes) return level;
   }
-  return 0;
+  return space.freeBytes < ROOM_BYTES_MIN ? 1 : 0;
+}
+
+/** The level over time: rises at once, falls one step per `fall`. */
+export class EmergencyWatch {
+  readonly #reserveBytes: number;
+  #level = 0;
+
+  constructor(reserveBytes: number) {
+    this.#reserveBytes = reserveBytes;
+  }
+
+  get level(): number {
+    return this.#level;
+  }
+
+  look(space: Space): void {
+    const level = emergencyLevel(space, this.#reserveBytes);
+    this.#level = Math.max(level, this.#level);
+  }
+
+  fall(space: Space): void {
+    const level = emergencyLevel(space, this.#reserveBytes);
+    this.#level = Math.max(level, this.#level - 1);
+  }
 }
 
 export function spaceOf(path: string): Space {

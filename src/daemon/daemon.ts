@@ -27,13 +27,13 @@ import type { LinkValue } from "../resource/plan_types.ts";
 import { type FileOpener, systemFiles } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
 import { metadataHandlers } from "../transfer/metadata.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
+import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import { LinkTree } from "../tree/store.ts";
 import { formatHostAddress, isHostAddress } from "../tree/values.ts";
 import {
   aliveLinks,
-  emergencyLevel,
+  EmergencyWatch,
   nameplateLinks,
   RESERVE_BYTES,
   spaceOf,
@@ -41,6 +41,7 @@ import {
 import { Control } from "./control.ts";
 import { Executor } from "./executor.ts";
 import { ResourceLogs } from "./logs.ts";
+import { messagesLeftBehind } from "./messages.ts";
 import { Peers } from "./peers.ts";
 import { diskServices, logServices, type Running } from "./services.ts";
 import { Transfers } from "./transfers.ts";
@@ -131,7 +132,7 @@ class Daemon {
   #wakeUp: () => void = () => {};
   #aliveAtMs = -Infinity;
   #rescanAtMs = -Infinity;
-  #emergencyLevel = 0;
+  readonly #emergency: EmergencyWatch;
   readonly #failures = new Map<string, string>();
 
   constructor(options: DaemonOptions, parts: Parts) {
@@ -140,6 +141,7 @@ class Daemon {
     this.#parts = parts;
     this.#startedAtMs = this.#clock.monotonicMs();
     this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
+    this.#emergency = new EmergencyWatch(this.#reserveBytes);
     this.#lamport = new LamportClock(this.#clock);
     const { marsDir, host } = this.#settings;
     this.#tree = new LinkTree({
@@ -282,10 +284,15 @@ class Daemon {
     this.#wake();
   }
 
-  /** Writes links of this host and tells the peers. */
+  /** Writes links of this host, in order, and tells the peers. */
   #publish(links: readonly LinkValue[]): void {
-    const written = this.#tree.write(links);
-    this.#peers.push(written);
+    const written: Link[] = [];
+    try {
+      for (const link of links) written.push(...this.#tree.write([link]));
+    } finally {
+      // What was written before one that fails is told nevertheless.
+      this.#peers.push(written);
+    }
   }
 
   async #round(): Promise<void> {
@@ -295,7 +302,10 @@ class Daemon {
       this.#rescanAtMs = nowMs + RESCAN_MS;
       this.#changed(this.#tree.rescan());
     }
-    if (nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs);
+    const { level } = this.#emergency;
+    this.#emergency.look(spaceOf(this.#settings.marsDir));
+    const hasRisen = this.#emergency.level > level;
+    if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs);
     const snapshot = this.#tree.snapshot();
     this.#peers.update(snapshot);
     await Promise.all(
@@ -314,22 +324,28 @@ class Daemon {
 
   async #step(resource: string): Promise<void> {
     const running = this.#running.get(resource) ?? this.#begin(resource);
-    try {
-      await running.executor.step({
+    await this.#guarded(resource, () =>
+      running.executor.step({
         snapshot: () => this.#tree.snapshot(),
         isRunning: this.#isRunning,
         mayLead: (members) => this.#mayLead(members),
-        emergencyLevel: this.#emergencyLevel,
-      });
-      this.#failures.delete(resource);
-    } catch (error) {
-      if (!(error instanceof MarsError)) throw error;
-      this.#reportFailure(resource, error.message);
-    }
+        emergencyLevel: this.#emergency.level,
+      }));
     const isOff = this.#tree.snapshot().value(
       linkPath.device(resource, this.#settings.host),
     ) === undefined;
     if (isOff && running.executor.isIdle) this.#running.delete(resource);
+  }
+
+  /** What fails is reported, once, and keeps nobody else. */
+  async #guarded(subject: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+      this.#failures.delete(subject);
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+      this.#reportFailure(subject, error.message);
+    }
   }
 
   #reportFailure(subject: string, message: string): void {
@@ -369,7 +385,11 @@ class Daemon {
       },
       logDirectory: directory,
       nbdSocketPath: (device) => nbdSocketPath(this.#settings, device),
-      messagesLeftBehind: messagesOf(this.#tree.snapshot(), resource, host),
+      messagesLeftBehind: messagesLeftBehind(
+        this.#tree.snapshot(),
+        resource,
+        host,
+      ),
       flushTree: () => this.#tree.flush(),
       nowNs: () => this.#lamport.now(),
     });
@@ -390,9 +410,7 @@ class Daemon {
   #tellAlive(nowMs: number): void {
     this.#aliveAtMs = nowMs + ALIVE_MS;
     const space = spaceOf(this.#settings.marsDir);
-    const level = emergencyLevel(space, this.#reserveBytes);
-    // Rising at once, falling one level at a time.
-    this.#emergencyLevel = Math.max(level, this.#emergencyLevel - 1);
+    this.#emergency.fall(space);
     const facts = {
       host: this.#settings.host,
       buildTag: this.#options.buildTag,
@@ -400,14 +418,14 @@ class Daemon {
       isRunning: this.#isRunning,
       space,
       reserveBytes: this.#reserveBytes,
-      emergencyLevel: this.#emergencyLevel,
+      emergencyLevel: this.#emergency.level,
     };
     const snapshot = this.#tree.snapshot();
     const nameplate = nameplateLinks(facts).filter((link) =>
       snapshot.value(link.path) !== link.value
     );
     try {
-      this.#publish([...nameplate, ...aliveLinks(facts)]);
+      this.#publish([...aliveLinks(facts), ...nameplate]);
       this.#control.tellTime({
         realNs: this.#clock.realNs(),
         lamportNs: this.#lamport.now(),
@@ -422,7 +440,9 @@ class Daemon {
   /** Ends workers and transfers, then says so. */
   async #stop(): Promise<void> {
     await Promise.all(
-      [...this.#running.values()].map(({ executor }) => executor.stop()),
+      [...this.#running].map(([resource, { executor }]) =>
+        this.#guarded(resource, () => executor.stop())
+      ),
     );
     this.#tellAlive(this.#clock.monotonicMs());
     this.#tree.flush();
@@ -437,19 +457,4 @@ function addressOf(request: JoinRequest): string {
   return typeof hostname === "string" && typeof port === "number"
     ? formatHostAddress({ address: hostname, port })
     : "";
-}
-
-/** Keys of message links that are not "OK". */
-function messagesOf(
-  snapshot: Snapshot,
-  resource: string,
-  host: string,
-): string[] {
-  const prefix = linkPath.actual(resource, host, "msg-");
-  return [...snapshot.children(directoryOf(prefix))]
-    .filter((link) =>
-      link.path.startsWith(prefix) && link.value !== "OK" &&
-      snapshot.value(link.path) !== undefined
-    )
-    .map((link) => link.path.slice(prefix.length));
 }

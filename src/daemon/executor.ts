@@ -9,9 +9,12 @@
  *   6. transfers start or stop fetch and sync
  *   7. links     what this host does, and messages
  *
- * Each step may stop anywhere: the next call begins again from what is.
+ * Each step may stop anywhere: the next call begins again from what is. A step
+ * that fails (a full file system, say) does not keep the others from being done:
+ * a worker is told what to do although a link cannot be written.
  */
 import { assert } from "../base/assert.ts";
+import { MarsError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import { DataplaneHandle, type DataplaneOptions } from "../dataplane/handle.ts";
@@ -87,6 +90,10 @@ export class Executor {
   #statesAtMs = -Infinity;
   #states = new Map<string, string>();
   #obstacleText = "";
+  /** Links of ours that are not in the tree yet: path to value. */
+  readonly #untold = new Map<string, string>();
+  /** A new log was named, and that is not durable yet. */
+  #isFlushOwed = false;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
@@ -124,14 +131,24 @@ export class Executor {
       mayLead: round.mayLead(view.members.map((member) => member.host)),
       emergencyLevel: round.emergencyLevel,
     });
-    await this.#changeFiles(next, worker);
-    this.#publishPositions(next, snapshot, view);
+    let refusal: MarsError | undefined;
+    const attempt = async (step: () => void | Promise<void>): Promise<void> => {
+      try {
+        await step();
+      } catch (error) {
+        if (!(error instanceof MarsError)) throw error;
+        refusal ??= error;
+      }
+    };
+    await attempt(() => this.#changeFiles(next, worker));
+    await attempt(() => this.#publishPositions(next, snapshot, view));
     this.#adjust(next, view);
     transfers.adjust(next, view);
-    this.#publishStates(next, view);
+    await attempt(() => this.#publishStates(next, view));
+    if (refusal !== undefined) throw refusal;
   }
 
-  /** Ends worker and transfers, and says so. */
+  /** Ends worker and transfers, and says so. @throws MarsError */
   async stop(): Promise<void> {
     clearTimeout(this.#positionTimer);
     await this.#options.transfers.stop();
@@ -193,6 +210,7 @@ export class Executor {
    * the same quarter of a second; whatever else changes is told at once.
    */
   #publishPositions(next: Plan, snapshot: Snapshot, view: ResourceView): void {
+    this.#payFlush();
     const changed = next.publish.filter((link) =>
       snapshot.value(link.path) !== link.value
     );
@@ -214,11 +232,18 @@ export class Executor {
       return;
     }
     this.#positionsAtMs = nowMs;
+    // Owed even if only the first of the links could be written.
+    this.#isFlushOwed = isNewLog;
     this.#options.publish(changed);
-    if (isNewLog) {
-      this.#options.flushTree();
-      this.#options.wake();
-    }
+    this.#payFlush();
+  }
+
+  /** Makes durable which log comes next; others rely on that. */
+  #payFlush(): void {
+    if (!this.#isFlushOwed) return;
+    this.#options.flushTree();
+    this.#isFlushOwed = false;
+    this.#options.wake();
   }
 
   #adjust(next: Plan, view: ResourceView): void {
@@ -238,7 +263,12 @@ export class Executor {
       });
       this.#handle.onChange(this.#options.wake);
     }
-    this.#desired = desiredOf(next, this.#desired);
+    // Writing past the log is safe only when its end is known for good.
+    const isTooEarly = this.#isFlushOwed && next.bypass === "serve";
+    this.#desired = desiredOf(
+      isTooEarly ? { ...next, bypass: "prepare" } : next,
+      this.#desired,
+    );
     this.#handle.adjust(this.#desired);
   }
 
@@ -266,17 +296,17 @@ export class Executor {
     const nowMs = this.#options.monotonicMs();
     const isDue = nowMs >= this.#statesAtMs + STATE_REFRESH_MS;
     if (isDue) this.#statesAtMs = nowMs;
-    const links: LinkValue[] = [];
+    const untold = this.#untold;
     for (const [name, value] of Object.entries(values)) {
       const isFresh = isDue && name === "is-primary";
       if (this.#states.get(name) === value && !isFresh) continue;
       this.#states.set(name, value);
-      links.push({ path: linkPath.actual(resource, host, name), value });
+      untold.set(linkPath.actual(resource, host, name), value);
     }
     const diskBytes = String(worker?.diskBytes ?? 0);
     if (diskBytes !== "0" && this.#states.get("actsize") !== diskBytes) {
       this.#states.set("actsize", diskBytes);
-      links.push({ path: linkPath.actsize(resource, host), value: diskBytes });
+      untold.set(linkPath.actsize(resource, host), diskBytes);
     }
     const told = [...next.obstacles, ...transfers.obstacles];
     for (
@@ -285,13 +315,35 @@ export class Executor {
         stampNs: this.#options.nowNs(),
       })
     ) {
-      links.push({
-        path: linkPath.actual(resource, host, `msg-${key}`),
-        value,
-      });
+      untold.set(linkPath.actual(resource, host, `msg-${key}`), value);
     }
     this.#traceObstacles(told.map((obstacle) => obstacle.text).join("; "));
-    if (links.length > 0) this.#options.publish(links);
+    this.#tell();
+  }
+
+  /** Writes what is untold; what cannot be written does not hold up the rest. */
+  #tell(): void {
+    const links = [...this.#untold].map(([path, value]) => ({ path, value }));
+    if (links.length === 0) return;
+    const { publish } = this.#options;
+    try {
+      publish(links);
+      this.#untold.clear();
+      return;
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+    }
+    let refusal: MarsError | undefined;
+    for (const link of links) {
+      try {
+        publish([link]);
+        this.#untold.delete(link.path);
+      } catch (error) {
+        if (!(error instanceof MarsError)) throw error;
+        refusal ??= error;
+      }
+    }
+    if (refusal !== undefined) throw refusal;
   }
 
   #traceObstacles(text: string): void {

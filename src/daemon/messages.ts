@@ -9,6 +9,8 @@
  * Source: message links of MARS.
  */
 import type { Obstacle } from "../resource/plan_types.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
 import { formatMessage } from "../tree/values.ts";
 
 /** Prescribed by MARS: `mars_keep_msg_s`. */
@@ -60,4 +62,19 @@ export class Messages {
     }
     return changes;
   }
+}
+
+/** Keys of message links that are not "OK". */
+export function messagesLeftBehind(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): string[] {
+  const prefix = linkPath.actual(resource, host, "msg-");
+  return [...snapshot.children(directoryOf(prefix))]
+    .filter((link) =>
+      link.path.startsWith(prefix) && link.value !== "OK" &&
+      snapshot.value(link.path) !== undefined
+    )
+    .map((link) => link.path.slice(prefix.length));
 }

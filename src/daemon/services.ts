@@ -88,7 +88,7 @@ async function openDisk(
     throw new MarsError(`Cannot copy "${resource}": "${host}" is not primary`);
   }
   // Without a log nothing could repair what is read while it is written.
-  if (actual.bypass === 1) {
+  if (actual.bypass > 0) {
     throw new MarsError(`Cannot copy "${resource}": "${host}" is in emergency`);
   }
   const file = await files.open(path, "read");
@@ -106,7 +106,7 @@ async function openDisk(
 function position(options: ServiceOptions, call: RpcCall): Promise<RpcReply> {
   const resource = resourceOf(call);
   const actual = options.running(resource)?.executor.actual();
-  if (actual?.role !== "log" || actual.bypass === 1) {
+  if (actual?.role !== "log" || actual.bypass > 0) {
     throw new MarsError(
       `Cannot copy "${resource}": "${options.host}" does not log`,
     );

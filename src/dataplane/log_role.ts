@@ -11,6 +11,10 @@
  *   draining  everything goes back to the disk
  *   stopping  the log is made durable; recovery writes back what is dirty
  *
+ * The log may fail, or be unwanted, in each of these phases: then the device is
+ * served without it, see `bypass.ts` of the logger. "stop" does not wait for the
+ * permission to do that: requests that wait for it fail, their clients are gone.
+ *
  * A higher `logSequence` rotates. A log to write to exists and is empty, else it
  * is refused: nothing is ever appended to an old log.
  */
@@ -19,7 +23,7 @@ import { ERRNO, MarsError, RefusedError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import { NbdServer } from "../device/nbd.ts";
-import type { LogFile } from "../logger/commit.ts";
+import type { LogFile } from "../logger/open_logs.ts";
 import { Logger } from "../logger/logger.ts";
 import type { Desired } from "./mailbox.ts";
 import { errnoOf, type Parts, type Report, type Role } from "./role.ts";
@@ -40,6 +44,7 @@ export class LogRole implements Role {
   #sizeBytes: number;
   #openErrno = 0;
   #openAtMs = 0;
+  #bypass = 0;
 
   /**
    * Opens the log and lets clients in. `totals` is what earlier roles have
@@ -84,6 +89,9 @@ export class LogRole implements Role {
   }
 
   adopt(desired: Desired): void {
+    if (desired.logSequence === this.#logger.logSequence) {
+      this.#logger.setBypass(desired.bypass);
+    }
     switch (this.#phase) {
       case "serving":
         if (this.#isWanted(desired)) return this.#follow(desired);
@@ -108,6 +116,7 @@ export class LogRole implements Role {
       const phase = this.#phase;
       if (phase === "over") return;
       this.#logger.endOfTurn();
+      this.#traceBypass();
       this.#server.endOfTurn();
       if (this.#phase === "closing") this.#close(desired);
       if (this.#phase === phase) return;
@@ -124,6 +133,7 @@ export class LogRole implements Role {
     report.writtenBackSequence = state.writtenBackSequence;
     report.writtenBackBytes = state.writtenBackBytes;
     report.deviceOn = this.#phase === "serving" ? 1 : 0;
+    report.bypass = state.bypass;
     report.openCount = this.#server.openCount;
     report.inFlight = state.inFlight;
     report.diskErrno = state.diskErrno;
@@ -148,8 +158,14 @@ export class LogRole implements Role {
   #follow(desired: Desired): void {
     this.#logger.setLevel(desired.level);
     this.#resize(desired.sizeBytes);
-    if (desired.logSequence <= this.#sequence) return;
+    const { logSequence } = desired;
+    if (logSequence <= this.#sequence) {
+      this.#openErrno = 0;
+      return;
+    }
     if (this.#logger.isRotating) return;
+    // Whoever named it did not know yet that a hole is needed.
+    if (!this.#logger.mayRotateTo(logSequence)) return;
     this.#rotate(desired);
   }
 
@@ -171,6 +187,7 @@ export class LogRole implements Role {
       const log = this.#openLog(desired);
       this.#openErrno = 0;
       this.#sequence = desired.logSequence;
+      this.#logger.setBypass("off");
       this.#logger.rotate(log);
       this.#trace("Log is rotated");
     } catch (error) {
@@ -204,6 +221,7 @@ export class LogRole implements Role {
     const server = this.#server;
     if (desired.role === "stop") {
       server.closeAll();
+      this.#logger.hangUp();
       if (server.clientCount > 0 || !server.isStopped) return;
       this.#phase = "stopping";
       this.#logger.stop((errno) => this.#ended(errno));
@@ -232,10 +250,22 @@ export class LogRole implements Role {
 
   /** Draining to a disk that fails never ends; recovery can do it later. */
   #giveUp(): void {
-    const { diskErrno, durableBytes, loggedBytes } = this.#logger.state();
-    if (diskErrno === 0 || durableBytes < loggedBytes) return;
-    this.#phase = "over";
-    this.#trace("Device is off, its disk fails");
+    if (this.#logger.state().diskErrno === 0) return;
+    this.#phase = "stopping";
+    this.#logger.stop((errno) => this.#ended(errno));
+  }
+
+  #traceBypass(): void {
+    const { bypass } = this.#logger;
+    if (bypass === this.#bypass) return;
+    this.#bypass = bypass;
+    const { resource } = this.#parts.birth;
+    const { logErrno } = this.#logger.state();
+    const values = { resource, logSequence: this.#sequence, errno: logErrno };
+    if (bypass === 0) trace.warn("log", "Log is written again", values);
+    else if (bypass === 1) {
+      trace.warn("log", "Log is left, writes wait", values);
+    } else trace.warn("log", "Device is served without a log", values);
   }
 
   #trace(sentence: string): void {

@@ -51,10 +51,16 @@ export interface Desired {
   /** When a write is acknowledged. */
   readonly level: "flush" | "durable";
   /**
-   * Emergency mode: write back what is dirty, then serve the device without
-   * the log. Ends when a higher `logSequence` names a new log.
+   * Emergency mode, of the log that `logSequence` names:
+   *
+   * "off"      log if possible
+   * "prepare"  write everything back and wait; a log that fails does so anyway
+   * "serve"    serve the device without the log. Only when the replay link of
+   *            this host names, durably, a log behind a hole
+   *
+   * Ends when a higher `logSequence` names that log.
    */
-  readonly bypass: boolean;
+  readonly bypass: "off" | "prepare" | "serve";
 }
 
 /** What a worker does. Positions belong to `logSequence` unless named. */
@@ -75,7 +81,10 @@ export interface Actual {
   readonly writtenBackBytes: number;
   /** 1 while clients may connect to the device. */
   readonly deviceOn: number;
-  /** 1 while writes go to the disk without the log (emergency mode). */
+  /**
+   * Emergency mode: 0 not, or not yet; 1 everything logged is on the disk, and
+   * writes wait for "serve"; 2 writes go to the disk without the log.
+   */
   readonly bypass: number;
   /** Clients that have the device open. */
   readonly openCount: number;
@@ -199,6 +208,7 @@ export class Mailbox {
 const DESIRED_ROLES = ["idle", "log", "replay", "stop"] as const;
 const ACTUAL_ROLES = ["idle", "log", "replay", "stopped"] as const;
 const LEVELS = ["flush", "durable"] as const;
+const BYPASSES = ["off", "prepare", "serve"] as const;
 
 /**
  * Numbers of `Desired` in their order; after them role, level, bypass, and the
@@ -257,7 +267,7 @@ function encodeDesired(record: SharedRecord, desired: Desired): void {
   for (const field of DESIRED_NUMBERS) numbers[index++] = desired[field];
   numbers[index++] = DESIRED_ROLES.indexOf(desired.role);
   numbers[index++] = LEVELS.indexOf(desired.level);
-  numbers[index++] = desired.bypass ? 1 : 0;
+  numbers[index++] = BYPASSES.indexOf(desired.bypass);
   const host = new TextEncoder().encode(desired.logHost);
   assert(host.length <= HOST_BYTES_MAX, "host name fits into the mailbox");
   numbers[index++] = host.length;
@@ -274,10 +284,11 @@ function decodeDesired(record: SharedRecord): Desired {
   for (const field of DESIRED_NUMBERS) fields[field] = numbers[index++] ?? 0;
   const role = DESIRED_ROLES[numbers[index++] ?? 0];
   const level = LEVELS[numbers[index++] ?? 0];
-  const bypass = numbers[index++] === 1;
+  const bypass = BYPASSES[numbers[index++] ?? 0];
   const hostLength = numbers[index++] ?? 0;
   assert(role !== undefined, "desired role is known");
   assert(level !== undefined, "level is known");
+  assert(bypass !== undefined, "bypass is known");
   assert(hostLength <= HOST_BYTES_MAX, "host name fits into the mailbox");
   const start = index * 8;
   const host = text.subarray(start, start + hostLength);

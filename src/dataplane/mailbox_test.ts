@@ -14,7 +14,7 @@ const anyDesired: fc.Arbitrary<Desired> = fc.record({
   logEndBytes: anyCount,
   sizeBytes: anyCount,
   level: fc.constantFrom("flush", "durable"),
-  bypass: fc.boolean(),
+  bypass: fc.constantFrom("off", "prepare", "serve"),
 });
 
 const anyActual: fc.Arbitrary<Actual> = fc.record({
@@ -26,7 +26,7 @@ const anyActual: fc.Arbitrary<Actual> = fc.record({
   writtenBackSequence: anyCount,
   writtenBackBytes: anyCount,
   deviceOn: fc.nat(1),
-  bypass: fc.nat(1),
+  bypass: fc.nat(2),
   openCount: anyCount,
   inFlight: anyCount,
   diskBytes: anyCount,

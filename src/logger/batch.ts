@@ -13,6 +13,8 @@ import {
   HEADER_BYTES,
   RECORD_OVERHEAD_BYTES,
   type RecordFields,
+  TRAILER,
+  TRAILER_BYTES,
 } from "../log/record.ts";
 import type { Io, Memory } from "../ring/io.ts";
 import type { DirtyMap } from "./dirty_map.ts";
@@ -26,8 +28,6 @@ export class Batch {
   readonly memory: Memory;
   lengthBytes = 0;
   recordCount = 0;
-  /** The log has ended while this was being written. */
-  isDropped = false;
   readonly #view: DataView;
   readonly #offsetBytes = new Float64Array(BATCH_RECORDS_MAX);
   readonly #payloadAt = new Int32Array(BATCH_RECORDS_MAX);
@@ -85,18 +85,49 @@ export class Batch {
   /** Tells where the data are, now that the batch begins at `position`. */
   noteIn(dirty: DirtyMap, position: number): void {
     for (let index = 0; index < this.recordCount; index++) {
-      // `??` only pleases the compiler: the index is below the count.
       dirty.note(
-        this.#offsetBytes[index] ?? 0,
-        this.#payloadLength[index] ?? 0,
-        position + (this.#payloadAt[index] ?? 0),
+        this.offsetBytes(index),
+        this.payloadLength(index),
+        position + this.payloadAt(index),
       );
     }
+  }
+
+  /**
+   * Numbers the records anew, for another log.
+   *
+   * @param sequence number of the record before the first
+   * @returns number of the last one
+   */
+  renumber(sequence: number): number {
+    for (let index = 1; index <= this.recordCount; index++) {
+      const endAt = index < this.recordCount
+        ? this.payloadAt(index) - HEADER_BYTES
+        : this.lengthBytes;
+      const sequenceAt = endAt - TRAILER_BYTES + TRAILER.sequence;
+      this.#view.setUint32(sequenceAt, sequence + index, true);
+    }
+    return sequence + this.recordCount;
+  }
+
+  // `??` only pleases the compiler: indices are below the count.
+
+  /** Where in the device the data of a record belong. */
+  offsetBytes(index: number): number {
+    return this.#offsetBytes[index] ?? 0;
+  }
+
+  /** Where in `memory` they begin. */
+  payloadAt(index: number): number {
+    return this.#payloadAt[index] ?? 0;
+  }
+
+  payloadLength(index: number): number {
+    return this.#payloadLength[index] ?? 0;
   }
 
   clear(): void {
     this.lengthBytes = 0;
     this.recordCount = 0;
-    this.isDropped = false;
   }
 }

@@ -9,8 +9,7 @@
  * before a flush began are covered by it; there is one at a time, hence one
  * flush for everything that came in while the one before was running.
  *
- * Positions are stream positions: the logs of this logger laid end to end. A
- * log begins at `baseBytes` of the stream, the first at 0.
+ * Positions are stream positions, see `open_logs.ts`.
  *
  *   durableBytes ≤ loggedBytes ≤ appendedBytes
  *
@@ -22,18 +21,18 @@
  *       if nobody waits for it: peers fetch durable bytes only.
  *
  * Failure. The first error of a write or a flush ends the log; nothing more is
- * written to it. What was not in the file is answered with the errno, and the
- * file is cut to `loggedBytes`, so that no unacknowledged record remains.
+ * written to it, and the file is cut to `loggedBytes`, so that no record remains
+ * that was not acknowledged. What was not in the file stays in its batch: it
+ * goes to another log (`rotation.ts`) or to the disk (`bypass.ts`), or is given
+ * up and answered with the errno.
  *
  *   failed write   what is in the file is still good; it can be made durable
  *   failed flush   what is not known to be durable is suspect: the kernel may
- *                  have dropped it from its cache. No further flush is believed,
- *                  whoever waits for one gets the errno
- *
- * Logging goes on only in another file: see `rotation.ts`.
+ *                  have dropped it from its cache. No further flush is believed;
+ *                  whoever waits for one waits until the data are elsewhere
  */
-import { assert, AssertionError } from "../base/assert.ts";
-import { ERRNO, SyscallError } from "../base/errors.ts";
+import { assert } from "../base/assert.ts";
+import { ERRNO } from "../base/errors.ts";
 import type { Acknowledge } from "../block/request.ts";
 import type { Crc32c } from "../log/checksum.ts";
 import { RECORD_CODE } from "../log/record.ts";
@@ -41,11 +40,10 @@ import type { Completion, Io } from "../ring/io.ts";
 import { AckQueue } from "./ack_queue.ts";
 import { Batch, BATCH_RECORDS_MAX } from "./batch.ts";
 import type { DirtyMap } from "./dirty_map.ts";
+import { type LogFile, type OpenLog, OpenLogs } from "./open_logs.ts";
 
 // Ours.
 const LOG_FLUSH_DELAY_MS = 100;
-/** Logs that were left and are not yet written back; 1 without failures. */
-export const OLD_LOGS_MAX = 8;
 /** Interruptions of one write that are not taken for a failure. */
 const REPEATS_MAX = 16;
 // Prescribed by MARS: 32 bits. A log that long (2 TB at least) ends with EFBIG,
@@ -55,30 +53,6 @@ const SEQUENCE_END = 0xffff_ffff - BATCH_RECORDS_MAX;
 /** When a write is acknowledged; see the header of `logger.ts`. */
 export type Level = "flush" | "durable";
 
-/** A log file to write to: open for reading and writing, empty. */
-export interface LogFile {
-  /** Belongs to the logger from now on: it closes it. */
-  readonly fd: number;
-  readonly sequence: number;
-  readonly host: string;
-}
-
-/** A log of the stream. */
-export class OpenLog {
-  readonly fd: number;
-  readonly sequence: number;
-  /** Stream position of its first byte. */
-  readonly baseBytes: number;
-  /** Reads in flight on `fd`; it is not closed before they have ended. */
-  readersCount = 0;
-
-  constructor(file: LogFile, baseBytes: number) {
-    this.fd = file.fd;
-    this.sequence = file.sequence;
-    this.baseBytes = baseBytes;
-  }
-}
-
 export class Commit {
   /** End of what is in the log. */
   loggedBytes = 0;
@@ -87,18 +61,18 @@ export class Commit {
   /** While true nothing can be appended: a rotation is under way. */
   isHeld = false;
   level: Level;
+  readonly logs: OpenLogs;
 
   readonly #io: Io;
   readonly #crc: Crc32c;
   readonly #dirty: DirtyMap;
-  #current: OpenLog;
-  /** Logs before the current one, while they may still be read. */
-  readonly #olds: OpenLog[] = [];
   #appendedBytes = 0;
   #collectedCount = 0;
   #filling: Batch;
   #spare: Batch | undefined;
   #writing: Batch | undefined = undefined;
+  /** What was being written when the log ended; before what is filling. */
+  #kept: Batch | undefined = undefined;
   #writtenBytes = 0;
   #repeats = 0;
   #isFlushing = false;
@@ -107,6 +81,7 @@ export class Commit {
   #hasTimer = false;
   #errno = 0;
   #isSuspect = false;
+  #isGivenUp = false;
   #isCut = false;
   /** Requests whose records are not in the file yet, by end of the last. */
   readonly #unlogged = new AckQueue();
@@ -137,7 +112,7 @@ export class Commit {
     this.#io = options.io;
     this.#crc = options.crc;
     this.#dirty = options.dirty;
-    this.#current = new OpenLog(options.log, 0);
+    this.logs = new OpenLogs(options.io, options.log);
     this.level = options.level;
     this.#filling = new Batch(options.io);
     this.#spare = new Batch(options.io);
@@ -147,15 +122,6 @@ export class Commit {
       this.#hasTimer = false;
       this.wantDurable(this.loggedBytes);
     };
-  }
-
-  get current(): OpenLog {
-    return this.#current;
-  }
-
-  /** Logs before the current one that are still open. */
-  get oldCount(): number {
-    return this.#olds.length;
   }
 
   /** 0, or why the log has ended. */
@@ -173,26 +139,26 @@ export class Commit {
     return this.#isSuspect && position >= this.durableBytes;
   }
 
-  /** Nothing is collected, being written or being flushed. */
+  /** The log has ended, and what is not in it will not come anywhere else. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
+  }
+
+  /** Nothing is being written or flushed, nor will be by itself. */
   get isQuiet(): boolean {
     return this.#writing === undefined && !this.#isFlushing &&
-      this.#appendedBytes === this.loggedBytes;
+      (this.#appendedBytes === this.loggedBytes || this.#errno !== 0);
+  }
+
+  /** What is not in the log that has ended, in order. */
+  get keptBatches(): Batch[] {
+    return [this.#kept, this.#filling].filter((batch) => batch !== undefined);
   }
 
   /** Acknowledgements that are owed. */
   get owedCount(): number {
     return this.#unlogged.count + this.#unloggedDurable.count +
       this.#undurable.count;
-  }
-
-  /** Which log holds the byte at a stream position. */
-  logAt(position: number): OpenLog {
-    if (position >= this.#current.baseBytes) return this.#current;
-    for (let index = this.#olds.length - 1; index >= 0; index--) {
-      const old = this.#olds[index];
-      if (old !== undefined && position >= old.baseBytes) return old;
-    }
-    throw new AssertionError("The position is in no open log");
   }
 
   get #isFull(): boolean {
@@ -261,7 +227,7 @@ export class Commit {
     this.#answerDurable();
     if (this.#errno === 0) {
       this.#startWrite();
-      if (this.#isFull && this.isQuiet) this.#end(ERRNO.EFBIG);
+      if (this.#isFull && this.isQuiet) this.#errno = ERRNO.EFBIG;
     } else if (!this.#isCut && this.#writing === undefined) {
       this.cut();
     }
@@ -278,71 +244,93 @@ export class Commit {
     assert(this.#writing === undefined, "nothing is written to an ended log");
     if (this.#isCut) return true;
     const log = this.#current;
-    this.#isCut = this.truncate(log.fd, this.loggedBytes - log.baseBytes);
+    this.#isCut = this.logs.truncate(log.fd, log.inFile(this.loggedBytes));
     return this.#isCut;
-  }
-
-  /** Whether a log could be cut to `lengthBytes`. */
-  truncate(fd: number, lengthBytes: number): boolean {
-    try {
-      this.#io.truncate(fd, lengthBytes);
-      return true;
-    } catch (error) {
-      // A broken file system; the next rotation tries again.
-      if (error instanceof SyscallError) return false;
-      throw error;
-    }
   }
 
   /**
    * Continues in another file, which holds `recordCount` records already: what
-   * is not durable in the current one, at the same stream positions.
+   * is not durable in the current one, at the same stream positions. What was
+   * kept follows there.
    */
   switchTo(file: LogFile, recordCount: number): void {
     assert(this.isQuiet, "a log is left when nothing is on its way");
-    assert(this.#olds.length < OLD_LOGS_MAX, "few logs are open");
     if (recordCount === 0) {
       assert(this.durableBytes === this.loggedBytes, "the old log is durable");
     }
-    this.#olds.push(this.#current);
-    this.#current = new OpenLog(file, this.durableBytes);
+    this.logs.push(file, this.durableBytes);
     this.durableBytes = this.loggedBytes;
     this.#fields.sequence = recordCount;
+    for (const batch of this.keptBatches) {
+      this.#fields.sequence = batch.renumber(this.#fields.sequence);
+    }
     this.#errno = 0;
     this.#isSuspect = false;
+    this.#isGivenUp = false;
     this.#isCut = false;
     this.isHeld = false;
   }
 
   /**
-   * Closes the oldest log if everything in it was written back and nobody reads
-   * it; returns whether it did.
+   * What was in doubt is durable on the disk, and nobody replays this log any
+   * more: it ends, and is cut, before the doubt.
    */
-  closeOldest(writtenBackBytes: number): boolean {
-    const oldest = this.#olds[0];
-    if (oldest === undefined || oldest.readersCount > 0) return false;
-    const { baseBytes: endBytes } = this.#olds[1] ?? this.#current;
-    if (writtenBackBytes < endBytes) return false;
-    this.#olds.shift();
-    this.#io.close(oldest.fd);
-    return true;
+  settleDoubt(): void {
+    assert(this.#isSuspect, "something is in doubt");
+    this.#current.endBytes = this.durableBytes;
+    this.durableBytes = this.loggedBytes;
+    this.#isSuspect = false;
+    this.#isCut = false;
+    // If it fails, each turn tries again.
+    this.cut();
+  }
+
+  /** What was kept is durable on the disk. */
+  answerKept(): void {
+    this.#dropKept(0);
+  }
+
+  /** Nothing brings what was kept, or is in doubt, anywhere. */
+  giveUp(errno: number): void {
+    this.#isGivenUp = true;
+    this.#dropKept(errno);
+    if (this.#isSuspect) this.#undurable.failAll(errno);
   }
 
   /** Closes all logs; nothing may be in flight. */
   close(): void {
     assert(this.isQuiet, "no log operation is in flight");
-    while (this.closeOldest(Infinity));
-    assert(this.#olds.length === 0, "nobody reads an old log");
-    this.#io.close(this.#current.fd);
+    this.logs.close();
+  }
+
+  get #current(): OpenLog {
+    return this.logs.current;
+  }
+
+  #dropKept(errno: number): void {
+    assert(this.#writing === undefined, "nothing is being written");
+    if (this.#kept !== undefined) this.#recycle(this.#kept);
+    this.#kept = undefined;
+    this.#filling.clear();
+    this.#collectedCount = 0;
+    this.#appendedBytes = this.loggedBytes;
+    this.#unlogged.failAll(errno);
+    this.#unloggedDurable.failAll(errno);
   }
 
   #startWrite(): void {
-    if (this.#writing !== undefined || this.#filling.lengthBytes === 0) return;
-    const next = this.#spare;
-    assert(next !== undefined, "one of two batches is free");
-    this.#writing = this.#filling;
-    this.#filling = next;
-    this.#spare = undefined;
+    if (this.#writing !== undefined) return;
+    if (this.#kept !== undefined) {
+      this.#writing = this.#kept;
+      this.#kept = undefined;
+    } else {
+      if (this.#filling.lengthBytes === 0) return;
+      const next = this.#spare;
+      assert(next !== undefined, "one of two batches is free");
+      this.#writing = this.#filling;
+      this.#filling = next;
+      this.#spare = undefined;
+    }
     this.#writtenBytes = 0;
     this.#repeats = 0;
     this.#write(this.#writing);
@@ -364,14 +352,15 @@ export class Commit {
   #writeEnded(result: number): void {
     const batch = this.#writing;
     assert(batch !== undefined, "a log write was in flight");
-    if (batch.isDropped) return this.#recycle(batch);
+    // A flush has failed meanwhile: the file is cut before this.
+    if (this.#errno !== 0) return this.#keep(batch);
     if (result === -ERRNO.EINTR || result === -ERRNO.EAGAIN) {
       this.#repeats++;
       if (this.#repeats <= REPEATS_MAX) return this.#write(batch);
     }
     if (result <= 0) {
-      this.#recycle(batch);
-      return this.#end(result === 0 ? ERRNO.EIO : -result);
+      this.#errno = result === 0 ? ERRNO.EIO : -result;
+      return this.#keep(batch);
     }
     this.#writtenBytes += result;
     assert(this.#writtenBytes <= batch.lengthBytes, "no more than asked for");
@@ -381,6 +370,7 @@ export class Commit {
     this.#collectedCount -= batch.recordCount;
     this.loggedBytes += batch.lengthBytes;
     assert(this.loggedBytes <= this.#appendedBytes, "I4: logged was appended");
+    this.#writing = undefined;
     this.#recycle(batch);
     this.#armTimer();
     this.#answerLogged();
@@ -413,8 +403,8 @@ export class Commit {
     this.#isFlushing = false;
     if (result < 0) {
       this.#isSuspect = true;
-      this.#end(-result);
-      this.#undurable.failAll(-result);
+      if (this.#errno === 0) this.#errno = -result;
+      if (this.#isGivenUp) this.#undurable.failAll(this.#errno);
       return;
     }
     assert(this.#flushEndBytes >= this.durableBytes, "I4: durable grows");
@@ -426,10 +416,8 @@ export class Commit {
 
   #answerDurable(): void {
     const waiting = this.#undurable;
-    while (waiting.count > 0) {
-      if (waiting.firstNumber <= this.durableBytes) waiting.shift()(0);
-      else if (this.#isSuspect) waiting.shift()(this.#errno);
-      else return;
+    while (waiting.count > 0 && waiting.firstNumber <= this.durableBytes) {
+      waiting.shift()(0);
     }
   }
 
@@ -442,19 +430,11 @@ export class Commit {
 
   #recycle(batch: Batch): void {
     batch.clear();
-    this.#writing = undefined;
     this.#spare = batch;
   }
 
-  /** The log has ended: what is not in the file will never be. */
-  #end(errno: number): void {
-    assert(errno > 0, "an errno is positive");
-    if (this.#errno === 0) this.#errno = errno;
-    if (this.#writing !== undefined) this.#writing.isDropped = true;
-    this.#filling.clear();
-    this.#collectedCount = 0;
-    this.#appendedBytes = this.loggedBytes;
-    this.#unlogged.failAll(errno);
-    this.#unloggedDurable.failAll(errno);
+  #keep(batch: Batch): void {
+    this.#writing = undefined;
+    this.#kept = batch;
   }
 }

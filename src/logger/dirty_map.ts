@@ -83,4 +83,11 @@ export class DirtyMap {
     assert(index < this.#regionCount, "the region is in the list");
     this.#extents.removeBelow(this.#regions[index] ?? 0, positionEnd);
   }
+
+  /** Forgets everything: all of it is on the disk. */
+  clear(): void {
+    for (let index = this.listRegions() - 1; index >= 0; index--) {
+      this.clean(index, Infinity);
+    }
+  }
 }

@@ -10,6 +10,7 @@
  *   reads.ts      reads through the dirty map
  *   writeback.ts  dirty data to the disk
  *   rotation.ts   from one log to the next
+ *   bypass.ts     without a log: emergency mode
  *
  * What a request means (levels: see design):
  *
@@ -22,9 +23,9 @@
  *   read         see `reads.ts`
  *
  * Writes that find no room in the batch or in the dirty map wait in order; they
- * are never failed for that. Once a log has ended they fail with its errno
- * until a rotation has led to another file; reads go on. Flushes fail if data
- * may be lost.
+ * are never failed for that. Nor are they if the log fails: they wait until they
+ * may go to the disk, or a rotation has led to another file; reads go on. Only
+ * if acknowledged data are lost with the log, writes and flushes get its errno.
  *
  * Nothing is acknowledged before `submit` has returned. Acknowledgements come
  * out of completions of `Io` and out of `endOfTurn`.
@@ -39,20 +40,16 @@ import type {
 } from "../block/request.ts";
 import { Transfers } from "../block/transfers.ts";
 import type { Crc32c } from "../log/checksum.ts";
-import { PAYLOAD_BYTES_MAX } from "../log/record.ts";
 import type { Io } from "../ring/io.ts";
 import { AckQueue } from "./ack_queue.ts";
-import { Commit, type Level, type LogFile } from "./commit.ts";
+import { Bypass, type BypassMode } from "./bypass.ts";
+import { Commit, type Level } from "./commit.ts";
 import { DIRTY_EXTENTS_MAX, DirtyMap } from "./dirty_map.ts";
+import type { LogFile } from "./open_logs.ts";
 import { Reads } from "./reads.ts";
 import { Rotation } from "./rotation.ts";
 import { Writeback } from "./writeback.ts";
-
-/** Lamport time; may be one object that the next call changes. */
-export interface Stamp {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
+import { type Stamp, Writes } from "./writes.ts";
 
 export interface LoggerOptions {
   readonly io: Io;
@@ -79,21 +76,14 @@ export interface LoggerState {
   readonly inFlight: number;
   readonly diskErrno: number;
   readonly logErrno: number;
+  /** 0 logging, 1 all is on the disk and writers wait, 2 without a log. */
+  readonly bypass: number;
   readonly writeCount: number;
   readonly writeBytes: number;
   readonly readCount: number;
   readonly readBytes: number;
   /** Extents that are in the log and not yet on the disk. */
   readonly dirtyCount: number;
-}
-
-/** A write of which not all records are collected. */
-interface WaitingWrite {
-  readonly request: BlockRequest;
-  readonly acknowledge: Acknowledge;
-  readonly seconds: number;
-  readonly nanoseconds: number;
-  collectedBytes: number;
 }
 
 type Ending = {
@@ -103,19 +93,20 @@ type Ending = {
 
 export class Logger implements BlockTarget {
   readonly #disk: Disk;
-  readonly #now: () => Stamp;
   readonly #dirty: DirtyMap;
   readonly #commit: Commit;
   readonly #reads: Reads;
   readonly #writeback: Writeback;
+  readonly #bypass: Bypass;
   readonly #rotation: Rotation;
+  readonly #writes: Writes;
   #sizeBytes: number;
-  readonly #waiting: WaitingWrite[] = [];
   /** Answers that are known already; the number is the errno. */
   readonly #known = new AckQueue();
   #hasNew = false;
   #ending: Ending | undefined = undefined;
   #isClosed = false;
+  #isHungUp = false;
   #writeCount = 0;
   #writeBytes = 0;
   #readCount = 0;
@@ -125,7 +116,6 @@ export class Logger implements BlockTarget {
     const { io, crc, disk, log, level } = options;
     assert(options.sizeBytes <= disk.sizeBytes, "the device fits its disk");
     this.#disk = disk;
-    this.#now = options.now;
     this.#sizeBytes = options.sizeBytes;
     const dirty = new DirtyMap(options.dirtyExtentsMax ?? DIRTY_EXTENTS_MAX);
     const transfers = new Transfers(io);
@@ -135,7 +125,11 @@ export class Logger implements BlockTarget {
     this.#commit = commit;
     this.#writeback = writeback;
     this.#reads = new Reads({ disk, dirty, commit, transfers });
-    this.#rotation = new Rotation({ io, crc, transfers, commit, writeback });
+    const parts = { io, crc, transfers, commit, writeback };
+    const bypass = new Bypass({ ...parts, disk, dirty });
+    this.#bypass = bypass;
+    this.#rotation = new Rotation({ ...parts, bypass });
+    this.#writes = new Writes({ commit, bypass, now: options.now });
   }
 
   submit(request: BlockRequest, acknowledge: Acknowledge): void {
@@ -151,14 +145,12 @@ export class Logger implements BlockTarget {
       case "write":
       case "writeZeroes":
         this.#checkRange(request);
-        this.#submitWrite(request, acknowledge);
+        this.#writeCount++;
+        this.#writeBytes += request.lengthBytes;
+        this.#writes.submit(request, acknowledge);
         return;
       case "flush":
-        if (this.#commit.isSuspect) {
-          this.#known.push(acknowledge, this.#commit.errno);
-        } else {
-          this.#commit.answerWhenDurable(acknowledge);
-        }
+        this.#submitFlush(acknowledge);
         return;
       case "discard":
         this.#known.push(acknowledge, 0);
@@ -177,12 +169,19 @@ export class Logger implements BlockTarget {
       stepCount = this.#stepCount;
       this.#hasNew = false;
       this.#answerKnown();
+      if (this.#isHungUp) this.#writes.giveUp();
       this.#writeback.isUrged = this.#rotation.isActive ||
-        this.#commit.oldCount > 0 || this.#ending?.kind === "drain";
+        this.#bypass.isActive || this.#commit.logs.oldCount > 0 ||
+        this.#ending?.kind === "drain";
       this.#writeback.advance();
+      this.#bypass.advance({
+        isRotating: this.#rotation.isActive,
+        deviceSizeBytes: this.#sizeBytes,
+      });
       this.#rotation.advance(this.#sizeBytes);
       this.#commit.advance();
-      this.#collectWaiting();
+      this.#writes.advance();
+      this.#bypass.direct.advance();
       this.#reads.advance();
       this.#commit.advance();
     } while (this.#hasNew || stepCount !== this.#stepCount);
@@ -190,9 +189,10 @@ export class Logger implements BlockTarget {
   }
 
   /**
-   * Continues in `log`, a later one. Ends in a switch, or in a failure: then
-   * `logErrno` stays, the file was closed, and a further call may name another
-   * one. A call while `isRotating` is a programmer's error.
+   * Continues in `log`, one that `mayRotateTo` allows. Ends in a switch, and ends
+   * a bypass, or in a failure: then `logErrno` stays, the file was closed, and a
+   * further call may name another one. A call while `isRotating` is a
+   * programmer's error.
    */
   rotate(log: LogFile): void {
     assert(!this.#isClosed, "the logger is open");
@@ -201,6 +201,27 @@ export class Logger implements BlockTarget {
 
   get isRotating(): boolean {
     return this.#rotation.isActive;
+  }
+
+  /**
+   * Whether a log of this number may come next: a later one, and behind a hole
+   * in the numbers as soon as the disk may have data that are in no log.
+   */
+  mayRotateTo(sequence: number): boolean {
+    return this.#bypass.mayRotateTo(sequence);
+  }
+
+  /** See `bypass.ts`; a log that fails prepares without being told. */
+  setBypass(mode: BypassMode): void {
+    this.#bypass.setMode(mode);
+  }
+
+  /**
+   * All clients are gone: whoever waits for a permission, or for a log that has
+   * ended, gets an error. What was acknowledged is not touched.
+   */
+  hangUp(): void {
+    this.#isHungUp = true;
   }
 
   /** Holds for requests that are collected from now on. */
@@ -237,24 +258,36 @@ export class Logger implements BlockTarget {
     assert(!this.#isClosed, "the logger is closed once");
     assert(this.#ending === undefined, "draining or stopping is done");
     assert(this.#writeback.isQuiet, "no writeback is in flight");
+    assert(this.#bypass.isQuiet, "no direct write is in flight");
     assert(this.#reads.activeCount === 0, "no read is in flight");
     this.#isClosed = true;
     this.#commit.close();
   }
 
+  /** Number of the log that is written, or was written last. */
+  get logSequence(): number {
+    return this.#commit.logs.current.sequence;
+  }
+
+  /** As in `state`. */
+  get bypass(): number {
+    return this.#bypass.level;
+  }
+
   state(): LoggerState {
-    const { current, loggedBytes, durableBytes } = this.#commit;
+    const { logs, loggedBytes, durableBytes } = this.#commit;
     const { writtenBackBytes } = this.#writeback;
-    const writtenBack = this.#commit.logAt(writtenBackBytes);
+    const writtenBack = logs.at(writtenBackBytes);
     return {
-      logSequence: current.sequence,
-      loggedBytes: loggedBytes - current.baseBytes,
-      durableBytes: durableBytes - current.baseBytes,
+      logSequence: this.logSequence,
+      loggedBytes: logs.current.inFile(loggedBytes),
+      durableBytes: logs.current.inFile(durableBytes),
       writtenBackSequence: writtenBack.sequence,
-      writtenBackBytes: writtenBackBytes - writtenBack.baseBytes,
+      writtenBackBytes: writtenBack.inFile(writtenBackBytes),
       inFlight: this.#inFlight,
-      diskErrno: this.#writeback.errno,
+      diskErrno: this.#writeback.errno || this.#bypass.errno,
       logErrno: this.#commit.errno,
+      bypass: this.bypass,
       writeCount: this.#writeCount,
       writeBytes: this.#writeBytes,
       readCount: this.#readCount,
@@ -265,12 +298,13 @@ export class Logger implements BlockTarget {
 
   /** Counts what may let something else go on. */
   get #stepCount(): number {
-    return this.#writeback.sweepCount + this.#rotation.stepCount;
+    return this.#writeback.sweepCount + this.#rotation.stepCount +
+      this.#bypass.stepCount;
   }
 
   get #inFlight(): number {
-    return this.#waiting.length + this.#known.count +
-      this.#commit.owedCount + this.#reads.activeCount;
+    return this.#writes.count + this.#known.count + this.#commit.owedCount +
+      this.#bypass.owedCount + this.#reads.activeCount;
   }
 
   #checkRange(request: BlockRequest): void {
@@ -285,82 +319,16 @@ export class Logger implements BlockTarget {
     );
   }
 
-  #submitWrite(request: BlockRequest, acknowledge: Acknowledge): void {
-    this.#writeCount++;
-    this.#writeBytes += request.lengthBytes;
-    if (this.#commit.errno !== 0) {
+  #submitFlush(acknowledge: Acknowledge): void {
+    const errno = this.#bypass.takeUntoldErrno();
+    if (errno !== 0) {
+      this.#known.push(acknowledge, errno);
+    } else if (this.#bypass.hasDirect) {
+      this.#bypass.direct.flush(acknowledge);
+    } else if (this.#commit.isSuspect && this.#commit.isGivenUp) {
       this.#known.push(acknowledge, this.#commit.errno);
-      return;
-    }
-    // Taken when the request comes in, before it may have to wait.
-    const { seconds, nanoseconds } = this.#now();
-    let collectedBytes = 0;
-    if (this.#waiting.length === 0) {
-      collectedBytes = this.#collect(request, 0, seconds, nanoseconds);
-      if (collectedBytes === request.lengthBytes) {
-        this.#commit.answer(acknowledge, request.forceUnitAccess);
-        return;
-      }
-    }
-    this.#waiting.push({
-      request,
-      acknowledge,
-      seconds,
-      nanoseconds,
-      collectedBytes,
-    });
-  }
-
-  /** Appends records as long as there is room; returns the new progress. */
-  #collect(
-    request: BlockRequest,
-    collectedBytes: number,
-    seconds: number,
-    nanoseconds: number,
-  ): number {
-    const commit = this.#commit;
-    const source = request.kind === "write" ? request.memory.bytes : undefined;
-    let progress = collectedBytes;
-    while (progress < request.lengthBytes) {
-      const offsetBytes = request.offsetBytes + progress;
-      const length = Math.min(
-        PAYLOAD_BYTES_MAX - offsetBytes % PAYLOAD_BYTES_MAX,
-        request.lengthBytes - progress,
-      );
-      if (!commit.hasRoomFor(length)) break;
-      commit.append(
-        source,
-        request.start + progress,
-        length,
-        offsetBytes,
-        seconds,
-        nanoseconds,
-      );
-      progress += length;
-    }
-    return progress;
-  }
-
-  #collectWaiting(): void {
-    for (;;) {
-      const first = this.#waiting[0];
-      if (first === undefined) return;
-      const { errno } = this.#commit;
-      if (errno !== 0) {
-        this.#waiting.shift();
-        first.acknowledge(errno);
-        continue;
-      }
-      const { request, seconds, nanoseconds } = first;
-      first.collectedBytes = this.#collect(
-        request,
-        first.collectedBytes,
-        seconds,
-        nanoseconds,
-      );
-      if (first.collectedBytes < request.lengthBytes) return;
-      this.#waiting.shift();
-      this.#commit.answer(first.acknowledge, request.forceUnitAccess);
+    } else {
+      this.#commit.answerWhenDurable(acknowledge);
     }
   }
 
@@ -376,7 +344,11 @@ export class Logger implements BlockTarget {
     const isReplaced = this.#ending?.kind === "drain" && ending.kind === "stop";
     assert(this.#ending === undefined || isReplaced, "the logger ends once");
     this.#ending = ending;
-    this.#writeback.isHalted = ending.kind === "stop";
+    if (ending.kind === "drain") return;
+    this.#writeback.isHalted = true;
+    this.#bypass.isHalted = true;
+    // It would wait for the writeback, or for a flush of the disk.
+    this.#rotation.halt();
   }
 
   #checkEnding(): void {
@@ -384,16 +356,21 @@ export class Logger implements BlockTarget {
     if (ending === undefined || this.#rotation.isActive) return;
     const commit = this.#commit;
     if (!commit.isQuiet || this.#inFlight > 0) return;
-    if (!this.#writeback.isQuiet) return;
+    if (!this.#writeback.isQuiet || !this.#bypass.isQuiet) return;
+    const isDraining = ending.kind === "drain";
+    if (!this.#bypass.finish()) return;
     if (!commit.isSuspect) {
       if (commit.durableBytes < commit.loggedBytes) {
         commit.wantDurable(commit.loggedBytes);
         commit.advance();
         return;
       }
-      if (ending.kind === "drain" && !this.#writeback.isComplete) return;
+      if (isDraining && !this.#writeback.isComplete) return;
+    } else if (isDraining && !commit.isGivenUp) {
+      return; // What is in doubt may still reach the disk.
     }
     this.#ending = undefined;
-    ending.done(commit.isSuspect ? commit.errno : 0);
+    const errno = this.#bypass.takeUntoldErrno();
+    ending.done(commit.isSuspect ? commit.errno : errno);
   }
 }

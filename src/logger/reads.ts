@@ -10,7 +10,8 @@
  *
  * PARTS_MAX operations are in flight at most; further requests wait in order.
  * An error of one piece is the error of the request, after all pieces ended. A
- * piece of which only a suspect copy exists is EIO: better none than wrong data.
+ * piece of which only a suspect copy exists waits until that has been verified;
+ * if it cannot be, it is EIO: better none than wrong data.
  */
 import { assert } from "../base/assert.ts";
 import { ERRNO } from "../base/errors.ts";
@@ -18,7 +19,8 @@ import type { Acknowledge, BlockRequest } from "../block/request.ts";
 import type { Disk } from "../block/disk.ts";
 import type { Transfers } from "../block/transfers.ts";
 import type { Completion } from "../ring/io.ts";
-import type { Commit, OpenLog } from "./commit.ts";
+import type { Commit } from "./commit.ts";
+import type { OpenLog } from "./open_logs.ts";
 import type { DirtyMap } from "./dirty_map.ts";
 
 // Ours. Far above what front ends have in flight as whole requests.
@@ -101,6 +103,7 @@ export class Reads {
       const isDirty = this.#dirty.seek(pieceStart, endBytes);
       const pieceEnd = this.#dirty.pieceEndBytes;
       if (isDirty && this.#commit.isSuspectAt(this.#dirty.position)) {
+        if (!this.#commit.isGivenUp) return false;
         job.errno = ERRNO.EIO;
         job.startedBytes = pieceEnd;
         continue;
@@ -123,7 +126,7 @@ export class Reads {
         );
         continue;
       }
-      const log = this.#commit.logAt(this.#dirty.position);
+      const log = this.#commit.logs.at(this.#dirty.position);
       log.readersCount++;
       this.#logOf[tag] = log;
       this.#transfers.read(

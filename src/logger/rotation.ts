@@ -12,7 +12,8 @@
  *               made durable; writers wait
  *   rescue      only after a failed flush: see `rescue.ts`
  *
- * A log that has ended (see `commit.ts`) is left as follows:
+ * Once a bypass has left the log behind, it is only left: see `bypass.ts`. Until
+ * then a log that has ended (see `commit.ts`) is left as follows:
  *
  *   failed write   it was cut behind its last record; it is made durable, and
  *                  acknowledged data are all in it
@@ -27,7 +28,9 @@ import { assert } from "../base/assert.ts";
 import type { Transfers } from "../block/transfers.ts";
 import type { Crc32c } from "../log/checksum.ts";
 import type { Io, Memory } from "../ring/io.ts";
-import { type Commit, type LogFile, OLD_LOGS_MAX } from "./commit.ts";
+import type { Bypass } from "./bypass.ts";
+import type { Commit } from "./commit.ts";
+import { type LogFile, OLD_LOGS_MAX } from "./open_logs.ts";
 import { Rescue, RESCUE_MEMORY_BYTES } from "./rescue.ts";
 import type { Writeback } from "./writeback.ts";
 
@@ -42,6 +45,7 @@ export class Rotation {
   readonly #transfers: Transfers;
   readonly #commit: Commit;
   readonly #writeback: Writeback;
+  readonly #bypass: Bypass;
   #phase: Phase = "none";
   #next: LogFile | undefined = undefined;
   #rescue: Rescue | undefined = undefined;
@@ -55,6 +59,7 @@ export class Rotation {
       readonly transfers: Transfers;
       readonly commit: Commit;
       readonly writeback: Writeback;
+      readonly bypass: Bypass;
     },
   ) {
     this.#io = options.io;
@@ -62,6 +67,7 @@ export class Rotation {
     this.#transfers = options.transfers;
     this.#commit = options.commit;
     this.#writeback = options.writeback;
+    this.#bypass = options.bypass;
   }
 
   get isActive(): boolean {
@@ -71,17 +77,27 @@ export class Rotation {
   start(file: LogFile): void {
     assert(this.#phase === "none", "one rotation at a time");
     assert(
-      file.sequence > this.#commit.current.sequence,
-      "a rotation goes to a later log",
+      this.#bypass.mayRotateTo(file.sequence),
+      "a rotation goes to a later log, behind a hole if data are in no log",
     );
     this.#next = file;
     this.#phase = "waitForOld";
   }
 
+  /** Gives up a rotation that only waits. */
+  halt(): void {
+    if (this.#phase === "waitForOld") this.#abandon();
+  }
+
   /** Once per turn. @param deviceSizeBytes bound of what is rescued */
   advance(deviceSizeBytes: number): void {
     this.#closeOld();
-    const { oldCount, errno } = this.#commit;
+    const { errno, logs: { oldCount } } = this.#commit;
+    if (this.#phase === "waitForOld" && this.#bypass.isSalvaging) return;
+    if (this.#phase === "waitForOld" && this.#bypass.isPastLog) {
+      if (oldCount < OLD_LOGS_MAX && this.#bypass.leave()) this.#leave();
+      return;
+    }
     const mayLeave = oldCount === 0 ||
       (errno !== 0 && oldCount < OLD_LOGS_MAX);
     if (this.#phase === "waitForOld" && mayLeave) {
@@ -93,7 +109,7 @@ export class Rotation {
   }
 
   #closeOld(): void {
-    while (this.#commit.closeOldest(this.#writeback.writtenBackBytes)) {
+    while (this.#commit.logs.closeOldest(this.#writeback.writtenBackBytes)) {
       this.stepCount++;
     }
   }
@@ -102,7 +118,7 @@ export class Rotation {
     const commit = this.#commit;
     if (!commit.isQuiet) return;
     if (commit.errno !== 0 && !commit.cut()) return this.#abandon();
-    const { durableBytes, loggedBytes, current } = commit;
+    const { durableBytes, loggedBytes, logs: { current } } = commit;
     if (durableBytes === loggedBytes) return this.#switch(0);
     if (!commit.isSuspect) return commit.wantDurable(loggedBytes);
     this.#memory ??= this.#io.allocate(RESCUE_MEMORY_BYTES);
@@ -117,7 +133,7 @@ export class Rotation {
       endBytes: loggedBytes - current.baseBytes,
       deviceSizeBytes,
       cutSource: () =>
-        commit.truncate(current.fd, durableBytes - current.baseBytes),
+        commit.logs.truncate(current.fd, durableBytes - current.baseBytes),
     });
     this.#phase = "rescue";
   }
@@ -130,6 +146,11 @@ export class Rotation {
     else this.#abandon();
   }
 
+  #leave(): void {
+    this.#switch(0);
+    this.#bypass.left();
+  }
+
   #switch(recordCount: number): void {
     this.#commit.switchTo(this.#nextFile(), recordCount);
     this.#end();
@@ -138,7 +159,7 @@ export class Rotation {
   #abandon(): void {
     const { fd } = this.#nextFile();
     // Best effort: whatever the file holds, it holds in `current` as well.
-    this.#commit.truncate(fd, 0);
+    this.#commit.logs.truncate(fd, 0);
     this.#io.close(fd);
     this.#commit.isHeld = false;
     this.#end();

@@ -137,6 +137,25 @@ export class Writeback {
       this.writtenBackBytes === this.#commit.loggedBytes;
   }
 
+  /**
+   * Whether everything before `position` is on the disk, or superseded by what
+   * is in doubt behind it.
+   */
+  isWrittenTo(position: number): boolean {
+    return this.#phase === "confirm"
+      ? this.#endBytes === position
+      : this.#phase === "idle" && this.writtenBackBytes === position;
+  }
+
+  /** Everything before `position` has come to the disk, in another way. */
+  settle(position: number): void {
+    assert(this.isWrittenTo(this.#endBytes), "no writeback is in flight");
+    assert(position >= this.writtenBackBytes, "I4: written back grows");
+    this.writtenBackBytes = position;
+    this.#endBytes = position;
+    this.#phase = "idle";
+  }
+
   /** The foreground was active in this turn. */
   noteForeground(): void {
     this.#foregroundMs = this.#io.monotonicMs();
@@ -320,7 +339,14 @@ export class Writeback {
   }
 
   #confirm(): void {
-    if (this.#commit.durableBytes < this.#wantedBytes) return;
+    const { durableBytes, isSuspect } = this.#commit;
+    if (durableBytes < this.#wantedBytes) {
+      // It never will be. What has become durable since is still to be written.
+      if (!isSuspect || this.#endBytes === durableBytes) return;
+      this.#phase = "idle";
+      this.sweepCount++;
+      return;
+    }
     assert(this.#endBytes >= this.writtenBackBytes, "I4: written back grows");
     this.writtenBackBytes = this.#endBytes;
     this.sweepCount++;

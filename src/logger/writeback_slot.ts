@@ -102,7 +102,7 @@ export class WritebackSlot {
 
   #readSpan(): void {
     const first = this.#positionOf(this.#extent);
-    const log = this.#commit.logAt(first);
+    const log = this.#commit.logs.at(first);
     const room = this.#memory.bytes.length - this.#at;
     let endPosition = first + this.#lengthOf(this.#extent);
     let next = this.#extent + 1;
@@ -110,7 +110,7 @@ export class WritebackSlot {
       const position = this.#positionOf(next);
       const gap = position - endPosition;
       if (gap < 0 || gap > GAP_BYTES_MAX) break;
-      if (this.#commit.logAt(position) !== log) break;
+      if (this.#commit.logs.at(position) !== log) break;
       const nextEnd = position + this.#lengthOf(next);
       if (nextEnd - first > room) break;
       endPosition = nextEnd;

@@ -1,27 +1,51 @@
 // Pure
 /**
  * Emergency mode: what a primary does that cannot log any more.
+ *
+ *   logging ──► prepare ──► hole ──► serve ──► resume: logging behind the hole
+ *
+ *   prepare  the worker writes back everything, clients wait
+ *   hole     the replay link of this host moves to an empty log, eleven numbers
+ *            higher; a version link before it follows nothing
+ *   serve    the worker serves the device without a log
+ *   resume   there is room again: the worker logs behind the hole
+ *
+ * The order is what makes it safe. Once the replay link is durable, this host
+ * never replays the old log again, whose records are older than what is written
+ * from then on; and its position is in a log that no other history reaches, so
+ * that a host that took over meanwhile is not mistaken for a successor. Not
+ * before that the worker is told to serve. Secondaries end with the old log:
+ * consistent, outdated, until they copy again (`invalidate`).
+ *
+ * When the file system is full, links that need no block can be written still,
+ * others cannot. So the replay link, which is short, comes first and waits for
+ * nothing; the rest is tried again in each round. Whatever is missing after a
+ * crash, the replay link suffices: the log it names is made, and logged into.
  */
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
-import { ANCHOR_DIGEST } from "../tree/values.ts";
+import { ANCHOR_DIGEST, formatReplay } from "../tree/values.ts";
 import { versionOf, versionText } from "./history.ts";
 import {
   blocked,
+  type LinkValue,
+  localLog,
   type Plan,
   type PlanFacts,
   type WorkerState,
 } from "./plan_types.ts";
 import type { ResourceView } from "./view.ts";
 
-/** Distance of the artificial version link and of the log behind the hole. */
+// Prescribed by MARS.
+const FULL_LEVEL = 4;
+/** Distance of the version link that follows nothing, and of the log behind. */
 const HOLE_VERSION = 10;
 const HOLE_LOG = 11;
 
 /**
- * Emergency mode: the device is served without a log. A hole in the numbers
- * keeps secondaries from passing what was never logged; logging resumes behind
- * it once there is room again.
+ * The plan for a host whose worker has left its log, or shall leave it.
+ *
+ * @param base the plan if it were not for the emergency
  */
 export function emergency(
   view: ResourceView,
@@ -29,39 +53,105 @@ export function emergency(
   base: Plan,
   worker: WorkerState,
 ): Plan {
+  const log = { sequence: worker.logSequence, host: view.host };
+  const isFull = facts.emergencyLevel >= FULL_LEVEL;
   const told = blocked(
-    base,
+    // A worker whose log has failed prepares without being told.
+    { ...base, log, bypass: isFull ? "prepare" : "off" },
     "err-emergency",
     worker.logErrno === 0
       ? "No room for logs: serving without replication"
       : `Log failed with errno ${worker.logErrno}: serving without replication`,
   );
   if (worker.bypass === 0) return told;
-  const behind = facts.logs.find((file) =>
-    file.log.host === view.host && file.log.sequence > worker.logSequence &&
-    file.bytes === 0 && isHole(view, file.log.sequence - 1)
-  );
-  if (behind === undefined) {
-    const highest = Math.max(
-      worker.logSequence,
-      ...facts.logs.map((file) => file.log.sequence),
-      ...view.versions.keys(),
-    );
-    const hole = { sequence: highest + HOLE_VERSION, host: view.host };
-    return {
-      ...told,
-      publish: [...told.publish, {
-        path: linkPath.version(view.resource, hole.sequence, view.host),
-        value: anchorText(hole),
-      }],
-      logFiles: [{
-        kind: "create",
-        log: { sequence: highest + HOLE_LOG, host: view.host },
-      }],
-    };
+  const behind = logBehind(view, facts, worker);
+  const isBehind = view.own?.replay?.log.sequence === behind.sequence;
+  const isThere = localLog(facts.logs, behind)?.bytes === 0;
+  const isOver = facts.emergencyLevel === 0 && base.role === "log";
+  if (isBehind && isThere && isOver) {
+    return { ...base, log: behind, bypass: "off" };
   }
-  if (facts.emergencyLevel > 0) return told;
-  return { ...base, log: behind.log, bypass: false };
+  return {
+    ...told,
+    bypass: isBehind ? "serve" : "prepare",
+    publish: holeLinks(view, base.publish, worker, behind),
+    logFiles: isThere ? [] : [{ kind: "create", log: behind }],
+  };
+}
+
+/** The log to be written next: where the replay link is, or will be. */
+function logBehind(
+  view: ResourceView,
+  facts: PlanFacts,
+  worker: WorkerState,
+): LogName {
+  const replay = view.own?.replay;
+  if (replay !== undefined && replay.log.sequence > worker.logSequence) {
+    return replay.log;
+  }
+  const highest = Math.max(
+    worker.logSequence,
+    ...facts.logs.map((file) => file.log.sequence),
+    ...view.versions.keys(),
+  );
+  return { sequence: highest + HOLE_LOG, host: view.host };
+}
+
+/** The links around the hole, the most important one first. */
+function holeLinks(
+  view: ResourceView,
+  positions: readonly LinkValue[],
+  worker: WorkerState,
+  behind: LogName,
+): LinkValue[] {
+  const { resource, host } = view;
+  const hole = {
+    sequence: behind.sequence - (HOLE_LOG - HOLE_VERSION),
+    host,
+  };
+  const first: LinkValue[] = [
+    {
+      path: linkPath.replay(resource, host),
+      value: formatReplay({ log: behind, startBytes: 0, dirtyBytes: 0 }),
+    },
+    {
+      path: linkPath.version(resource, hole.sequence, host),
+      value: anchorText(hole),
+    },
+    {
+      path: linkPath.version(resource, behind.sequence, host),
+      value: versionText({ log: behind, bytes: 0 }, anchorText(hole)),
+    },
+  ];
+  return [...first, ...positions, endOfLog(view, worker)]
+    .filter((link, index, links) =>
+      links.findIndex((other) => other.path === link.path) === index
+    );
+}
+
+/** Secondaries go as far as the log that was left. */
+function endOfLog(view: ResourceView, worker: WorkerState): LinkValue {
+  const { resource, host } = view;
+  const log = { sequence: worker.logSequence, host };
+  return {
+    path: linkPath.version(resource, log.sequence, host),
+    value: versionText(
+      { log, bytes: worker.durableBytes },
+      versionOf(view, log.sequence - 1, host)?.text,
+    ),
+  };
+}
+
+/** Whether the device has to be served although logging is impossible. */
+export function mustBypass(
+  worker: WorkerState | undefined,
+  facts: PlanFacts,
+  mayLog: boolean,
+): boolean {
+  if (worker?.role !== "log") return false;
+  // Whoever leaves the role anyway may do so in order, as long as he can.
+  return worker.logErrno !== 0 || worker.bypass !== 0 ||
+    (mayLog && facts.emergencyLevel >= FULL_LEVEL);
 }
 
 /** The text of a version link that follows nothing. */
@@ -70,10 +160,4 @@ export function anchorText(log: LogName): string {
     /^[0-9a-f]{32}/,
     ANCHOR_DIGEST,
   );
-}
-
-function isHole(view: ResourceView, sequence: number): boolean {
-  return versionOf(view, sequence, view.host)?.text.startsWith(
-    ANCHOR_DIGEST,
-  ) === true;
 }

@@ -23,7 +23,12 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { toHex } from "../base/bytes.ts";
 import type { LogName } from "../base/names.ts";
-import { formatStep, previousText, selfText } from "../tree/values.ts";
+import {
+  formatStep,
+  previousText,
+  selfText,
+  type VersionStep,
+} from "../tree/values.ts";
 import {
   type Position,
   type ResourceView,
@@ -104,6 +109,7 @@ export type NextLog =
   | { readonly kind: "next"; readonly log: LogName }
   | { readonly kind: "none" }
   | { readonly kind: "wait"; readonly obstacle: string }
+  | { readonly kind: "hole"; readonly obstacle: string }
   | { readonly kind: "split"; readonly obstacle: string };
 
 /**
@@ -114,7 +120,7 @@ export type NextLog =
 export function nextLog(view: ResourceView, reached: Position): NextLog {
   const { sequence, host: author } = reached.log;
   const authors = authorsOf(view, sequence + 1);
-  if (authors.length === 0) return { kind: "none" };
+  if (authors.length === 0) return hole(view, sequence);
   if (authors.length > 1) {
     return {
       kind: "split",
@@ -166,6 +172,41 @@ export function nextLog(view: ResourceView, reached: Position): NextLog {
       sequence + 1
     } of "${next}" does not follow log ${sequence} of "${author}" at ${reached.bytes}`,
   };
+}
+
+function hole(view: ResourceView, sequence: number): NextLog {
+  const behind = holeBehind(view, sequence, undefined);
+  if (behind === undefined) return { kind: "none" };
+  return {
+    kind: "hole",
+    obstacle:
+      `Log ${sequence} is the last one before a hole: "${behind.host}" was in emergency mode; type invalidate`,
+  };
+}
+
+/**
+ * The lowest log behind `sequence` of which its author says that it follows
+ * nothing, if there is one: what was written in between is in no log, and no
+ * history leads there.
+ *
+ * @param author of the log; any if undefined
+ */
+export function holeBehind(
+  view: ResourceView,
+  sequence: number,
+  author: string | undefined,
+): LogName | undefined {
+  let lowest: LogName | undefined;
+  for (const [other, links] of view.versions) {
+    if (other <= sequence) continue;
+    if (lowest !== undefined && other >= lowest.sequence) continue;
+    for (const [host, { value }] of links) {
+      const isAuthor = host === value.self.log.host &&
+        host === (author ?? host);
+      if (isAuthor && value.previous === undefined) lowest = value.self.log;
+    }
+  }
+  return lowest;
 }
 
 /** Where the histories of two hosts part. */
@@ -255,11 +296,24 @@ function tipOf(view: ResourceView, host: string): Walk {
 function stepBack(view: ResourceView, walk: Walk): void {
   if (walk.at === undefined) return;
   const link = versionOf(view, walk.at.log.sequence, walk.host);
-  const previous = link?.value.previous ??
-    versionOf(view, walk.at.log.sequence - 1, walk.host)?.value.self;
+  const previous = link?.value.previous ?? lastBefore(view, walk);
   walk.amountBytes += walk.at.bytes;
   walk.depth += 1;
   walk.at = previous && { log: previous.log, bytes: previous.endBytes };
+}
+
+/** What a host had before a log that follows nothing: there it left off. */
+function lastBefore(view: ResourceView, walk: Walk): VersionStep | undefined {
+  let highest = 0;
+  let step: VersionStep | undefined;
+  for (const [sequence, links] of view.versions) {
+    const link = links.get(walk.host);
+    const isBefore = sequence < (walk.at?.log.sequence ?? 0);
+    if (link === undefined || !isBefore || sequence < highest) continue;
+    highest = sequence;
+    step = link.value.self;
+  }
+  return step;
 }
 
 function shorterOf(

@@ -12,6 +12,7 @@
  *   own device link missing ............ nothing (the worker is stopped)
  *   attach off ......................... leave the role, then close the disk
  *   the worker logs
+ *     it fails, or there is no room .... serve without a log: `emergency.ts`
  *     designated ....................... go on; rotate into an empty next log
  *     not designated ................... leave: drain once nobody has it open
  *   copy incomplete .................... sync, if a source may be read
@@ -28,9 +29,9 @@
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
-import { emergency } from "./emergency.ts";
+import { emergency, mustBypass } from "./emergency.ts";
 import { planFetch } from "./fetch.ts";
-import { nextLog, versionOf, versionText } from "./history.ts";
+import { holeBehind, nextLog, versionOf, versionText } from "./history.ts";
 import {
   blocked,
   localLog,
@@ -68,7 +69,11 @@ export function plan(view: ResourceView, facts: PlanFacts): Plan {
     ? []
     : positionLinks(view, reached, facts);
   if (!own.desired.attach || !facts.isRunning) {
-    return leave(worker, { ...base, publish: positions });
+    const leaving: Plan = { ...base, publish: positions };
+    // Busy clients must be able to finish.
+    return worker !== undefined && mustBypass(worker, facts, false)
+      ? emergency(view, facts, leaving, worker)
+      : leave(worker, leaving);
   }
   if (view.sizeBytes === undefined || view.sizeBytes === 0) {
     return blocked(base, "inf-replay-start", "Size of the device unknown");
@@ -100,7 +105,12 @@ function leave(worker: WorkerState | undefined, base: Plan): Plan {
 function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
   const worker = facts.worker;
   if (worker === undefined) return base;
-  if (view.designated !== view.host) {
+  const isDesignated = view.designated === view.host;
+  if (mustBypass(worker, facts, isDesignated)) {
+    const role = isDesignated ? "log" : "idle";
+    return emergency(view, facts, { ...base, role }, worker);
+  }
+  if (!isDesignated) {
     const text = worker.openCount > 0
       ? `Remains primary: the device is open ${worker.openCount} times`
       : "";
@@ -108,10 +118,6 @@ function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
   }
   const current = { sequence: worker.logSequence, host: view.host };
   const going: Plan = { ...base, role: "log", log: current };
-  const isFailed = worker.logErrno !== 0 || worker.bypass === 1;
-  if (isFailed || facts.emergencyLevel >= 4) {
-    return emergency(view, facts, { ...going, bypass: true }, worker);
-  }
   const next = { sequence: current.sequence + 1, host: view.host };
   const isRotating = worker.writtenBackSequence < worker.logSequence;
   return localLog(facts.logs, next)?.bytes === 0 && !isRotating
@@ -172,6 +178,11 @@ function copying(
   }
   if (source?.replay === undefined) return told("No primary to copy from");
   if (!own.desired.sync) return told("Sync is switched off");
+  if (holeBehind(view, reached.log.sequence, source.host) !== undefined) {
+    return told(
+      `"${source.host}" was in emergency mode since the copy began; type invalidate`,
+    );
+  }
   const sourceAt = {
     log: source.replay.log,
     bytes: source.replay.startBytes,
@@ -337,10 +348,15 @@ function waiting(view: ResourceView, reached: Position, base: Plan): Plan {
   }
 }
 
-function messageKey(kind: "wait" | "split"): string {
-  return kind === "split"
-    ? "err-splitbrain-detected"
-    : "inf-versionlink-not-yet-exist";
+function messageKey(kind: "wait" | "hole" | "split"): string {
+  switch (kind) {
+    case "split":
+      return "err-splitbrain-detected";
+    case "hole":
+      return "err-versionlink-hole";
+    case "wait":
+      return "inf-versionlink-not-yet-exist";
+  }
 }
 
 /** Moves the position to the beginning of `log`; the next plan works on it. */

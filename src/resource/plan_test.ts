@@ -443,35 +443,6 @@ Deno.test("plan() lets a primary in split brain go on after a crash", () => {
   assertEquals(next.logFiles, [{ kind: "create", log: log(3, "alpha") }]);
 });
 
-Deno.test("plan() makes a hole in emergency and resumes behind it", () => {
-  const worker: WorkerState = {
-    ...WORKER,
-    role: "log",
-    logSequence: 1,
-    durableBytes: 4180,
-    writtenBackSequence: 1,
-    writtenBackBytes: 4180,
-    bypass: 1,
-    logErrno: 28,
-  };
-  const links = {
-    "replay-alpha": "log-000000001-alpha,4180,0",
-    "version-000000001-alpha": V1,
-  };
-  const logs = [{ log: log(1, "alpha"), bytes: 4180 }];
-  const hole = planOf("alpha", links, { logs, worker, emergencyLevel: 4 });
-  assertEquals(hole.bypass, true);
-  assertEquals(hole.logFiles, [{ kind: "create", log: log(12, "alpha") }]);
-  const anchor = `${"0".repeat(32)},log-000000011-alpha,0:`;
-  assertEquals(published(hole, "version-000000011-alpha"), anchor);
-  const resumed = planOf(
-    "alpha",
-    { ...links, "version-000000011-alpha": anchor },
-    { logs: [...logs, { log: log(12, "alpha"), bytes: 0 }], worker },
-  );
-  assertEquals([resumed.bypass, resumed.log], [false, log(12, "alpha")]);
-});
-
 Deno.test("plan() does not promise the tail of a crashed own log", () => {
   const links = {
     "replay-alpha": "log-000000001-alpha,0,0",

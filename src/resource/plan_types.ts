@@ -81,7 +81,8 @@ export interface Plan {
   readonly logEndBytes: number;
   readonly sizeBytes: number;
   readonly level: AcknowledgeLevel;
-  readonly bypass: boolean;
+  /** Emergency mode; words of the mailbox. */
+  readonly bypass: "off" | "prepare" | "serve";
   readonly fetch: FetchPlan | undefined;
   readonly sync: SyncPlan | undefined;
   /** Positions of this host: written when they changed. */
@@ -98,7 +99,7 @@ export const NOTHING: Plan = {
   logEndBytes: 0,
   sizeBytes: 0,
   level: "flush",
-  bypass: false,
+  bypass: "off",
   fetch: undefined,
   sync: undefined,
   publish: [],

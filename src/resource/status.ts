@@ -16,6 +16,7 @@
 import { ERRNO, errnoText } from "../base/errors.ts";
 import { formatBytes } from "../base/figures.ts";
 import type { Amounts } from "./amounts.ts";
+import { holeBehind } from "./history.ts";
 import type { LocalLog } from "./plan_types.ts";
 import {
   isConsistent,
@@ -100,7 +101,15 @@ function stateAndDetail(
     }`;
     return ["OutDated", missing === "" ? "" : `[${missing}]`];
   }
-  return [hasPrimaryEmergency(view) ? "EmergencyMode" : "UpToDate"];
+  if (hasPrimaryEmergency(view)) return ["EmergencyMode"];
+  return isCutOff(view, own) ? ["OutDated", "[F]"] : ["UpToDate"];
+}
+
+/** Whether a hole of the emergency mode lies between here and the newest log. */
+function isCutOff(view: ResourceView, own: MemberState): boolean {
+  const { replay } = own;
+  return replay !== undefined &&
+    holeBehind(view, replay.log.sequence, view.designated) !== undefined;
 }
 
 const DAMAGE_STATES: Readonly<Record<number, string>> = {
@@ -175,7 +184,7 @@ function flagsOf(view: ResourceView, facts: StatusFacts): string {
   const attach = isChanging ? "a" : own.isAttached ? "A" : "-";
   return device + (isClean(view, own) ? "C" : "c") + attach +
     reached("s", sync.restBytes, own.desired.sync) +
-    reached("f", fetch.restBytes, own.desired.fetch) +
+    reached("f", isCutOff(view, own) ? 1 : fetch.restBytes, own.desired.fetch) +
     reached("r", replay.restBytes, own.desired.replay);
 }
 

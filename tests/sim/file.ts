@@ -148,10 +148,10 @@ export class SimFile {
 
   /**
    * The file as a power cut leaves it: of each sector the durable bytes or any
-   * later version, rarely a mix of two; any size between; where the size has
+   * later version, rarely a mix of two if it tears; any size between; where the size has
    * become durable and the bytes have not, zeroes or garbage.
    */
-  afterPowerCut(random: Random): SimFile {
+  afterPowerCut(random: Random, tears: boolean): SimFile {
     const size = this.#sizes[random.below(this.#sizes.length + 1)]?.sizeBytes ??
       this.#durableSizeBytes;
     const bytes = grown(
@@ -167,7 +167,7 @@ export class SimFile {
         const version = random.chance(0.7)
           ? versions.at(-1)
           : versions[random.below(versions.length)];
-        const tornAt = random.chance(0.05)
+        const tornAt = tears && random.chance(0.05)
           ? random.below(SIM_SECTOR_BYTES)
           : SIM_SECTOR_BYTES;
         if (version !== undefined) {

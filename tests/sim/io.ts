@@ -55,6 +55,8 @@ export class SimIo implements Io {
   inject: ((operation: SimOperation) => number) | undefined = undefined;
   /** Whether a failed flush also drops the pages from the cache. */
   dropsOnFailedFlush = false;
+  /** Whether a power cut may leave half a sector. Replay repairs that. */
+  tearsSectors = true;
 
   readonly #random: Random;
   readonly #latencyMsMax: number;
@@ -111,9 +113,12 @@ export class SimIo implements Io {
     for (const [path, file] of this.#files) io.#files.set(path, file.copy());
     for (const operation of this.#pending) {
       if (operation.kind === "write" || operation.kind === "zero") {
-        const length = random.chance(0.5) ? operation.length : random.below(
-          operation.length + 1,
-        );
+        const partLength = random.below(operation.length + 1);
+        const length = random.chance(0.5)
+          ? operation.length
+          : this.tearsSectors
+          ? partLength
+          : partLength - partLength % SIM_SECTOR_BYTES;
         if (random.chance(0.5)) continue;
         const path = this.#pathOf(operation.fd);
         io.#fileAt(path).write(
@@ -124,7 +129,7 @@ export class SimIo implements Io {
     }
     if (kind === "kill") return io;
     for (const [path, file] of io.#files) {
-      io.#files.set(path, file.afterPowerCut(random));
+      io.#files.set(path, file.afterPowerCut(random, this.tearsSectors));
     }
     return io;
   }

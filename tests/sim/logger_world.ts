@@ -4,7 +4,14 @@
  *
  * The model is the list of all pieces ever submitted, in order; the log must
  * hold them in this order. From it follow what a read may return and what a
- * disk plus its logs must contain after a crash.
+ * disk plus its logs must contain after a crash:
+ *
+ *   while logging  the state after one prefix of the pieces, exactly
+ *   after bypass   what a disk with a volatile cache may hold: of each sector
+ *                  the newest piece that must survive, or a later one
+ *
+ * The world is the daemon, too: it publishes positions, late, and in a bypass
+ * the one behind the hole. Recovery begins at what was published last.
  */
 import { assert, assertEquals } from "@std/assert";
 import { equalBytes } from "../../src/base/bytes.ts";
@@ -16,10 +23,20 @@ import type { Level } from "../../src/logger/commit.ts";
 import { Logger, type LoggerState } from "../../src/logger/logger.ts";
 import { SIM_SECTOR_BYTES as SECTOR } from "./file.ts";
 import { SimIo } from "./io.ts";
+import { Random } from "./random.ts";
 
 export const PIECE_BYTES = 4096;
 const DISK_PATH = "/disk";
 const STEPS_MAX = 200_000;
+/** A position is published once in so many turns. */
+const PUBLISH_SHARE = 0.2;
+/** Numbers of logs that a hole leaves out. */
+const HOLE = 10;
+
+interface LogOfWorld {
+  readonly sequence: number;
+  readonly path: string;
+}
 
 interface Piece {
   readonly write: Write;
@@ -56,7 +73,13 @@ export class LoggerWorld {
   readonly #level: Level;
   readonly #pieces: Piece[] = [];
   readonly #acknowledged: Write[] = [];
-  readonly #logPaths: string[] = [];
+  readonly #logs: LogOfWorld[] = [];
+  readonly #random: Random;
+  #published = { sequence: 1, bytes: 0 };
+  /** The log behind the hole, while it is not written to. */
+  #behind: LogOfWorld | undefined = undefined;
+  /** The disk was written without the log, or may have been. */
+  #isLoose = false;
   /** Pieces that cover a sector, in order. */
   readonly #history = new Map<number, number[]>();
   #lastState: LoggerState;
@@ -64,6 +87,7 @@ export class LoggerWorld {
 
   constructor(options: WorldOptions) {
     this.#level = options.level;
+    this.#random = new Random(options.seed);
     this.deviceBytes = options.deviceBytes;
     this.io = new SimIo({
       seed: options.seed,
@@ -77,17 +101,13 @@ export class LoggerWorld {
       disk,
       sizeBytes: options.deviceBytes,
       level: options.level,
-      log: this.#createLog(),
+      log: this.#openLog(this.#createLog(1)),
       now: () => ({ seconds: 1, nanoseconds: this.#stampCount++ }),
       ...(options.dirtyExtentsMax === undefined
         ? {}
         : { dirtyExtentsMax: options.dirtyExtentsMax }),
     });
     this.#lastState = this.logger.state();
-  }
-
-  get logCount(): number {
-    return this.#logPaths.length;
   }
 
   write(
@@ -198,14 +218,54 @@ export class LoggerWorld {
     this.#submit(this.#plain("discard"), () => {});
   }
 
+  /** Whether a rotation would lead somewhere. */
+  get mayRotate(): boolean {
+    const { logger } = this;
+    return logger.mayRotateTo(this.#nextSequence) || logger.state().bypass > 0;
+  }
+
+  /** Into the next log, or behind a hole if it has to be. */
   rotate(): void {
-    this.logger.rotate(this.#createLog());
+    assert(this.mayRotate, "a rotation is possible");
+    const { logger } = this;
+    const next = this.#nextSequence;
+    const isHole = this.#behind !== undefined || !logger.mayRotateTo(next);
+    if (isHole) this.#makeHole();
+    const log = this.#behind ?? this.#createLog(next);
+    this.#behind = undefined;
+    logger.setBypass("off");
+    logger.rotate(this.#openLog(log));
+  }
+
+  /** As the daemon does: a position behind a hole, then the permission. */
+  serve(): void {
+    assertEquals(this.logger.state().bypass, 1, "all is on the disk");
+    this.#makeHole();
+    this.logger.setBypass("serve");
+  }
+
+  /** Serves without a log as soon as that is possible. */
+  enterBypass(): void {
+    this.until(() => this.logger.state().bypass === 1, "all is on the disk");
+    this.serve();
+    this.until(() => this.logger.state().bypass === 2, "the bypass");
+  }
+
+  /** What recovery would begin at. */
+  publish(): void {
+    const { writtenBackSequence, writtenBackBytes } = this.logger.state();
+    if (writtenBackSequence < this.#published.sequence) return;
+    this.#published = {
+      sequence: writtenBackSequence,
+      bytes: writtenBackBytes,
+    };
   }
 
   /** One turn of a worker: the end of a turn, then one completion. */
   turn(): boolean {
     this.logger.endOfTurn();
     this.#checkState();
+    if (this.#random.chance(PUBLISH_SHARE)) this.publish();
     return this.io.step();
   }
 
@@ -248,38 +308,43 @@ export class LoggerWorld {
     const io = this.io.crashed(kind, seed);
     const state = this.logger.state();
     const recovered = io.content(DISK_PATH);
-    const wanted = new Uint8Array(this.deviceBytes);
     const found: boolean[] = [];
+    const published = this.#published;
     let next = 0;
-    for (const [index, path] of this.#logPaths.entries()) {
-      const sequence = index + 1;
+    let before = 0;
+    for (const { sequence, path } of this.#logs) {
       const bytes = io.content(path);
-      const startBytes = sequence < state.writtenBackSequence
+      const startBytes = sequence < published.sequence
         ? Infinity
-        : sequence === state.writtenBackSequence
-        ? state.writtenBackBytes
+        : sequence === published.sequence
+        ? published.bytes
         : 0;
       assert(
         startBytes === Infinity || startBytes <= bytes.length,
         "I4: what was written back is in the log",
       );
+      let isBehindHole = sequence > before + 1;
       const end = this.#scan(bytes, (startOfRecord, offset, payload) => {
-        next = this.#match(offset, payload, next, found);
+        next = this.#match(offset, payload, next, { found, isBehindHole });
+        isBehindHole = false;
         if (startOfRecord >= startBytes) recovered.set(payload, offset);
       });
       assert(
         startBytes === Infinity || startBytes <= end,
         "I11: what was written back is intact in the log",
       );
+      before = sequence;
     }
+    // While a rescue moves data of a failed flush, one moment may lose them.
+    const isRescuing = state.logErrno !== 0 && this.logger.isRotating;
+    const isAllKept = kind === "kill" && !isRescuing;
+    if (this.#isLoose) return this.#checkSectors(recovered, isAllKept);
+    const wanted = new Uint8Array(this.deviceBytes);
     // In order, whatever the order was in which logs were applied.
     for (const [piece, { offsetBytes, bytes }] of this.#pieces.entries()) {
       if (found[piece]) wanted.set(bytes, offsetBytes);
     }
     assertSameImage(recovered, wanted, "I6: disk and logs are a prefix");
-    // While a rescue moves data of a failed flush, one moment may lose them.
-    const isRescuing = state.logErrno !== 0 && this.logger.isRotating;
-    const isAllKept = kind === "kill" && !isRescuing;
     for (const write of this.#acknowledged) {
       if (!isAllKept && !write.mustSurvivePowerCut) continue;
       for (let piece = write.firstPiece; piece < write.endPiece; piece++) {
@@ -288,16 +353,33 @@ export class LoggerWorld {
     }
   }
 
+  /** What a disk with a volatile cache may hold. */
+  #checkSectors(recovered: Uint8Array, isAllKept: boolean): void {
+    for (let offset = 0; offset < this.deviceBytes; offset += SECTOR) {
+      const oldest = this.#history.get(offset / SECTOR)?.findLast((piece) => {
+        const write = this.#pieces[piece]?.write;
+        return isAllKept ? write?.errno === 0 : write?.mustSurvivePowerCut;
+      }) ?? -1;
+      const bytes = recovered.subarray(offset, offset + SECTOR);
+      assert(
+        this.#mayBe(bytes, offset, oldest),
+        `I1: sector at ${offset} holds piece ${oldest} or a later one`,
+      );
+    }
+  }
+
   /**
    * The piece that a record holds: the next one, except that pieces of failed
-   * writes may be missing and that a rescue may repeat some.
+   * writes may be missing, that a rescue may repeat some, and that behind a hole
+   * those are missing that went directly to the disk.
    */
   #match(
     offset: number,
     payload: Uint8Array,
     next: number,
-    found: boolean[],
+    context: { readonly found: boolean[]; readonly isBehindHole: boolean },
   ): number {
+    const { found, isBehindHole } = context;
     for (let index = next; index < this.#pieces.length; index++) {
       const piece = this.#pieces[index];
       if (piece === undefined) break;
@@ -307,7 +389,7 @@ export class LoggerWorld {
       }
       const isFailed = piece.write.errno !== undefined &&
         piece.write.errno !== 0;
-      if (!isFailed) break;
+      if (!isFailed && !isBehindHole) break;
     }
     for (let index = next - 1; index >= 0; index--) {
       const piece = this.#pieces[index];
@@ -349,9 +431,19 @@ export class LoggerWorld {
   #checkState(): void {
     const state = this.logger.state();
     const last = this.#lastState;
+    const isInDoubt = state.logErrno !== 0 &&
+      state.durableBytes < state.loggedBytes && !this.logger.isRotating;
+    if (isInDoubt || state.bypass === 2) {
+      this.#isLoose = true;
+      // Nothing repairs what was written without a log.
+      this.io.tearsSectors = false;
+    }
     assert(state.durableBytes <= state.loggedBytes, "I4: durable is logged");
     if (state.logSequence === last.logSequence) {
-      assert(state.loggedBytes >= last.loggedBytes, "I4: logged grows");
+      // What was in doubt has come to the disk and left the log.
+      const isSalvaged = state.bypass === 2 && last.bypass === 1;
+      const grows = state.loggedBytes >= last.loggedBytes;
+      assert(grows || isSalvaged, "I4: logged grows");
       assert(state.durableBytes >= last.durableBytes, "I4: durable grows");
     } else {
       assert(state.logSequence > last.logSequence, "I4: later logs follow");
@@ -409,12 +501,27 @@ export class LoggerWorld {
     };
   }
 
-  #createLog(): { fd: number; sequence: number; host: string } {
-    const sequence = this.#logPaths.length + 1;
-    const path = `/log-${sequence}`;
-    this.#logPaths.push(path);
-    this.io.create(path, new Uint8Array(0));
-    return { fd: this.io.open(path), sequence, host: "alpha" };
+  get #nextSequence(): number {
+    return (this.#logs.at(-1)?.sequence ?? 0) + 1;
+  }
+
+  #makeHole(): void {
+    if (this.#behind !== undefined) return;
+    const sequence = this.#nextSequence + HOLE;
+    this.#behind = this.#createLog(sequence);
+    this.#published = { sequence, bytes: 0 };
+  }
+
+  #createLog(sequence: number): LogOfWorld {
+    const log = { sequence, path: `/log-${sequence}` };
+    this.#logs.push(log);
+    this.io.create(log.path, new Uint8Array(0));
+    return log;
+  }
+
+  #openLog(log: LogOfWorld): { fd: number; sequence: number; host: string } {
+    const fd = this.io.open(log.path);
+    return { fd, sequence: log.sequence, host: "alpha" };
   }
 }
 

@@ -83,7 +83,7 @@ export class DataPlane {
       logEndBytes: 0,
       sizeBytes: this.sizeBytes,
       level: "flush",
-      bypass: false,
+      bypass: "off",
       ...changes,
     };
   }

@@ -1,0 +1,303 @@
+/**
+ * Emergency mode on real hosts: the file system with the logs of the primary
+ * is full, and its clients do not notice. Needs root for a small file system.
+ */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
+import { portableCrc32c } from "../../src/log/checksum.ts";
+import { LogScanner } from "../../src/log/scanner.ts";
+import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { randomOf, Recorder } from "../support/recorder.ts";
+
+const DISK_BYTES = 16 * 1024 * 1024;
+const BLOCKS = 1024;
+const LANES = 8;
+const KILLS = 4;
+/** Time that a client is let write while its daemon is about to be killed. */
+const LIFE_MS_MAX = 400;
+
+/** A tree on a file system of its own; unmounts it at the end. */
+class SmallTree {
+  readonly host: Host;
+
+  constructor(host: Host, size: string) {
+    this.host = host;
+    mount("-t", "tmpfs", "-o", `size=${size}`, "mars", host.marsDir);
+  }
+
+  resize(size: string): void {
+    mount("-o", `remount,size=${size}`, this.host.marsDir);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.host.end("SIGKILL");
+    const words = ["-l", this.host.marsDir];
+    await new Deno.Command("umount", { args: words }).output();
+  }
+}
+
+function mount(...words: string[]): void {
+  const { success, stderr } = new Deno.Command("mount", { args: words })
+    .outputSync();
+  assert(success, new TextDecoder().decode(stderr));
+}
+
+/** Writes from several lanes until it is told to stop. */
+class Writer {
+  readonly #recorder: Recorder;
+  readonly #client: NbdClient;
+  readonly #lanes: Promise<void>[] = [];
+  #isStopped = false;
+
+  constructor(recorder: Recorder, client: NbdClient) {
+    this.#recorder = recorder;
+    this.#client = client;
+    for (let lane = 0; lane < LANES; lane++) this.#lanes.push(this.#run(lane));
+  }
+
+  async #run(lane: number): Promise<void> {
+    for (let count = 0; !this.#isStopped; count++) {
+      await this.#recorder.writeOne(this.#client);
+      if (lane === 0 && count % 50 === 0) await this.#client.flush();
+    }
+  }
+
+  /** Waits until so many more writes have been acknowledged. */
+  async more(count: number): Promise<void> {
+    const goal = this.#recorder.acknowledgedCount + count;
+    await Promise.race([
+      waitFor(
+        `${count} more writes`,
+        () => this.#recorder.acknowledgedCount >= goal,
+      ),
+      // A lane that fails ends the wait at once.
+      Promise.all(this.#lanes),
+    ]);
+  }
+
+  /** @throws the first error that a client has seen */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#lanes);
+    await this.#client.flush();
+    await this.#client.disconnect();
+  }
+}
+
+async function connect(host: Host): Promise<NbdClient> {
+  return await waitFor(`the device on ${host.name}`, async () => {
+    try {
+      return await NbdClient.connect(host.socket("r"), "r");
+    } catch {
+      return undefined; // Not there yet, or the socket of a dead daemon.
+    }
+  });
+}
+
+async function listening(host: Host, ...words: string[]): Promise<void> {
+  const before = host.traces().split("daemon: Started").length;
+  host.start(...words);
+  await waitFor(
+    `${host.name} to listen`,
+    () => host.traces().split("daemon: Started").length > before,
+  );
+}
+
+/** Alpha, alone in a cluster, primary of "r", on a tree of this size. */
+async function primaryOn(
+  hosts: Hosts,
+  size: string,
+  ...words: string[]
+): Promise<SmallTree> {
+  const tree = new SmallTree(hosts.add("alpha"), size);
+  const alpha = tree.host;
+  await listening(alpha, ...words);
+  await alpha.must("create-cluster", `--ip=127.0.0.1:${alpha.port}`);
+  await alpha.must("create-resource", "r", alpha.makeDisk(DISK_BYTES));
+  return tree;
+}
+
+function state(host: Host, name: string): string | undefined {
+  return host.link(`resource-r/actual-${host.name}/${name}`);
+}
+
+async function inEmergency(host: Host): Promise<void> {
+  await host.waitLink(
+    `resource-r/actual-${host.name}/is-emergency`,
+    (value) => value === "1",
+  );
+}
+
+async function isLogging(host: Host): Promise<void> {
+  await waitFor(
+    `${host.name} to log again`,
+    () => state(host, "has-emergency") === "0",
+  );
+}
+
+/** The log that the replay link of `host` names, and the byte in it. */
+function positionOf(of: Host, name: string): [log: string, bytes: number] {
+  const [log = "", startBytes = ""] =
+    of.link(`resource-r/replay-${name}`)?.split(",") ?? [];
+  return [log, Number(startBytes)];
+}
+
+/** What a disk of zeroes becomes by one log. */
+function imageOf(log: Uint8Array): Uint8Array {
+  const image = new Uint8Array(DISK_BYTES);
+  const scanner = new LogScanner({
+    crc: portableCrc32c,
+    startBytes: 0,
+    deviceSizeBytes: DISK_BYTES,
+  });
+  scanner.setWindow({
+    bytes: log,
+    startBytes: 0,
+    lengthBytes: log.length,
+    endBytes: log.length,
+  });
+  while (scanner.next() === "record") {
+    const { payload, payloadStart, payloadLength, offsetBytes } = scanner;
+    const end = payloadStart + payloadLength;
+    image.set(payload.subarray(payloadStart, end), offsetBytes);
+  }
+  return image;
+}
+
+function test(name: string, fn: () => Promise<void>): void {
+  // Mounts a file system.
+  Deno.test({ name, ignore: Deno.uid() !== 0, fn });
+}
+
+test("A full tree does not stop the primary; secondaries stay consistent", async () => {
+  await using hosts = new Hosts();
+  await using tree = await primaryOn(hosts, "8m");
+  const alpha = tree.host;
+  const beta = hosts.add("beta");
+  await listening(beta);
+  const token = /mars1\.\S+/.exec(
+    await alpha.must("token", "create", `--ip=127.0.0.1:${alpha.port}`),
+  )?.[0];
+  const ip = `--ip=127.0.0.1:${beta.port}`;
+  await beta.must("join-cluster", ip, `--token=${token}`);
+  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  await beta.waitLink(
+    "resource-r/syncstatus-beta",
+    (value) => value === String(DISK_BYTES),
+  );
+
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 1 });
+  const writer = new Writer(recorder, await connect(alpha));
+  await inEmergency(alpha);
+  await writer.more(2_000);
+  assertStringIncludes(alpha.traces(), "Device is served without a log");
+  assertStringIncludes(await alpha.must("view", "r"), "EmergencyMode");
+  const first = `${alpha.marsDir}/resource-r/log-000000001-alpha`;
+  const endBytes = Deno.statSync(first).size;
+  await waitFor("beta to come to the end of the log", () => {
+    const [log, bytes] = positionOf(beta, "beta");
+    return log === "log-000000001-alpha" && bytes === endBytes;
+  });
+  assertStringIncludes(await beta.must("view", "r"), "EmergencyMode");
+  const old = imageOf(Deno.readFileSync(first));
+  assertEquals(Deno.readFileSync(beta.disk), old, "a state alpha once had");
+
+  tree.resize("64m");
+  await isLogging(alpha);
+  await writer.more(500);
+  await writer.stop();
+  await waitFor("alpha to log behind the hole", () => {
+    const [log, bytes] = positionOf(alpha, "alpha");
+    return log === "log-000000012-alpha" && bytes > 0;
+  });
+  await beta.waitLink(
+    "resource-r/actual-beta/msg-err-versionlink-hole",
+    (value) => value.includes("invalidate"),
+  );
+  await waitFor(
+    "beta to know that alpha logs again",
+    () => beta.link("resource-r/actual-alpha/has-emergency") === "0",
+  );
+  assertStringIncludes(await beta.must("view", "r"), "OutDated[F]");
+  assertEquals(Deno.readFileSync(beta.disk), old, "it has not moved");
+
+  await beta.must("invalidate", "r", "--timeout=30");
+  await waitFor("beta to be a copy again", () => {
+    const [log, bytes] = positionOf(alpha, "alpha");
+    const size = Deno.statSync(`${alpha.marsDir}/resource-r/${log}`).size;
+    return bytes === size && positionOf(beta, "beta").join() ===
+        positionOf(alpha, "alpha").join() &&
+      beta.link("resource-r/syncstatus-beta") === String(DISK_BYTES);
+  });
+  const disk = Deno.readFileSync(alpha.disk);
+  recorder.check(disk.subarray(0, recorder.sizeBytes));
+  assertEquals(Deno.readFileSync(beta.disk), disk);
+});
+
+test("kill -9 in emergency mode loses nothing acknowledged", async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  try {
+    await killInEmergency(seed);
+  } catch (error) {
+    throw new Error(`seed ${seed}`, { cause: error });
+  }
+});
+
+async function killInEmergency(seed: number): Promise<void> {
+  await using hosts = new Hosts();
+  await using tree = await primaryOn(hosts, "8m");
+  const alpha = tree.host;
+  const random = randomOf(seed);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed });
+  let client = await connect(alpha);
+  for (let kill = 0; kill < KILLS; kill++) {
+    const writing = recorder.writeUntilLost(client, LANES);
+    // The last ones hit the entry, too.
+    if (kill < KILLS / 2) {
+      const before = recorder.acknowledgedCount;
+      await inEmergency(alpha);
+      await waitFor(
+        "writes past the log",
+        () => recorder.acknowledgedCount > before + 200,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, random() * LIFE_MS_MAX));
+    await alpha.end("SIGKILL");
+    await writing;
+    await listening(alpha);
+    client = await connect(alpha);
+    recorder.check(await client.read(0, recorder.sizeBytes));
+  }
+  const writer = new Writer(recorder, client);
+  await inEmergency(alpha);
+  await writer.more(200);
+  tree.resize("64m");
+  await isLogging(alpha);
+  await writer.more(500);
+  await writer.stop();
+  await alpha.must("down", "r", "--timeout=30");
+  const disk = Deno.readFileSync(alpha.disk);
+  recorder.check(disk.subarray(0, recorder.sizeBytes));
+}
+
+test("The level of emergency ends logging before the tree is full", async () => {
+  await using hosts = new Hosts();
+  await using tree = await primaryOn(hosts, "24m", "--reserve=3M");
+  const alpha = tree.host;
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 3 });
+  const writer = new Writer(recorder, await connect(alpha));
+  await inEmergency(alpha);
+  await writer.more(500);
+  await alpha.waitLink("actual-alpha/emergency", (value) => value === "4");
+  assert(!alpha.traces().includes("No space left"), "there was room for links");
+  tree.resize("128m");
+  await alpha.waitLink("actual-alpha/emergency", (value) => value === "0");
+  await isLogging(alpha);
+  await writer.more(500);
+  await writer.stop();
+  await alpha.end("SIGKILL");
+  await listening(alpha, "--reserve=3M");
+  const client = await connect(alpha);
+  recorder.check(await client.read(0, recorder.sizeBytes));
+  await client.disconnect();
+});
