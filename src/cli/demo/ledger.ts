@@ -19,12 +19,15 @@ import { assert, AssertionError } from "../../base/assert.ts";
 import { equalBytes } from "../../base/bytes.ts";
 import { BLOCK_BYTES, fillBlock, nextWord, readBlock } from "./pattern.ts";
 
-/** A run of blocks that is written with one request. */
+/**
+ * A block that is written with one request. One block is one record of the log:
+ * after a loss it is there or not, while a larger write may be there in part,
+ * as on any disk.
+ */
 export interface LedgerWrite {
   /** From 1. */
   readonly sequence: number;
   readonly blockIndex: number;
-  readonly blockCount: number;
 }
 
 interface Entry extends LedgerWrite {
@@ -43,7 +46,6 @@ export interface Verdict {
   readonly lastSequence: number;
 }
 
-export const WRITE_BLOCKS_MAX = 4;
 /** One write in two goes to this part of the region: it is overwritten a lot. */
 const HOT_PART = 1 / 8;
 const PLACE_TRIES_MAX = 10_000;
@@ -123,8 +125,7 @@ export class Ledger {
     const state = new Uint32Array(this.blockCount);
     for (const entry of this.#entries.slice(0, sequence)) {
       if (entry.isLost && history === "current") continue;
-      const { blockIndex, blockCount } = entry;
-      state.fill(entry.sequence, blockIndex, blockIndex + blockCount);
+      state[entry.blockIndex] = entry.sequence;
     }
     return state;
   }
@@ -166,14 +167,12 @@ export class Ledger {
 
   #place(): LedgerWrite {
     for (let attempt = 0; attempt < PLACE_TRIES_MAX; attempt++) {
-      const blockCount = 1 + this.#random(WRITE_BLOCKS_MAX);
       const room = this.#random(2) === 0
         ? Math.floor(this.blockCount * HOT_PART)
         : this.blockCount;
-      const blockIndex = this.#random(room - blockCount + 1);
-      const busy = this.#busy.subarray(blockIndex, blockIndex + blockCount);
-      if (busy.every((flag) => flag === 0)) {
-        return { sequence: this.lastSequence + 1, blockIndex, blockCount };
+      const blockIndex = this.#random(room);
+      if (this.#busy[blockIndex] === 0) {
+        return { sequence: this.lastSequence + 1, blockIndex };
       }
     }
     throw new AssertionError("a place is free: few writes are in flight");
@@ -192,8 +191,8 @@ export class Ledger {
     this.#setBusy(write, 0);
   }
 
-  #setBusy({ blockIndex, blockCount }: LedgerWrite, flag: number): void {
-    this.#busy.fill(flag, blockIndex, blockIndex + blockCount);
+  #setBusy({ blockIndex }: LedgerWrite, flag: number): void {
+    this.#busy[blockIndex] = flag;
   }
 }
 

@@ -79,7 +79,7 @@ export class Writer {
   }
 
   async #lane(): Promise<void> {
-    const room = new Uint8Array(4 * BLOCK_BYTES);
+    const room = new Uint8Array(BLOCK_BYTES);
     const intervalMs = 1_000 * LANES / WRITES_PER_S;
     let dueMs = performance.now();
     while (!this.#isStopping && this.#failure === undefined) {
@@ -102,19 +102,12 @@ export class Writer {
 
   async #write(write: LedgerWrite, room: Uint8Array): Promise<void> {
     const { ledger, regionStartBytes } = this.#options;
-    const { sequence, blockIndex, blockCount } = write;
-    for (let index = 0; index < blockCount; index++) {
-      const block = room.subarray(
-        index * BLOCK_BYTES,
-        (index + 1) * BLOCK_BYTES,
-      );
-      fillBlock(block, { sequence, blockIndex: blockIndex + index });
-    }
+    fillBlock(room, write);
     const sentMs = performance.now();
     try {
       await this.#client.write(
-        regionStartBytes + blockIndex * BLOCK_BYTES,
-        room.subarray(0, blockCount * BLOCK_BYTES),
+        regionStartBytes + write.blockIndex * BLOCK_BYTES,
+        room,
       );
     } catch (error) {
       ledger.forget(write);
