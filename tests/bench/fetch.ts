@@ -4,6 +4,8 @@
  * time. Beside `log_fetch.ts`, which gives the one ratio that counts.
  *
  *   bare     bare `node:tls`, from memory; the dialer counts
+ *   piped    bare `node:tls`, from a file to a file with the streams of Node,
+ *            one flush at the end: what a plain program does
  *   durable  bytes of memory through `Appender` to a file: no line
  *   kept     a log from a file to a file, which is never flushed
  *   dropped  a log from a file; the dialer drops the bytes
@@ -12,7 +14,11 @@
  * Rounds alternate; each ratio is to the bare rate of its round.
  *
  *   deno run --allow-all tests/bench/fetch.ts [MiB] [ROUNDS]
+ *
+ * This file is its own child for the acceptor of "piped".
  */
+import { createReadStream, createWriteStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
 import { MarsError } from "../../src/base/errors.ts";
 import { Appender } from "../../src/transfer/appender.ts";
 import {
@@ -20,7 +26,8 @@ import {
   type RandomFile,
   systemFiles,
 } from "../../src/transfer/file.ts";
-import { loadIdentity } from "../../src/peer/identity.ts";
+import { type Identity, loadIdentity } from "../../src/peer/identity.ts";
+import { loadNodeTls, PROTOCOL, tlsOptions } from "../../src/peer/tls.ts";
 import { TrustStore } from "../../src/peer/trust.ts";
 import { loadShim } from "../../ffi/shim.ts";
 import { fetchLog, receiveBare, withAcceptor } from "./log_fetch.ts";
@@ -28,6 +35,7 @@ import { interleave } from "./bench.ts";
 import { makeDisk, settleDisks } from "./programs.ts";
 
 const MIB = 1024 * 1024;
+const HOSTNAME = "127.0.0.1";
 const SHIM = new URL("../../build/libmars.so", import.meta.url);
 
 /** A file with some of its operations left out. */
@@ -67,6 +75,56 @@ async function append(
   await appender.flush();
   await appender.close();
   return performance.now() - startMs;
+}
+
+async function acceptPiped(dir: string): Promise<void> {
+  const tls = await loadNodeTls();
+  const identity = await loadIdentity(`${dir}/alpha`, "alpha");
+  const server = tls.createServer(
+    tlsOptions(identity, [PROTOCOL.line]),
+    (socket) => {
+      const log = createReadStream(`${dir}/log`, { highWaterMark: 256 * 1024 });
+      pipeline(log, socket).catch(() => socket.destroy());
+    },
+  );
+  server.listen(0, HOSTNAME, () => {
+    const address = server.address();
+    if (typeof address === "object") console.log(address?.port);
+  });
+}
+
+async function receivePiped(
+  identity: Identity,
+  port: number,
+  { path, totalBytes }: { readonly path: string; readonly totalBytes: number },
+): Promise<number> {
+  const tls = await loadNodeTls();
+  const copy = createWriteStream(path);
+  return await new Promise<number>((resolve, reject) => {
+    let startMs = 0;
+    let bytes = 0;
+    const socket = tls.connect({
+      ...tlsOptions(identity, [PROTOCOL.line]),
+      host: HOSTNAME,
+      port,
+      servername: "",
+    }, () => startMs = performance.now());
+    socket.on("error", reject);
+    copy.on("error", reject);
+    copy.on("drain", () => socket.resume());
+    socket.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.length;
+      if (!copy.write(chunk)) socket.pause();
+      if (bytes < totalBytes) return;
+      copy.end(() => {
+        // Durable, as the fetch is when it ends.
+        using file = Deno.openSync(path, { write: true });
+        file.syncDataSync();
+        resolve(performance.now() - startMs);
+        socket.destroy();
+      });
+    });
+  });
 }
 
 function median(values: readonly number[]): number {
@@ -114,6 +172,12 @@ async function main(totalBytes: number, rounds: number): Promise<void> {
           ["bare", dir, String(totalBytes)],
           (port) => receiveBare(beta, port, totalBytes),
         )],
+      ["piped", () =>
+        withAcceptor(
+          ["piped", dir],
+          (port) => receivePiped(beta, port, { path, totalBytes }),
+          import.meta.filename,
+        )],
       ["durable", () => append(system, path, totalBytes)],
       ["kept", fetch(kept)],
       ["dropped", fetch(dropped)],
@@ -137,8 +201,11 @@ async function main(totalBytes: number, rounds: number): Promise<void> {
 
 if (import.meta.main) {
   const [mib = "512", rounds = "5"] = Deno.args;
-  if (!(Number(mib) >= 1 && Number(rounds) >= 1)) {
+  if (mib === "piped") {
+    await acceptPiped(rounds);
+  } else if (Number(mib) >= 1 && Number(rounds) >= 1) {
+    await main(Number(mib) * MIB, Number(rounds));
+  } else {
     throw new MarsError("Usage: fetch.ts [MiB] [ROUNDS]");
   }
-  await main(Number(mib) * MIB, Number(rounds));
 }

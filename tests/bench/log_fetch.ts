@@ -85,9 +85,10 @@ export async function benchLogFetch(bench: Bench): Promise<Figure[]> {
 export async function withAcceptor(
   args: readonly string[],
   measure: (port: number) => Promise<number>,
+  program = import.meta.filename ?? "",
 ): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", import.meta.filename ?? "", ...args],
+    args: ["run", "--allow-all", program, ...args],
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.getReader();
