@@ -84,7 +84,7 @@ export class PrimaryResource {
     await this.host.must(
       "log-delete-all",
       this.name,
-      "--keep-backup-hours=0",
+      "--window=0",
     );
     await settleDisks();
   }

@@ -94,6 +94,8 @@ export async function fio(uri: string, job: FioJob): Promise<FioResult> {
       ? []
       : ["--time_based", `--runtime=${job.seconds}`]),
     ...(job.flushEvery === undefined ? [] : [`--fsync=${job.flushEvery}`]),
+    "--clat_percentiles=0",
+    "--lat_percentiles=1",
     "--output-format=json",
   );
   return resultOf(text);
@@ -103,7 +105,7 @@ function resultOf(text: string): FioResult {
   // The engine says something in front of the report.
   const report: unknown = JSON.parse(text.slice(text.indexOf("{\n")));
   const write = at(at(at(report, "jobs"), "0"), "write");
-  const percentiles = at(at(write, "clat_ns"), "percentile");
+  const percentiles = at(at(write, "lat_ns"), "percentile");
   return {
     perSecond: numberAt(write, "iops"),
     writeCount: numberAt(write, "total_ios"),

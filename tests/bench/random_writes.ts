@@ -6,7 +6,7 @@
  * everything goes to the disk, so that nobody pays for the one before.
  */
 import { Hosts } from "../support/hosts.ts";
-import { type Bench, interleave } from "./bench.ts";
+import { type Bench, interleave, WARM_SECONDS } from "./bench.ts";
 import { type Figure, NO_GOAL, ratioAtLeast } from "./figures.ts";
 import { PrimaryResource } from "./primary.ts";
 import {
@@ -35,6 +35,8 @@ export async function benchRandomWrites(bench: Bench): Promise<Figure[]> {
   await using nbdkit = await OtherServer.nbdkit(`${hosts.root}/nbdkit`);
   await using qemu = await OtherServer.qemuNbd(`${hosts.root}/qemu`);
   const figures: Figure[] = [];
+  for (const { uri } of [nbdkit, mars, qemu]) await warm(uri);
+  await mars.settle();
   for (const depth of DEPTHS) {
     const results = new Map<string, FioResult[]>();
     const measure = async (name: string, uri: string): Promise<void> => {
@@ -63,6 +65,16 @@ export async function benchRandomWrites(bench: Bench): Promise<Figure[]> {
     figures.push(...figuresOf(depth, results));
   }
   return figures;
+}
+
+async function warm(uri: string): Promise<void> {
+  await fio(uri, {
+    mode: "randwrite",
+    blockBytes: BLOCK_BYTES,
+    depth: 1,
+    sizeBytes: DISK_BYTES,
+    seconds: WARM_SECONDS,
+  });
 }
 
 function figuresOf(

@@ -10,7 +10,7 @@ import { Hosts, waitFor } from "../support/hosts.ts";
 import type { Bench } from "./bench.ts";
 import { type Figure, ratioAtLeast } from "./figures.ts";
 import { PrimaryResource } from "./primary.ts";
-import { fio, settleDisks } from "./programs.ts";
+import { fio, makeDisk, settleDisks } from "./programs.ts";
 
 const BLOCK_BYTES = 4096;
 const DISK_BYTES = 256 * 1024 * 1024;
@@ -27,7 +27,8 @@ export async function benchReplayRate(bench: Bench): Promise<Figure[]> {
     sizeBytes: DISK_BYTES,
     level: "flush",
   });
-  await beta.must("join-resource", RESOURCE, beta.makeDisk(DISK_BYTES));
+  await makeDisk(beta.disk, DISK_BYTES);
+  await beta.must("join-resource", RESOURCE, beta.disk);
   await beta.waitLink(
     `resource-${RESOURCE}/syncstatus-beta`,
     (value) => value === String(DISK_BYTES),

@@ -28,7 +28,7 @@ import { benchSequentialWrites } from "./sequential_writes.ts";
 import { benchStarts } from "./starts.ts";
 import { benchVisibleLinks } from "./visible_links.ts";
 
-const FULL = { rounds: 5, seconds: 3 };
+const FULL = { rounds: 5, seconds: 2 };
 const QUICK = { rounds: 1, seconds: 1 };
 
 interface Part {
