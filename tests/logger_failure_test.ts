@@ -10,7 +10,7 @@ import {
 import { Random } from "./sim/random.ts";
 import type { Level } from "../src/logger/commit.ts";
 
-const DEVICE_BYTES = 256 * 1024;
+const DEVICE_BYTES = 224 * 1024;
 
 function worldWith(options: Partial<WorldOptions>): LoggerWorld {
   return new LoggerWorld({
@@ -372,8 +372,8 @@ function runWithFailures(
     if (random.chance(0.05)) world.flush();
     directCount += step(world, random);
     world.turn();
-    if (random.chance(0.2)) world.checkCrash("power", random.below(2 ** 31));
-    if (random.chance(0.2)) world.checkCrash("kill", random.below(2 ** 31));
+    if (random.chance(0.12)) world.checkCrash("power", random.below(2 ** 31));
+    if (random.chance(0.12)) world.checkCrash("kill", random.below(2 ** 31));
   }
   world.io.inject = undefined;
   world.logger.setBypass("off");

@@ -11,6 +11,7 @@
  */
 import { MarsError, RefusedError } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
+import type { Actual } from "../dataplane/mailbox.ts";
 import {
   EMPTY_BODY,
   type RpcCall,
@@ -88,7 +89,7 @@ async function openDisk(
     throw new MarsError(`Cannot copy "${resource}": "${host}" is not primary`);
   }
   // Without a log nothing could repair what is read while it is written.
-  if (actual.bypass > 0) {
+  if (!isLogged(actual)) {
     throw new MarsError(`Cannot copy "${resource}": "${host}" is in emergency`);
   }
   const file = await files.open(path, "read");
@@ -106,7 +107,7 @@ async function openDisk(
 function position(options: ServiceOptions, call: RpcCall): Promise<RpcReply> {
   const resource = resourceOf(call);
   const actual = options.running(resource)?.executor.actual();
-  if (actual?.role !== "log" || actual.bypass > 0) {
+  if (actual?.role !== "log" || !isLogged(actual)) {
     throw new MarsError(
       `Cannot copy "${resource}": "${options.host}" does not log`,
     );
@@ -117,6 +118,11 @@ function position(options: ServiceOptions, call: RpcCall): Promise<RpcReply> {
     dirtyBytes: 0,
   });
   return Promise.resolve({ params: { position: text }, body: EMPTY_BODY });
+}
+
+/** Whether everything that comes to the disk is in the log. */
+function isLogged(actual: Actual): boolean {
+  return actual.bypass === 0 && actual.logErrno === 0;
 }
 
 function onlyMembers(

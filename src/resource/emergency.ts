@@ -66,7 +66,7 @@ export function emergency(
   if (worker.bypass === 0) return told;
   const behind = logBehind(view, facts, worker);
   const isBehind = view.own?.replay?.log.sequence === behind.sequence;
-  const isThere = localLog(facts.logs, behind)?.bytes === 0;
+  const isThere = localLog(facts.logs, behind) !== undefined;
   const isOver = facts.emergencyLevel === 0 && base.role === "log";
   if (isBehind && isThere && isOver) {
     return { ...base, log: behind, bypass: "off" };

@@ -96,6 +96,10 @@ const CASES: readonly (readonly [
     "EmergencyMode Replaying dCASFR Secondary",
     { "actual-beta/has-emergency": "1" },
   ],
+  [
+    "OutDated[F] Replaying dCASfR Secondary",
+    { "version-000000011-beta": `${"0".repeat(32)},log-000000011-beta,0:` },
+  ],
   ["UpToDate UnResponsive dCASFR Secondary", {}, { isRecent: () => false }],
   [
     "UpToDate NoPrimaryDesignated dCASFR RemainsPrimary",
