@@ -148,6 +148,13 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
 #define SSH "--allow-run=ssh" /* only together with the option --ssh */
 
 /*
+ * One thread per resource, each with a heap of its own: small young generations
+ * keep eight of them at 230 instead of 311 MB, and what the data plane touches
+ * per request it has allocated beforehand.
+ */
+#define SMALL_HEAP "--v8-flags=--max-semi-space-size=1"
+
+/*
  * Commands and what they may do; the first match counts, a "*" at the end
  * stands for any rest. Deno counts everything below /dev, /proc and /sys as
  * "all", and a ring needs pointers, which only an FFI permission without path
@@ -159,22 +166,13 @@ static const struct permission {
 } PERMISSIONS[] = {
 	{ "", { READ } }, /* no command: help */
 	{ "help", { READ } },
-	{ "h", { READ } },
 	{ "version", { READ } },
-	{ "v", { READ } },
 	{ "view*", { READ } },
-	{ "pretty*", { READ } },
-	{ "show*", { READ } },
-	{ "get-*", { READ } },
-	{ "cat", { READ } },
-	{ "lowlevel-ls-host-ips", { READ } },
-	{ "merge-cluster-list", { READ } },
 	{ "log", { READ, SHIM } },
 	{ "key", { WRITE } },
 	{ "token", { WRITE } },
 	{ "join-cluster", { WRITE, SHIM, SSH, "--allow-net" } },
-	{ "merge-cluster*", { WRITE, SHIM, SSH, "--allow-net" } },
-	{ "daemon", { "--allow-all" } },
+	{ "daemon", { "--allow-all", SMALL_HEAP } },
 	{ "demo", { "--allow-all" } },
 	{ "*", { WRITE, SHIM } },
 };
