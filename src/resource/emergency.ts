@@ -21,6 +21,8 @@
  * others cannot. So the replay link, which is short, comes first and waits for
  * nothing; the rest is tried again in each round. Whatever is missing after a
  * crash, the replay link suffices: the log it names is made, and logged into.
+ * Only if not even that link can be written (the file system is read-only, say)
+ * clients wait until it can, as for a disk whose cable is out.
  */
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
