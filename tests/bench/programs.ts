@@ -47,8 +47,15 @@ export async function makeDisk(path: string, sizeBytes: number): Promise<void> {
     using file = Deno.openSync(path, { create: true, write: true });
     for (let at = 0; at < sizeBytes; at += piece.length) file.writeSync(piece);
   }
-  // Pages that were written in large pieces make later small writes several
-  // times slower; a disk that has been in use for long has none.
+  await forgetPages(path);
+}
+
+/**
+ * Drops a file from the cache of the kernel. Pages that were read or written in
+ * large pieces make later small writes several times slower on ext4; a disk
+ * that has been in use for long has none.
+ */
+export async function forgetPages(path: string): Promise<void> {
   await run(
     "dd",
     `of=${path}`,

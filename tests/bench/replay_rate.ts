@@ -4,13 +4,15 @@
  *
  * The secondary fetches while the primary writes, and replays afterwards: from
  * the moment at which replay is desired until the position at the end of the
- * log is published, that is, until everything is durable on its disk.
+ * log is published, that is, until everything is durable on its disk. As many
+ * blocks at random places of such a disk, written plainly and made durable, show
+ * what that disk allows.
  */
 import { Hosts, waitFor } from "../support/hosts.ts";
 import type { Bench } from "./bench.ts";
-import { type Figure, ratioAtLeast } from "./figures.ts";
+import { type Figure, NO_GOAL, ratioAtLeast } from "./figures.ts";
 import { PrimaryResource } from "./primary.ts";
-import { fio, makeDisk, settleDisks } from "./programs.ts";
+import { fio, forgetPages, makeDisk, settleDisks } from "./programs.ts";
 
 const BLOCK_BYTES = 4096;
 const DISK_BYTES = 256 * 1024 * 1024;
@@ -33,9 +35,14 @@ export async function benchReplayRate(bench: Bench): Promise<Figure[]> {
     `resource-${RESOURCE}/syncstatus-beta`,
     (value) => value === String(DISK_BYTES),
   );
+  // The initial copy has read it.
+  await forgetPages(beta.disk);
   const position = (): string => primary.replayPosition(beta.name);
   const ours: number[] = [];
   const theirs: number[] = [];
+  const plain: number[] = [];
+  const plainDisk = `${hosts.root}/plain`;
+  await makeDisk(plainDisk, DISK_BYTES);
   for (let round = 0; round < Math.min(ROUNDS_MAX, bench.rounds); round++) {
     await beta.must("pause-replay", RESOURCE);
     await beta.waitLink(
@@ -76,15 +83,42 @@ export async function benchReplayRate(bench: Bench): Promise<Figure[]> {
         `production ${perSecond.toFixed(0)}/s`,
     );
     await primary.settle();
+    plain.push(writePlainly(plainDisk, writeCount));
+    await settleDisks();
   }
-  return [{
-    what: "replay of 4 KiB records",
-    unit: "/s",
-    ours,
-    theirs,
-    against: `their production, depth ${DEPTH}`,
-    goal: ratioAtLeast(4),
-  }];
+  const what = "replay of 4 KiB records";
+  return [
+    {
+      what,
+      unit: "/s",
+      ours,
+      theirs,
+      against: `their production, depth ${DEPTH}`,
+      goal: ratioAtLeast(4),
+    },
+    {
+      what,
+      unit: "/s",
+      ours,
+      theirs: plain,
+      against: "plain writes, fdatasync",
+      goal: NO_GOAL,
+    },
+  ];
+}
+
+/** Blocks per second. */
+function writePlainly(path: string, count: number): number {
+  using file = Deno.openSync(path, { write: true });
+  const block = new Uint8Array(BLOCK_BYTES).fill(3);
+  const startMs = performance.now();
+  for (let left = count; left > 0; left--) {
+    const index = Math.floor(Math.random() * DISK_BYTES / BLOCK_BYTES);
+    file.seekSync(index * BLOCK_BYTES, Deno.SeekMode.Start);
+    file.writeSync(block);
+  }
+  file.syncDataSync();
+  return count / (performance.now() - startMs) * 1000;
 }
 
 function sizeOf(path: string): number {
