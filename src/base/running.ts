@@ -4,6 +4,7 @@
  */
 import { MarsError } from "./errors.ts";
 import { pidPath, type Settings } from "./settings.ts";
+import { sleep } from "./time.ts";
 
 /** Commands hold the lock for an instant when they look. */
 const LOCK_TRIES = 50;
@@ -46,7 +47,7 @@ export async function claimDaemon(settings: Settings): Promise<Deno.FsFile> {
         `Cannot start the daemon: process ${pid} is the daemon already`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS));
+    await sleep(LOCK_PAUSE_MS);
   }
   file.truncateSync(0);
   file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));

@@ -11,6 +11,7 @@ import { messageOf, UsageError } from "../base/errors.ts";
 import { type Settings, settingsFrom } from "../base/settings.ts";
 import { MS_PER_S } from "../base/time.ts";
 import type { Shim } from "../../ffi/shim.ts";
+import { ROTATE_BYTES_MIN, ROTATE_LOGS_MAX } from "../resource/retention.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
 import { type Command, Desk, type Options, resourcesOf } from "./command.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
@@ -153,8 +154,6 @@ export function settingsOf(line: CommandLine): Settings {
 /** Prescribed by MARS. */
 const TIMEOUT_S = 600;
 const WINDOW_S = 60;
-const THRESH_LOGS = 10;
-const THRESH_LOG_BYTES = 5_000_000_000;
 const KEEP_BACKUP_HOURS = 168;
 
 /** @throws UsageError for a value that is no number */
@@ -178,8 +177,8 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     keep: line.isOn("keep"),
     timeoutMs: number("timeout", TIMEOUT_S) * MS_PER_S,
     windowMs: number("window", WINDOW_S) * MS_PER_S,
-    threshLogs: number("thresh-logfiles", THRESH_LOGS),
-    threshLogBytes: number("thresh-logsize", THRESH_LOG_BYTES),
+    threshLogs: number("thresh-logfiles", ROTATE_LOGS_MAX),
+    threshLogBytes: number("thresh-logsize", ROTATE_BYTES_MIN),
     keepBackupHours: number("keep-backup-hours", KEEP_BACKUP_HOURS),
     ip: line.text("ip"),
     tokens: line.texts("token"),

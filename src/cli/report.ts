@@ -11,7 +11,7 @@ import { findSplits, type Split } from "../resource/history.ts";
 import type { LocalLog } from "../resource/plan_types.ts";
 import { type Status, statusOf } from "../resource/status.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { parseCount, parseMessage } from "../tree/values.ts";
 
@@ -103,7 +103,11 @@ export function reportOf(
     silentS,
     isPrimarySilent: designated !== undefined && !isRecent(designated),
     obstacles: view.members.flatMap(({ host }) =>
-      obstaclesIn(snapshot, actualDirectory(resource, host), host)
+      obstaclesIn(
+        snapshot,
+        directoryOf(linkPath.actual(resource, host, "")),
+        host,
+      )
     ),
     splits: findSplits(view).map((split) => ({
       ...split,
@@ -141,11 +145,6 @@ const SEVERITIES: Readonly<Record<string, Severity>> = {
   wrn: "warning",
   inf: "notice",
 };
-
-function actualDirectory(resource: string, host: string): string {
-  const path = linkPath.actual(resource, host, "");
-  return path.slice(0, path.lastIndexOf("/"));
-}
 
 function timePath(host: string): string {
   return linkPath.global(host, "time");

@@ -23,11 +23,12 @@ import { NS_PER_S } from "../base/time.ts";
 import { historyGaps, preconditions } from "../resource/handover.ts";
 import { findSplits } from "../resource/history.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { NOBODY } from "../tree/values.ts";
 import { type Command, type Desk, refuseIf } from "./command.ts";
+import { obstaclesIn } from "./report.ts";
 
 export const ROLE_COMMANDS: readonly Command[] = [
   {
@@ -200,26 +201,13 @@ async function waitForDevice(desk: Desk, resource: string): Promise<void> {
   await desk.waitUntil(`for the device of "${resource}"`, (snapshot) => {
     const now = resourceView(snapshot, resource, desk.host);
     if (now.own?.isDeviceOn === true) return [];
-    const told = messagesOf(snapshot, resource, desk.host);
+    const directory = directoryOf(
+      linkPath.actual(resource, desk.host, ""),
+    );
+    const told = obstaclesIn(snapshot, directory, desk.host)
+      .map((obstacle) => obstacle.text);
     return told.length > 0 ? told : ["the device is not there"];
   });
-}
-
-/** Texts of the message links that are not OK. */
-function messagesOf(
-  snapshot: Snapshot,
-  resource: string,
-  host: string,
-): string[] {
-  const prefix = linkPath.actual(resource, host, "msg-");
-  const texts: string[] = [];
-  const directory = prefix.slice(0, prefix.lastIndexOf("/"));
-  for (const link of snapshot.children(directory)) {
-    if (!link.path.startsWith(prefix) || link.value === "OK") continue;
-    if (snapshot.isTombstone(link.path)) continue;
-    texts.push(link.value.replace(/^\S+ \S+ /, ""));
-  }
-  return texts;
 }
 
 async function secondary(desk: Desk, resource: string): Promise<void> {

@@ -12,6 +12,7 @@
 import { assert } from "../base/assert.ts";
 import { MarsError, SyscallError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
+import { sleep } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { type Actual, type Birth, type Desired, Mailbox } from "./mailbox.ts";
@@ -126,7 +127,7 @@ export class DataplaneHandle {
         toldAtMs = performance.now();
         this.#tell();
       }
-      if (!this.#hasEnded) await pause(CHANGE_INTERVAL_MS);
+      if (!this.#hasEnded) await sleep(CHANGE_INTERVAL_MS);
     }
   }
 
@@ -192,8 +193,4 @@ function birthOf(
     traceLevel: options.traceLevel,
     traceFormat: options.traceFormat,
   };
-}
-
-function pause(durationMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, durationMs));
 }
