@@ -59,10 +59,10 @@ interface RunningSync {
   readonly sync: DiskSync;
 }
 
-// Ours. A line that was cut is tried again at once, a peer that keeps failing
-// is not hammered.
+// Ours. A line that was cut is tried again at once; a peer that keeps failing
+// is asked once a second, which costs it a handshake.
 const AVOID_MS_MIN = 100;
-const AVOID_MS_MAX = 5_000;
+const AVOID_MS_MAX = 1_000;
 // Ours. A full or broken disk does not get better within milliseconds.
 const LOCAL_RETRY_MS = 5_000;
 
