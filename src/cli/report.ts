@@ -207,13 +207,11 @@ function newestVersionNs(
   view: ResourceView,
   host: string,
 ): bigint | undefined {
-  let highest = -1;
   for (const [sequence, links] of view.versions) {
-    if (sequence > highest && links.has(host)) highest = sequence;
+    if (!links.has(host)) continue;
+    return snapshot.stampNs(linkPath.version(view.resource, sequence, host));
   }
-  return highest < 0
-    ? undefined
-    : snapshot.stampNs(linkPath.version(view.resource, highest, host));
+  return undefined;
 }
 
 /** A count among the actual links of this host; 0 if missing. */

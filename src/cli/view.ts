@@ -94,7 +94,10 @@ async function report(
   isDaemonRunning: boolean,
 ): Promise<Report> {
   const { host, settings } = desk;
-  // After the links, so that a race can only show too little as deletable.
+  // First the links, so that a race can only show too little as deletable.
+  for (const member of snapshot.members(resource)) {
+    snapshot.value(linkPath.replay(resource, member));
+  }
   const files = await listLogs(desk.resourcePath(resource));
   const device = snapshot.value(linkPath.device(resource, host));
   const disk = snapshot.value(linkPath.data(resource, host));

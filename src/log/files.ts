@@ -29,23 +29,31 @@ const LOG_FILE_MODE = 0o600;
  */
 export async function listLogs(directory: string): Promise<LogFile[]> {
   const files: LogFile[] = [];
+  for (const log of logsIn(directory)) {
+    const sizeBytes = await logSizeBytes(directory, log);
+    if (sizeBytes !== undefined) files.push({ log, sizeBytes });
+  }
+  return files.sort((left, right) =>
+    left.log.sequence - right.log.sequence ||
+    (left.log.host < right.log.host ? -1 : 1)
+  );
+}
+
+/** At once: a thousand names take half a millisecond, and one by one five. */
+function logsIn(directory: string): LogName[] {
+  const logs: LogName[] = [];
   try {
-    for await (const { name, isFile } of Deno.readDir(directory)) {
+    for (const { name, isFile } of Deno.readDirSync(directory)) {
       const log = isFile ? parseLogFileName(name) : undefined;
       // One log has one name: not `log-1-a` beside `log-000000001-a`.
-      if (log === undefined || logFileName(log) !== name) continue;
-      const sizeBytes = await logSizeBytes(directory, log);
-      if (sizeBytes !== undefined) files.push({ log, sizeBytes });
+      if (log !== undefined && logFileName(log) === name) logs.push(log);
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
       throw syscallError("list", directory, error);
     }
   }
-  return files.sort((left, right) =>
-    left.log.sequence - right.log.sequence ||
-    (left.log.host < right.log.host ? -1 : 1)
-  );
+  return logs;
 }
 
 /** Length of a log, or undefined if there is none. @throws SyscallError */

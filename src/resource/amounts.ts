@@ -19,7 +19,7 @@
  */
 import type { LogName } from "../base/names.ts";
 import type { LocalLog } from "./plan_types.ts";
-import { deletable } from "./retention.ts";
+import { deletableLogs } from "./retention.ts";
 import type { ResourceView } from "./view.ts";
 
 /** `restBytes` is what `sizeBytes` has more than `doneBytes`. */
@@ -64,7 +64,7 @@ export function amountsOf(
     sync: amount(synced, syncSize),
     ...logAmounts(view, files),
     occupiedBytes: sumOf(logs),
-    deletableBytes: sumOf(deletableLogs(view, logs)),
+    deletableBytes: sumOf(unneeded(view, logs)),
   };
 }
 
@@ -145,12 +145,12 @@ function knownBytes(
   return bytes;
 }
 
-function deletableLogs(
+function unneeded(
   view: ResourceView,
   logs: readonly LocalLog[],
 ): LocalLog[] {
   const names: readonly LogName[] = logs.map(({ log }) => log);
-  const old = new Set(deletable(view, names).logs);
+  const old = new Set(deletableLogs(view, names));
   return logs.filter(({ log }) => old.has(log));
 }
 

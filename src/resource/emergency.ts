@@ -27,7 +27,7 @@
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { ANCHOR_DIGEST, formatReplay } from "../tree/values.ts";
-import { versionOf, versionText } from "./history.ts";
+import { highestSequence, versionOf, versionText } from "./history.ts";
 import {
   blocked,
   type LinkValue,
@@ -94,7 +94,7 @@ function logBehind(
   const highest = Math.max(
     worker.logSequence,
     ...facts.logs.map((file) => file.log.sequence),
-    ...view.versions.keys(),
+    highestSequence(view),
   );
   return { sequence: highest + HOLE_LOG, host: view.host };
 }

@@ -29,12 +29,8 @@ import {
   selfText,
   type VersionStep,
 } from "../tree/values.ts";
-import {
-  type Position,
-  type ResourceView,
-  sameLog,
-  type VersionLink,
-} from "./view.ts";
+import type { VersionLink } from "./versions.ts";
+import { type Position, type ResourceView, sameLog } from "./view.ts";
 
 /** No history is followed further than this; longer ones count as unknown. */
 const STEPS_MAX = 100_000;
@@ -69,11 +65,8 @@ export function versionOf(
 
 /** Highest log number that any version link names; 0 when there is none. */
 export function highestSequence(view: ResourceView): number {
-  let highest = 0;
-  for (const sequence of view.versions.keys()) {
-    highest = Math.max(highest, sequence);
-  }
-  return highest;
+  for (const sequence of view.versions.keys()) return sequence;
+  return 0;
 }
 
 /** Authors of log `sequence`, as far as version links tell; sorted. */
@@ -198,8 +191,7 @@ export function holeBehind(
 ): LogName | undefined {
   let lowest: LogName | undefined;
   for (const [other, links] of view.versions) {
-    if (other <= sequence) continue;
-    if (lowest !== undefined && other >= lowest.sequence) continue;
+    if (other <= sequence) break;
     for (const [host, { value }] of links) {
       const isAuthor = host === value.self.log.host &&
         host === (author ?? host);
@@ -304,16 +296,12 @@ function stepBack(view: ResourceView, walk: Walk): void {
 
 /** What a host had before a log that follows nothing: there it left off. */
 function lastBefore(view: ResourceView, walk: Walk): VersionStep | undefined {
-  let highest = 0;
-  let step: VersionStep | undefined;
   for (const [sequence, links] of view.versions) {
+    if (sequence >= (walk.at?.log.sequence ?? 0)) continue;
     const link = links.get(walk.host);
-    const isBefore = sequence < (walk.at?.log.sequence ?? 0);
-    if (link === undefined || !isBefore || sequence < highest) continue;
-    highest = sequence;
-    step = link.value.self;
+    if (link !== undefined) return link.value.self;
   }
-  return step;
+  return undefined;
 }
 
 function shorterOf(

@@ -26,27 +26,38 @@ export function deletable(
   view: ResourceView,
   existing: readonly LogName[],
 ): Deletable {
-  const replayed = view.members.map((member) => member.replay?.log.sequence);
-  // A member without a position may need anything.
-  if (replayed.length === 0 || replayed.includes(undefined)) {
-    return { logs: [], versions: [] };
-  }
-  const highest = Math.max(0, ...existing.map((log) => log.sequence));
-  const limit = Math.min(
-    highest,
-    ...replayed.map((sequence) => sequence ?? 0),
-  );
-  const ascending = (left: LogName, right: LogName): number =>
-    left.sequence - right.sequence;
+  const limit = limitOf(view, existing);
   const versions: LogName[] = [];
   for (const [sequence, links] of view.versions) {
     if (sequence >= limit - 1) continue;
     for (const host of links.keys()) versions.push({ sequence, host });
   }
   return {
-    logs: existing.filter((log) => log.sequence < limit).sort(ascending),
+    logs: deletableLogs(view, existing),
     versions: versions.sort(ascending),
   };
+}
+
+/** The logs among it, without a look at all those version links. */
+export function deletableLogs(
+  view: ResourceView,
+  existing: readonly LogName[],
+): LogName[] {
+  const limit = limitOf(view, existing);
+  return existing.filter((log) => log.sequence < limit).sort(ascending);
+}
+
+/** The lowest log that must stay; 0 if all must. */
+function limitOf(view: ResourceView, existing: readonly LogName[]): number {
+  const replayed = view.members.map((member) => member.replay?.log.sequence);
+  // A member without a position may need anything.
+  if (replayed.length === 0 || replayed.includes(undefined)) return 0;
+  const highest = Math.max(0, ...existing.map((log) => log.sequence));
+  return Math.min(highest, ...replayed.map((sequence) => sequence ?? 0));
+}
+
+function ascending(left: LogName, right: LogName): number {
+  return left.sequence - right.sequence;
 }
 
 /** Above this many own logs, small ones are not rotated any more. */

@@ -19,10 +19,9 @@ import {
   parseCount,
   parseReplay,
   parseSwitch,
-  parseVersion,
   type ReplayValue,
-  type VersionValue,
 } from "../tree/values.ts";
+import { type Versions, versionsOf } from "./versions.ts";
 
 /** A place in the history of a resource: log and byte offset. */
 export interface Position {
@@ -79,13 +78,7 @@ export interface ResourceView {
   readonly members: readonly MemberState[];
   /** The member that this host is; undefined when it is none. */
   readonly own: MemberState | undefined;
-  /** Version links: sequence, then host, to text and decoded value. */
-  readonly versions: ReadonlyMap<number, ReadonlyMap<string, VersionLink>>;
-}
-
-export interface VersionLink {
-  readonly text: string;
-  readonly value: VersionValue;
+  readonly versions: Versions;
 }
 
 /** Decodes the links of `resource` as `host` sees them. */
@@ -107,7 +100,7 @@ export function resourceView(
     level: level !== undefined && isAcknowledgeLevel(level) ? level : "flush",
     members,
     own: members.find((member) => member.host === host),
-    versions: versionLinks(snapshot, resource),
+    versions: versionsOf(snapshot.children(linkPath.resource(resource))),
   };
 }
 
@@ -187,26 +180,6 @@ function memberState(
     ),
     aliveNs: snapshot.stampNs(linkPath.global(host, "time")),
   };
-}
-
-function versionLinks(
-  snapshot: Snapshot,
-  resource: string,
-): Map<number, Map<string, VersionLink>> {
-  const versions = new Map<number, Map<string, VersionLink>>();
-  const prefix = `${linkPath.resource(resource)}/version-`;
-  for (const link of snapshot.children(linkPath.resource(resource))) {
-    const match = link.path.startsWith(prefix)
-      ? /^(\d{9,15})-(.+)$/.exec(link.path.slice(prefix.length))
-      : null;
-    const value = parseVersion(link.value);
-    const host = match?.[2];
-    if (host === undefined || value === undefined) continue;
-    const sequence = Number(match?.[1]);
-    const ofSequence = versions.get(sequence) ?? new Map();
-    versions.set(sequence, ofSequence.set(host, { text: link.value, value }));
-  }
-  return versions;
 }
 
 function count(snapshot: Snapshot, path: string): number | undefined {

@@ -23,9 +23,18 @@ export interface Link {
   readonly stampNs: bigint;
 }
 
-type Names = ReadonlyMap<string, Link>;
-type Directories = ReadonlyMap<string, Names>;
-type Tops = ReadonlyMap<string, Directories>;
+/** What a snapshot needs of a map; `lazy.ts` has one that reads the disk. */
+export interface Lookup<Value> extends Iterable<[string, Value]> {
+  get(name: string): Value | undefined;
+  keys(): Iterable<string>;
+  values(): Iterable<Value>;
+}
+
+/** Name in the directory to link. */
+export type Names = ReadonlyMap<string, Link>;
+/** Path of the directory to what is in it. */
+export type Directories = Lookup<Names>;
+type Tops = Lookup<Directories>;
 
 const NO_DIRECTORIES: Directories = new Map();
 const NO_NAMES: Names = new Map();
@@ -33,7 +42,8 @@ const NO_NAMES: Names = new Map();
 /** All links at one moment; never changes. */
 export class Snapshot {
   #tops: Tops;
-  #size: number;
+  /** Undefined until it is asked for. */
+  #size: number | undefined;
 
   constructor(links: Iterable<Link>) {
     const edit = new Edit(new Map());
@@ -42,9 +52,17 @@ export class Snapshot {
     this.#size = edit.addedCount;
   }
 
+  /** A snapshot of what others hold and will not change. */
+  static over(tops: Lookup<Directories>): Snapshot {
+    const snapshot = new Snapshot([]);
+    snapshot.#tops = tops;
+    snapshot.#size = undefined;
+    return snapshot;
+  }
+
   /** Number of links, tombstones included. */
   get size(): number {
-    return this.#size;
+    return this.#size ??= this.#count();
   }
 
   /** The link, also if it is a tombstone. */
@@ -141,10 +159,17 @@ export class Snapshot {
 
   #changed(edit: Edit): Snapshot {
     if (edit.tops === this.#tops) return this;
-    const changed = new Snapshot([]);
-    changed.#tops = edit.tops;
-    changed.#size = this.#size + edit.addedCount;
+    const changed = Snapshot.over(edit.tops);
+    changed.#size = this.size + edit.addedCount;
     return changed;
+  }
+
+  #count(): number {
+    let count = 0;
+    for (const directories of this.#tops.values()) {
+      for (const names of directories.values()) count += names.size;
+    }
+    return count;
   }
 
   #names(directory: string): Names {
@@ -154,8 +179,8 @@ export class Snapshot {
   #liveSuffixes(directory: string, prefix: string): string[] {
     const suffixes: string[] = [];
     for (const [name, link] of this.#names(directory)) {
-      const isLive = link.value !== TOMBSTONE;
-      if (isLive && name.startsWith(prefix)) {
+      // The value only where it counts: a lazy one would be read.
+      if (name.startsWith(prefix) && link.value !== TOMBSTONE) {
         suffixes.push(name.slice(prefix.length));
       }
     }

@@ -27,15 +27,10 @@ import { NS_PER_MS, systemClock } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { type FileStatus, LinkFiles } from "./link_files.ts";
+import { lazySnapshot } from "./lazy.ts";
 import { mergeLink, objectionTo } from "./merge.ts";
 import { classify, isLegalPath, linkPath, matchPath, pathIn } from "./path.ts";
-import {
-  asMarsError,
-  checkRoot,
-  listDirectory,
-  pathOnDisk,
-  readValue,
-} from "./scan.ts";
+import { checkRoot, listDirectory, pathOnDisk, readValue } from "./scan.ts";
 import { isSameLink, type Link, Snapshot } from "./snapshot.ts";
 import {
   isStorableValue,
@@ -429,36 +424,9 @@ export class LinkTree implements TreeStore {
 
 /** The tree for commands that only look: no shim, stamps in milliseconds. */
 export class ReadOnlyTree {
-  /** Reads everything below `root`; throws if it is missing. */
+  /** Reads links when they are asked for; throws if the root is missing. */
   static read(root: string): Snapshot {
-    checkRoot(root);
-    return new Snapshot(linksBelow(root, ""));
-  }
-}
-
-function* linksBelow(root: string, directory: string): Iterable<Link> {
-  const listing = listDirectory(root, directory);
-  for (const name of listing?.links ?? []) {
-    const path = pathIn(directory, name);
-    const value = isLegalPath(path) ? readValue(root, path) : undefined;
-    if (typeof value !== "string") continue;
-    const stampNs = millisecondStamp(root, path);
-    if (stampNs !== undefined) yield { path, value, stampNs };
-  }
-  for (const name of listing?.directories ?? []) {
-    yield* linksBelow(root, pathIn(directory, name));
-  }
-}
-
-function millisecondStamp(root: string, path: string): bigint | undefined {
-  const onDisk = pathOnDisk(root, path);
-  try {
-    const mtime = Deno.lstatSync(onDisk).mtime;
-    return mtime === null ? undefined : BigInt(mtime.getTime()) * NS_PER_MS;
-  } catch (error) {
-    // Deleted since its value was read.
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw asMarsError("read stamp of", onDisk, error);
+    return lazySnapshot(root);
   }
 }
 

@@ -52,7 +52,8 @@ export function bytesBetween(
   for (const [sequence, links] of view.versions) {
     const isPassed = sequence >= start.log.sequence &&
       sequence < end.log.sequence;
-    const log = links.values().next().value?.value.self.log;
+    const [link] = links.values();
+    const log = link?.value.self.log;
     if (isPassed && log !== undefined) bytes += finalEndBytes(view, log) ?? 0;
   }
   return Math.max(0, bytes);
