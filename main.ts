@@ -15,7 +15,7 @@ import {
 } from "./src/base/errors.ts";
 import { VERSION } from "./src/base/version.ts";
 import { loadShim, type Shim } from "./ffi/shim.ts";
-import type { CommandLine } from "./src/cli/commands.ts";
+import type { CommandLine } from "./src/cli/options.ts";
 import type { Settings } from "./src/base/settings.ts";
 import type { TraceLevel } from "./src/base/trace.ts";
 
@@ -50,7 +50,8 @@ async function run(args: readonly string[]): Promise<number> {
 /** The exit code of one command line. @throws MarsError */
 async function dispatch(args: readonly string[]): Promise<number> {
   const commands = await import("./src/cli/commands.ts");
-  const line = commands.parseCommandLine(args);
+  const options = await import("./src/cli/options.ts");
+  const line = options.parseCommandLine(args);
   const [first, second, ...rest] = line.words;
   if (first === undefined || first === "help" || line.isOn("help")) {
     const name = first === "help" ? line.words.slice(1).join(" ") : first;
@@ -63,7 +64,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   switch (first) {
     case "daemon":
-      return await serve(commands.settingsOf(line), line);
+      return await serve(options.settingsOf(line), line);
     case "demo": {
       const { runDemo } = await import("./src/cli/demo/demo.ts");
       return await runDemo({
@@ -76,7 +77,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     case "key":
     case "token": {
       const { keyShow, tokenCreate } = await import("./src/cli/keys.ts");
-      const settings = commands.settingsOf(line);
+      const settings = options.settingsOf(line);
       if (first === "key" && second === "show") {
         await keyShow(settings, console.log);
       } else if (first === "token" && second === "create") {
@@ -122,7 +123,7 @@ async function runLog(
 async function serve(settings: Settings, line: CommandLine): Promise<number> {
   const { runDaemon } = await import("./src/daemon/daemon.ts");
   const { startTrace } = await import("./src/base/trace.ts");
-  const { parseSize } = await import("./src/cli/command.ts");
+  const { parseSize } = await import("./src/cli/arguments.ts");
   const traceLevel = traceLevelOf(line.text("trace") ?? "info");
   const traceFormat = line.text("trace-format") === "json" ? "json" : "text";
   startTrace({ level: traceLevel, format: traceFormat, host: settings.host });

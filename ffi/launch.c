@@ -177,12 +177,16 @@ static const struct permission {
 	{ "*", { WRITE, SHIM } },
 };
 
-/* Options whose value may be the next word, as in src/cli/commands.ts. */
+/* Options whose value may be the next word, as in src/cli/options.ts. */
 static const char *const OPTIONS_WITH_VALUE[] = {
-	"--mars-dir", "--run-dir", "--etc-dir", "--host", "--port", "--ip",
-	"--token", "--timeout", "--window", "--thresh-logfiles",
-	"--thresh-logsize", "--keep-backup-hours", "--acknowledge", "--listen",
-	"--reserve", "--trace", "--trace-format",
+	"--ignore-deleted-peers", "--error-injection-phase", "--timeout",
+	"--window", "--macro", "--threshold", "--stuck-seconds",
+	"--thresh-logfiles", "--thresh-logsize", "--keep-backup-hours",
+	"--backup-dir", "--host", "--ip", "--token", "--ssh-port", "--ssh-opts",
+	"--mars-dir", "--run-dir", "--etc-dir", "--control-dir", "--port",
+	"--logger", "--systemd-enable", "--acknowledge", "--listen",
+	"--reserve", "--trace", "--trace-format", "--max-deletions",
+	"--delete-method",
 };
 
 static const char *command_of(int argc, char **argv)

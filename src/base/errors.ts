@@ -49,6 +49,19 @@ export class TimeoutError extends MarsError {
   override readonly exitCode = 4;
 }
 
+/** Some of several things failed; the first one decides the exit code. */
+export class SomeFailedError extends MarsError {
+  override readonly name = "SomeFailedError";
+  override readonly exitCode: number;
+  readonly errors: readonly unknown[];
+
+  constructor(message: string, errors: readonly unknown[]) {
+    super(message);
+    this.errors = errors;
+    this.exitCode = exitCodeOf(errors[0]);
+  }
+}
+
 /** A link, a file or a message cannot be decoded. */
 export class FormatError extends MarsError {
   override readonly name = "FormatError";

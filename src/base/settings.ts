@@ -21,6 +21,8 @@ export const PORT = 7777;
 export interface Settings {
   readonly marsDir: string;
   readonly runDir: string;
+  /** Stands for `/proc/sys/mars`. */
+  readonly controlDir: string;
   readonly etcDir: string;
   readonly host: string;
   readonly port: number;
@@ -31,7 +33,15 @@ export type Environment = (name: string) => string | undefined;
 
 /** Options as given on the command line. */
 export type SettingOptions = {
-  readonly [name in "mars-dir" | "run-dir" | "etc-dir" | "host" | "port"]?:
+  readonly [
+    name in
+      | "mars-dir"
+      | "run-dir"
+      | "etc-dir"
+      | "control-dir"
+      | "host"
+      | "port"
+  ]?:
     | string
     | undefined;
 };
@@ -43,7 +53,7 @@ export function settingsFrom(
   nodeName: () => string,
 ): Settings {
   const directory = (
-    option: "mars-dir" | "run-dir" | "etc-dir",
+    option: "mars-dir" | "run-dir" | "etc-dir" | "control-dir",
     variable: string,
     standard: string,
   ): string => {
@@ -69,9 +79,15 @@ export function settingsFrom(
       `Cannot use "${portText}" as port: expected 0 to 65535`,
     );
   }
+  const runDir = directory("run-dir", "MARS_RUN_DIR", "/run/mars");
   return {
     marsDir: directory("mars-dir", "MARS_DIR", MARS_DIR),
-    runDir: directory("run-dir", "MARS_RUN_DIR", "/run/mars"),
+    runDir,
+    controlDir: directory(
+      "control-dir",
+      "MARS_CONTROL_DIR",
+      `${runDir}/control`,
+    ),
     etcDir: directory("etc-dir", "MARS_ETC_DIR", "/etc/mars"),
     host,
     port,
@@ -83,7 +99,7 @@ export function controlPath(
   settings: Settings,
   name: "" | "version" | "lamport_clock" | "trigger",
 ): string {
-  return `${settings.runDir}/control/${name}`;
+  return `${settings.controlDir}/${name}`;
 }
 
 /** Holds the process number of the running daemon. */

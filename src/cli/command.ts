@@ -1,44 +1,24 @@
 /**
- * Commands: the table's row, options, and what a command works with.
+ * Commands: the table's row, and the desk at which a command works.
  *
  * A command reads the tree, checks, and writes links; it never talks to the
- * daemon but for a nudge through the trigger file. So what it can do a script
- * with `ln -s` can do, and most of it works while the daemon is down.
+ * daemon but for a nudge through the trigger. So what it can do a script with
+ * `ln -s` can do, and most of it works while the daemon is down.
+ *
+ * A command is a list of phases. All resources go through one phase before the
+ * next begins; see `engine.ts`.
  */
-import { RefusedError, TimeoutError, UsageError } from "../base/errors.ts";
+import { MarsError, RefusedError, TimeoutError } from "../base/errors.ts";
 import { LamportClock } from "../base/lamport.ts";
-import { isIdentifier } from "../base/names.ts";
-import { daemonPid } from "../base/running.ts";
-import { controlPath, type Settings } from "../base/settings.ts";
-import { MS_PER_S, NS_PER_S, sleep, systemClock } from "../base/time.ts";
+import type { Settings } from "../base/settings.ts";
+import { type Clock, MS_PER_S, NS_PER_S } from "../base/time.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { LinkTree, type LinkWrite, ReadOnlyTree } from "../tree/store.ts";
-
-/** Options of all commands, decoded. */
-export interface Options {
-  readonly force: boolean;
-  readonly dryRun: boolean;
-  readonly verbose: boolean;
-  readonly json: boolean;
-  /** Whether the output goes to somebody's eyes. */
-  readonly color: boolean;
-  readonly ignoreSync: boolean;
-  /** Infinite when given as -1. */
-  readonly timeoutMs: number;
-  /** Who was not heard of for so long counts as dead. */
-  readonly windowMs: number;
-  readonly threshLogs: number;
-  readonly threshLogBytes: number;
-  readonly keepBackupHours: number;
-  /** Own address for other hosts, `address` or `address:port`. */
-  readonly ip: string | undefined;
-  readonly tokens: readonly string[];
-  readonly acknowledge: string | undefined;
-  readonly keep: boolean;
-}
+import type { LinkWrite, TreeStore } from "../tree/store.ts";
+import type { Effects, LogShelf } from "./effects.ts";
+import type { Options } from "./options.ts";
 
 /** What a command takes after its name. */
 export type Subject =
@@ -51,31 +31,81 @@ export type Subject =
   /** As before; `all` when missing. */
   | "resources-or-all";
 
+/** What must hold of each resource before the first phase. */
+export type Standing =
+  /** This host has a disk or at least the device of it. */
+  | "member"
+  /** It exists. */
+  | "known"
+  /** Nothing. */
+  | "none";
+
+/**
+ * One step of a command for one resource. It acts, or it waits, or both: first
+ * the one, then the other.
+ */
+export interface Phase {
+  /** What is done, as in "wait until the device is there". */
+  readonly title: string;
+  readonly act?: () => void | Promise<void>;
+  /** Names what still stands in the way; the phase ends when nothing does. */
+  readonly until?: (snapshot: Snapshot) => readonly string[];
+  /** Puts back what `act` took away, if this or a later phase fails. */
+  readonly undo?: () => void | Promise<void>;
+  /** From here on each resource goes on alone, if --parallel is given. */
+  readonly forks?: true;
+}
+
 /** One row of the command table. */
 export interface Command {
   readonly name: string;
+  /** Other names, for scripts of other tools. */
+  readonly aliases?: readonly string[];
   /** Words after the name, for help: "RES DISK [SIZE]". */
   readonly usage: string;
   readonly summary: string;
+  /** Further sentences for `mars help COMMAND` and the manual. */
+  readonly details?: string;
   readonly subject: Subject;
   /** Count of further words. */
   readonly wordsMin: number;
   readonly wordsMax: number;
-  /** Runs for one resource, or once with "" if the subject is "none". */
-  readonly run: (
+  /** By subject: "member" for resources, "none" else. */
+  readonly standing?: Standing;
+  /** It changes nothing: needs no lock, calls no hooks, is not recorded. */
+  readonly isReading?: true;
+  /** What becomes of a resource that another command works on. */
+  readonly whenBusy?: "skip";
+  /** Once, before the phases of all resources. */
+  readonly begin?: (
+    desk: Desk,
+    resources: readonly string[],
+    words: readonly string[],
+  ) => void | Promise<void>;
+  /** The one phase: for each resource, or once with "" if there is none. */
+  readonly run?: (
     desk: Desk,
     resource: string,
     words: readonly string[],
   ) => void | Promise<void>;
-  /** Runs once after all resources. */
+  /** The phases, if there are several; of all resources equally many. */
+  readonly phases?: (
+    desk: Desk,
+    resource: string,
+    words: readonly string[],
+  ) => readonly Phase[];
+  /** Once, after all resources. */
   readonly finish?: (desk: Desk) => void | Promise<void>;
 }
 
 /** Ours. Links arrive within milliseconds; looking is cheap. */
-const POLL_MS = 100;
+export const POLL_MS = 100;
 
-/** Messages of the trigger, as the original's daemon takes them. */
-export type Trigger = "1" | "2" | "3" | "8";
+/** How a command speaks: one call, one line. */
+export interface Voice {
+  readonly print: (line: string) => void;
+  readonly warn: (line: string) => void;
+}
 
 /** What commands work with. */
 export class Desk {
@@ -83,26 +113,45 @@ export class Desk {
   readonly options: Options;
   readonly print: (line: string) => void;
   readonly warn: (line: string) => void;
+  readonly #effects: Effects;
   readonly #openShim: () => Shim;
-  readonly #lamport = new LamportClock(systemClock);
-  #tree: LinkTree | undefined;
+  readonly #shared: Shared;
 
   constructor(
     parts: {
-      settings: Settings;
-      options: Options;
-      print: (line: string) => void;
-      warn: (line: string) => void;
-      openShim: () => Shim;
+      readonly settings: Settings;
+      readonly options: Options;
+      readonly effects: Effects;
+      readonly voice: Voice;
+      readonly openShim: () => Shim;
     },
+    shared?: Shared,
   ) {
     this.settings = parts.settings;
     this.options = parts.options;
-    this.print = parts.print;
-    this.warn = parts.warn;
+    this.print = parts.voice.print;
+    this.warn = parts.voice.warn;
+    this.#effects = parts.effects;
     this.#openShim = parts.openShim;
+    this.#shared = shared ?? {
+      lamport: new LamportClock(parts.effects.clock),
+      tree: undefined,
+      isInterrupted: false,
+    };
   }
 
+  /** The same desk for somebody who speaks otherwise. */
+  withVoice(voice: Voice): Desk {
+    return new Desk({
+      settings: this.settings,
+      options: this.options,
+      effects: this.#effects,
+      voice,
+      openShim: this.#openShim,
+    }, this.#shared);
+  }
+
+  /** The host that commands act as. */
   get host(): string {
     return this.settings.host;
   }
@@ -111,18 +160,31 @@ export class Desk {
     return this.#openShim();
   }
 
+  get clock(): Clock {
+    return this.#effects.clock;
+  }
+
+  /** Log files of this host. */
+  get logs(): LogShelf {
+    return this.#effects.logs;
+  }
+
+  get effects(): Effects {
+    return this.#effects;
+  }
+
   /** Nanoseconds since 1970, not below any stamp of the tree. */
   nowNs(): bigint {
-    return this.#lamport.now();
+    return this.#shared.lamport.now();
   }
 
   isDaemonRunning(): boolean {
-    return daemonPid(this.settings) !== undefined;
+    return this.#effects.isDaemonRunning();
   }
 
   /** The links as they are now, for commands that only look. */
   look(): Snapshot {
-    return ReadOnlyTree.read(this.settings.marsDir);
+    return this.#effects.look();
   }
 
   /** The links as they are now, for commands that write. */
@@ -140,14 +202,23 @@ export class Desk {
     return `${this.settings.marsDir}/${linkPath.resource(resource)}`;
   }
 
+  /** Makes directories of the tree, as far as they are missing. */
+  makeDirectory(path: string): void {
+    if (!this.options.dryRun) this.#effects.makeDirectory(path);
+  }
+
+  /** Bytes of a block device or a regular file. @throws MarsError */
+  diskBytes(path: string): number {
+    return this.#effects.diskBytes(path);
+  }
+
   /** Writes links with one stamp, then nudges the daemon. */
-  write(links: readonly LinkWrite[], trigger: Trigger = "1"): void {
+  write(links: readonly LinkWrite[], trigger?: string): void {
+    if (links.length === 0) return;
     if (this.options.dryRun) {
       for (const { path, value } of links) this.print(`${path} -> ${value}`);
-      return;
-    }
-    this.#openTree().write(links);
-    this.trigger(trigger);
+    } else this.#openTree().write(links);
+    this.trigger(trigger ?? triggerFor(links));
   }
 
   /** Removes a link without a trace. */
@@ -161,27 +232,42 @@ export class Desk {
     if (!this.options.dryRun) this.#openTree().flush();
   }
 
-  trigger(message: Trigger): void {
-    try {
-      Deno.writeTextFileSync(controlPath(this.settings, "trigger"), message, {
-        create: false,
-      });
-    } catch (error) {
-      // No daemon has run here: there is nobody to nudge.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+  /** Messages of the trigger, as the original's daemon takes them. */
+  trigger(message: string): void {
+    if (this.options.dryRun) this.print(`trigger ${message}`);
+    else this.#effects.trigger(message);
   }
 
   /** Whether `host` was heard of within the window. */
   isRecent(snapshot: Snapshot, host: string): boolean {
-    const aliveNs = snapshot.stampNs(linkPath.global(host, "time"));
-    const windowNs = BigInt(this.options.windowMs) * NS_PER_S /
-      BigInt(MS_PER_S);
-    return aliveNs !== undefined && aliveNs + windowNs >= this.nowNs();
+    return this.isRecentStamp(
+      snapshot.stampNs(linkPath.global(host, "time")),
+    );
+  }
+
+  /** Whether a stamp lies within so many windows before now. */
+  isRecentStamp(stampNs: bigint | undefined, windows = 1): boolean {
+    const spanNs = BigInt(Math.round(windows * this.options.windowMs)) *
+      NS_PER_S / BigInt(MS_PER_S);
+    return stampNs !== undefined && stampNs + spanNs >= this.nowNs();
+  }
+
+  async sleep(durationMs: number): Promise<void> {
+    if (!this.options.dryRun) await this.#effects.sleep(durationMs);
+  }
+
+  /** Lets whatever waits at this desk or its copies end with an error. */
+  interrupt(): void {
+    this.#shared.isInterrupted = true;
+  }
+
+  /** @throws MarsError after an interruption */
+  checkInterruption(): void {
+    if (this.#shared.isInterrupted) throw new MarsError("Interrupted");
   }
 
   /**
-   * Waits until `obstacles` returns none.
+   * Waits until `obstacles` returns none. A dry run does not wait.
    *
    * @throws TimeoutError that names what still stands in the way
    */
@@ -190,66 +276,51 @@ export class Desk {
     obstacles: (snapshot: Snapshot) => readonly string[],
   ): Promise<void> {
     if (this.options.dryRun) return;
-    const startedMs = systemClock.monotonicMs();
+    const startedMs = this.clock.monotonicMs();
     for (;;) {
+      this.checkInterruption();
       const left = obstacles(this.snapshot());
       if (left.length === 0) return;
-      const waitedMs = systemClock.monotonicMs() - startedMs;
+      const waitedMs = this.clock.monotonicMs() - startedMs;
       if (waitedMs >= this.options.timeoutMs) {
-        throw new TimeoutError(
-          `Gave up after ${
-            Math.round(waitedMs / MS_PER_S)
-          } s waiting ${goal}: ${left.join("; ")}`,
-        );
+        throw timeoutError(waitedMs, goal, left);
       }
-      await sleep(POLL_MS);
+      await this.#effects.sleep(POLL_MS);
     }
   }
 
-  #openTree(): LinkTree {
-    if (this.#tree !== undefined) return this.#tree;
-    this.#tree = new LinkTree({
-      root: this.settings.marsDir,
-      shim: this.shim,
-      lamport: this.#lamport,
-    });
-    return this.#tree;
+  #openTree(): TreeStore {
+    this.#shared.tree ??= this.#effects.openTree(this.#shared.lamport);
+    return this.#shared.tree;
   }
 }
 
-/** Resources that `word` names on this host. @throws UsageError */
-export function resourcesOf(
-  word: string,
-  snapshot: Snapshot,
-  host: string,
-): string[] {
-  if (word === "all") {
-    return snapshot.resources().filter((resource) =>
-      snapshot.value(linkPath.device(resource, host)) !== undefined
-    );
-  }
-  const names = word.split(",");
-  for (const name of names) {
-    checkName(name, "resource");
-    const size = snapshot.value(linkPath.size(name));
-    if (size === undefined) {
-      const known = snapshot.resources().join(", ");
-      throw new UsageError(
-        `No resource "${name}"; there ${
-          known === "" ? "is none" : `are: ${known}`
-        }`,
-      );
-    }
-  }
-  return names;
+/** What copies of a desk have in common. */
+interface Shared {
+  readonly lamport: LamportClock;
+  tree: TreeStore | undefined;
+  isInterrupted: boolean;
 }
 
-/** @throws UsageError unless `name` may name a resource or a host */
-export function checkName(name: string, subject: string): void {
-  if (isIdentifier(name)) return;
-  throw new UsageError(
-    `Cannot use "${name}" as ${subject} name: expected letters, digits, "_" or "-", at most 63, and no reserved word`,
+/** Who waited for `goal` in vain. */
+export function timeoutError(
+  waitedMs: number,
+  goal: string,
+  obstacles: readonly string[],
+): TimeoutError {
+  const waitedS = Math.round(waitedMs / MS_PER_S);
+  return new TimeoutError(
+    `Gave up after ${waitedS} s waiting ${goal}: ${obstacles.join("; ")}`,
   );
+}
+
+/** Prescribed by MARS: what others must hear of at once. */
+function triggerFor(links: readonly LinkWrite[]): string {
+  const isUrgent = links.some(({ path }) =>
+    path.endsWith("/primary") || path.startsWith("todo-global/") ||
+    path.startsWith("ips/")
+  );
+  return isUrgent ? "2" : "1";
 }
 
 /** @throws RefusedError naming all obstacles, unless there are none */
@@ -261,34 +332,4 @@ export function refuseIf(
   if (obstacles.length === 0) return;
   if (options.force) return;
   throw new RefusedError(`Cannot ${action}`, obstacles);
-}
-
-const SIZE_FACTORS: Readonly<Record<string, number>> = {
-  "": 1,
-  k: 1e3,
-  m: 1e6,
-  g: 1e9,
-  t: 1e12,
-  p: 1e15,
-  K: 2 ** 10,
-  M: 2 ** 20,
-  G: 2 ** 30,
-  T: 2 ** 40,
-  P: 2 ** 50,
-};
-
-/** Prescribed by MARS. */
-export const SIZE_ALIGNMENT_BYTES = 4096;
-
-/** Lower-case suffixes are powers of 1000, upper-case ones of 1024. */
-export function parseSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([kmgtpKMGTP]?)$/.exec(text);
-  const bytes = Number(match?.[1]) * (SIZE_FACTORS[match?.[2] ?? ""] ?? 1);
-  const isGood = match !== null && Number.isSafeInteger(bytes) && bytes > 0;
-  if (!isGood || bytes % SIZE_ALIGNMENT_BYTES !== 0) {
-    throw new UsageError(
-      `Cannot use size "${text}": expected a number with k m g t p or K M G T P, a multiple of 4096 bytes`,
-    );
-  }
-  return bytes;
 }

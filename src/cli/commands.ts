@@ -6,16 +6,23 @@
  * Options may stand anywhere. `force-COMMAND` is COMMAND with --force. Called
  * as `marsadm` the program behaves exactly as `mars` does.
  */
-import { parseArgs } from "@std/cli/parse-args";
-import { messageOf, UsageError } from "../base/errors.ts";
-import { type Settings, settingsFrom } from "../base/settings.ts";
-import { MS_PER_S } from "../base/time.ts";
+import { RefusedError, UsageError } from "../base/errors.ts";
 import type { Shim } from "../../ffi/shim.ts";
-import { ROTATE_BYTES_MIN, ROTATE_LOGS_MAX } from "../resource/retention.ts";
+import { resourceView } from "../resource/view.ts";
+import { resourcesOf } from "./arguments.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
-import { type Command, Desk, type Options, resourcesOf } from "./command.ts";
+import { type Command, Desk, type Standing, type Voice } from "./command.ts";
+import { type Effects, systemEffects } from "./effects.ts";
+import { runPhases, type Surround } from "./engine.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
+import type { Lock } from "./lock.ts";
 import { MAINTENANCE_COMMANDS } from "./maintenance.ts";
+import {
+  type CommandLine,
+  OPTION_ROWS,
+  optionsOf,
+  settingsOf,
+} from "./options.ts";
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
@@ -62,137 +69,13 @@ export const PROGRAM_COMMANDS: readonly Pick<
   { name: "version", usage: "", summary: "Print the version" },
 ];
 
-const SWITCH_OPTIONS = [
-  "force",
-  "dry-run",
-  "verbose",
-  "json",
-  "ignore-sync",
-  "keep",
-  "help",
-  "version",
-];
-
-const VALUE_OPTIONS = [
-  "mars-dir",
-  "run-dir",
-  "etc-dir",
-  "host",
-  "port",
-  "ip",
-  "token",
-  "timeout",
-  "window",
-  "thresh-logfiles",
-  "thresh-logsize",
-  "keep-backup-hours",
-  "acknowledge",
-  "listen",
-  "reserve",
-  "trace",
-  "trace-format",
-];
-
-/** Words and options of a command line, before anything is believed. */
-export interface CommandLine {
-  readonly words: readonly string[];
-  readonly text: (option: string) => string | undefined;
-  readonly texts: (option: string) => readonly string[];
-  readonly isOn: (option: string) => boolean;
-}
-
-/** @throws UsageError for an unknown option */
-export function parseCommandLine(args: readonly string[]): CommandLine {
-  const parsed = parseArgs(args.map(withoutMinusOne), {
-    boolean: SWITCH_OPTIONS,
-    string: [...VALUE_OPTIONS, "_"],
-    collect: VALUE_OPTIONS,
-    alias: { force: "f", "dry-run": "d", verbose: "v", help: "h" },
-    unknown: (argument, key) => {
-      if (key === undefined) return true;
-      throw new UsageError(
-        `Unknown option "${argument}"; type mars help`,
-      );
-    },
-  });
-  const words = parsed._.map(String);
-  const [name = ""] = words;
-  const isForced = name.startsWith("force-");
-  if (isForced) words[0] = name.slice("force-".length);
-  const texts = (option: string): readonly string[] => {
-    const value = parsed[option];
-    return Array.isArray(value) ? value.map(String) : [];
-  };
-  return {
-    words,
-    texts,
-    text: (option) => texts(option).at(-1),
-    isOn: (option) =>
-      parsed[option] === true || (option === "force" && isForced),
-  };
-}
-
-/** `--timeout=-1` would be read as an option of its own. */
-function withoutMinusOne(argument: string): string {
-  return argument.replace(/^(--timeout)=-1$/, "$1=infinite");
-}
-
-export function settingsOf(line: CommandLine): Settings {
-  return settingsFrom(
-    {
-      "mars-dir": line.text("mars-dir"),
-      "run-dir": line.text("run-dir"),
-      "etc-dir": line.text("etc-dir"),
-      host: line.text("host"),
-      port: line.text("port"),
-    },
-    (name) => Deno.env.get(name),
-    () => Deno.hostname(),
-  );
-}
-
-/** Prescribed by MARS. */
-const TIMEOUT_S = 600;
-const WINDOW_S = 60;
-const KEEP_BACKUP_HOURS = 168;
-
-/** @throws UsageError for a value that is no number */
-export function optionsOf(line: CommandLine, color: boolean): Options {
-  const number = (option: string, standard: number): number => {
-    const text = line.text(option);
-    if (text === undefined) return standard;
-    if (text === "infinite" && option === "timeout") return Infinity;
-    if (/^\d+$/.test(text)) return Number(text);
-    throw new UsageError(
-      `Cannot use "${text}" as --${option}: expected a whole number`,
-    );
-  };
-  return {
-    force: line.isOn("force"),
-    dryRun: line.isOn("dry-run"),
-    verbose: line.isOn("verbose"),
-    json: line.isOn("json"),
-    color,
-    ignoreSync: line.isOn("ignore-sync"),
-    keep: line.isOn("keep"),
-    timeoutMs: number("timeout", TIMEOUT_S) * MS_PER_S,
-    windowMs: number("window", WINDOW_S) * MS_PER_S,
-    threshLogs: number("thresh-logfiles", ROTATE_LOGS_MAX),
-    threshLogBytes: number("thresh-logsize", ROTATE_BYTES_MIN),
-    keepBackupHours: number("keep-backup-hours", KEEP_BACKUP_HOURS),
-    ip: line.text("ip"),
-    tokens: line.texts("token"),
-    acknowledge: line.text("acknowledge"),
-  };
-}
-
 /** What commands need from the program. */
-export interface Surroundings {
-  readonly print: (line: string) => void;
-  readonly warn: (line: string) => void;
+export interface Surroundings extends Voice {
   readonly openShim: () => Shim;
   /** Whether words may be coloured. */
   readonly color: boolean;
+  /** Others than those of this machine. */
+  readonly effects?: Effects;
 }
 
 /** Runs the row that the words name. @throws MarsError */
@@ -201,48 +84,117 @@ export async function runCommand(
   surroundings: Surroundings,
 ): Promise<void> {
   const [name = "", ...rest] = line.words;
-  const command = COMMANDS.find((row) => row.name === name);
-  if (command === undefined) throw unknownCommand(name);
+  const command = commandOf(name);
+  const settings = settingsOf(line);
+  const { openShim, effects, color } = surroundings;
   const desk = new Desk({
-    settings: settingsOf(line),
-    options: optionsOf(line, surroundings.color),
-    ...surroundings,
+    settings,
+    options: optionsOf(line, color),
+    effects: effects ?? systemEffects(settings, openShim),
+    voice: surroundings,
+    openShim,
   });
+  const { subject, words } = subjectOf(command, rest);
+  const resources = subject === undefined
+    ? [""]
+    : command.subject === "name"
+    ? [subject]
+    : resourcesOf(subject, desk.look(), desk.host);
+  if (resources.length === 0) {
+    desk.warn(`WARNING: "${desk.host}" takes part in no resource`);
+  }
+  using holding = new Holding(command, desk);
+  const held = resources.filter((resource) => holding.take(resource));
+  for (const resource of held) checkStanding(command, desk, resource);
+  // So that what was taken away is put back.
+  using _signals = command.phases === undefined
+    ? undefined
+    : desk.effects.onInterrupt(() => desk.interrupt());
+  await runPhases(command, desk, held, words, NO_SURROUND);
+}
+
+const NO_SURROUND: Surround = {
+  before: () => {},
+  after: () => {},
+  ask: () => {},
+};
+
+/** @throws UsageError naming those that are spelled alike */
+function commandOf(name: string): Command {
+  const command = COMMANDS.find((row) =>
+    row.name === name || row.aliases?.includes(name)
+  );
+  if (command === undefined) throw unknownCommand(name);
+  return command;
+}
+
+/** The word for resources, if the command takes one, and those after it. */
+function subjectOf(
+  command: Command,
+  rest: readonly string[],
+): { subject: string | undefined; words: readonly string[] } {
   const isOptional = command.subject === "resources-or-all" &&
     rest.length <= command.wordsMin;
   const hasSubject = command.subject !== "none" && !isOptional;
-  const subject = hasSubject ? rest.shift() : "all";
-  const isCount = rest.length >= command.wordsMin &&
-    rest.length <= command.wordsMax;
-  if (subject === undefined || !isCount) {
-    throw new UsageError(`Usage: mars ${command.name} ${command.usage}`.trim());
-  }
-  await runFor(command, desk, subject, rest);
+  const subject = hasSubject ? rest[0] : isOptional ? "all" : undefined;
+  const words = hasSubject ? rest.slice(1) : rest;
+  const isGood = words.length >= command.wordsMin &&
+    words.length <= command.wordsMax && (!hasSubject || rest.length > 0);
+  if (isGood) return { subject, words };
+  throw new UsageError(`Usage: mars ${command.name} ${command.usage}`.trim());
 }
 
-async function runFor(
-  command: Command,
-  desk: Desk,
-  subject: string,
-  words: readonly string[],
-): Promise<void> {
-  if (command.subject === "none") return await command.run(desk, "", words);
-  if (command.subject === "name") {
-    return await command.run(desk, subject, words);
+/** @throws RefusedError unless the command may work on `resource` */
+function checkStanding(command: Command, desk: Desk, resource: string): void {
+  if (standingOf(command) !== "member") return;
+  const view = resourceView(desk.look(), resource, desk.host);
+  if (view.own !== undefined || desk.options.force) return;
+  throw new RefusedError(`Cannot ${command.name} "${resource}"`, [
+    `"${desk.host}" is no member; members are ${
+      view.members.map(({ host }) => `"${host}"`).join(", ")
+    }`,
+  ]);
+}
+
+function standingOf(command: Command): Standing {
+  const isMany = command.subject === "resources" ||
+    command.subject === "resources-or-all";
+  if (command.isReading === true) return "none";
+  return command.standing ?? (isMany ? "member" : "none");
+}
+
+/** Locks of one command. */
+class Holding implements Disposable {
+  readonly #command: Command;
+  readonly #desk: Desk;
+  readonly #locks: Lock[] = [];
+
+  constructor(command: Command, desk: Desk) {
+    this.#command = command;
+    this.#desk = desk;
   }
-  const resources = resourcesOf(subject, desk.look(), desk.host);
-  const errors: unknown[] = [];
-  for (const resource of resources) {
+
+  /** False if the resource is to be left out. @throws RefusedError */
+  take(resource: string): boolean {
+    const { name, isReading, whenBusy } = this.#command;
+    if (isReading === true || this.#desk.options.dryRun) return true;
+    // Commands on the cluster exclude each other, not those on resources.
+    const lock = resource === "" ? ".cluster" : resource;
     try {
-      await command.run(desk, resource, words);
+      this.#locks.push(
+        this.#desk.effects.lock(lock, `${name} ${resource}`.trim()),
+      );
+      return true;
     } catch (error) {
-      errors.push(error);
-      // One resource that fails must not keep the others.
-      if (resources.length > 1) desk.warn(`${resource}: ${messageOf(error)}`);
+      const isSkipped = error instanceof RefusedError && whenBusy === "skip";
+      if (isSkipped) return false;
+      throw error;
     }
   }
-  await command.finish?.(desk);
-  if (errors.length > 0) throw errors[0];
+
+  [Symbol.dispose](): void {
+    for (const lock of this.#locks) lock[Symbol.dispose]();
+  }
 }
 
 /** Names the commands that are spelled most alike. */
@@ -292,12 +244,15 @@ Usage: mars [options] command [RESOURCE|LIST|all] [words]
 
 ${lines.join("\n")}
 
-Options of all commands:
-  --mars-dir=DIR --run-dir=DIR --etc-dir=DIR   where things are
-  --host=NAME --port=PORT                      who this host is
-  --force --dry-run --verbose --json
-  --timeout=S     give up waiting, 600; -1 never
-  --window=S      who was silent for so long is dead, 60
+Options:
+${optionLines().join("\n")}
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 refused, 4 timed out.`;
+}
+
+function optionLines(): string[] {
+  return OPTION_ROWS.filter(({ isIgnored }) => isIgnored !== true).map(
+    ({ name, value = "", summary }) =>
+      `  ${`--${name}${value}`.padEnd(28)} ${summary}`,
+  );
 }

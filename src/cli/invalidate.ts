@@ -14,7 +14,6 @@
  * Source: `marsadm invalidate`; step 4 is part of its log purge.
  */
 import { assert } from "../base/assert.ts";
-import { deleteLog, listLogs } from "../log/files.ts";
 import { versionOf } from "../resource/history.ts";
 import {
   type MemberState,
@@ -150,9 +149,8 @@ async function deleteFrom(
   resource: string,
   first: number,
 ): Promise<void> {
-  const directory = desk.resourcePath(resource);
-  for (const { log } of await listLogs(directory)) {
-    if (log.sequence >= first) await deleteLog(directory, log);
+  for (const { log } of await desk.logs.list(resource)) {
+    if (log.sequence >= first) await desk.logs.delete(resource, log);
   }
 }
 

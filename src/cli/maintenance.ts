@@ -7,8 +7,8 @@
  */
 import { formatBytes } from "../base/figures.ts";
 import { logFileName } from "../base/names.ts";
-import { NS_PER_MS, systemClock } from "../base/time.ts";
-import { createLog, listLogs, type LogFile } from "../log/files.ts";
+import { NS_PER_MS } from "../base/time.ts";
+import type { LogFile } from "../log/files.ts";
 import { versionOf } from "../resource/history.ts";
 import { deletable, nextRotation } from "../resource/retention.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
@@ -53,6 +53,7 @@ export const MAINTENANCE_COMMANDS: readonly Command[] = [
   })),
   {
     name: "cron",
+    whenBusy: "skip",
     usage: "[RES|LIST|all]",
     summary: "Rotate and delete logs, purge the tree; for a timer",
     subject: "resources-or-all",
@@ -76,8 +77,7 @@ interface Rotated {
 async function rotate(desk: Desk, resource: string): Promise<Rotated> {
   const snapshot = desk.snapshot();
   const view = resourceView(snapshot, resource, desk.host);
-  const directory = desk.resourcePath(resource);
-  const files = await listLogs(directory);
+  const files = await desk.logs.list(resource);
   const rotation = nextRotation(
     view,
     files.map(({ log, sizeBytes }) => ({ log, bytes: sizeBytes })),
@@ -94,7 +94,7 @@ async function rotate(desk: Desk, resource: string): Promise<Rotated> {
     return { isDone: false, text };
   }
   if (!desk.options.dryRun) {
-    const result = await createLog(directory, log);
+    const result = await desk.logs.create(resource, log);
     // Somebody else was faster, or the name was used and deleted before.
     if (result !== "created") {
       return { isDone: false, text: `log ${log.sequence}: ${result}` };
@@ -117,7 +117,7 @@ async function deleteLogs(desk: Desk, resource: string): Promise<LogFile[]> {
   // Links before files: a race can only keep too much.
   const snapshot = desk.snapshot();
   const view = resourceView(snapshot, resource, desk.host);
-  const files = await listLogs(desk.resourcePath(resource));
+  const files = await desk.logs.list(resource);
   const old = deletable(view, files.map(({ log }) => log));
   const oldLogs = new Set(old.logs);
   const deleted: LogFile[] = [];
@@ -158,18 +158,11 @@ function isOurs(view: ResourceView, host: string): boolean {
 const WINDOWS = 2;
 
 function isRecentFile(desk: Desk, resource: string, file: LogFile): boolean {
-  const path = `${desk.resourcePath(resource)}/${logFileName(file.log)}`;
-  try {
-    const { mtime } = Deno.lstatSync(path);
-    const nowMs = Number(systemClock.realNs() / NS_PER_MS);
-    // A time in the future is recent, too.
-    return mtime === null ||
-      mtime.getTime() + WINDOWS * desk.options.windowMs >= nowMs;
-  } catch (error) {
-    // Another command deleted it between listing and here.
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  const changedMs = desk.logs.changedAtMs(resource, file.log);
+  const nowMs = Number(desk.clock.realNs() / NS_PER_MS);
+  // A time in the future is recent, too.
+  return changedMs !== undefined &&
+    changedMs + WINDOWS * desk.options.windowMs >= nowMs;
 }
 
 /** Whether anybody's version link of `sequence` changed lately. */
@@ -179,11 +172,8 @@ function isRecentVersion(
   view: ResourceView,
   sequence: number,
 ): boolean {
-  const windowNs = BigInt(Math.round(WINDOWS * desk.options.windowMs)) *
-    NS_PER_MS;
-  const limitNs = desk.nowNs() - windowNs;
   return [...view.versions.get(sequence)?.keys() ?? []].some((host) => {
     const path = linkPath.version(view.resource, sequence, host);
-    return (snapshot.stampNs(path) ?? 0n) >= limitNs;
+    return desk.isRecentStamp(snapshot.stampNs(path), WINDOWS);
   });
 }

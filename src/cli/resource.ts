@@ -1,8 +1,6 @@
 /** Commands that make a host a member of a resource. */
-import { SyscallError, UsageError } from "../base/errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { isAbsolute } from "@std/path";
-import { cString } from "../../ffi/shim.ts";
-import { createLog, listLogs } from "../log/files.ts";
 import { anchorText } from "../resource/emergency.ts";
 import { versionOf } from "../resource/history.ts";
 import { resourceView } from "../resource/view.ts";
@@ -14,14 +12,8 @@ import {
   formatSkipCheck,
   isAcknowledgeLevel,
 } from "../tree/values.ts";
-import {
-  checkName,
-  type Command,
-  type Desk,
-  parseSize,
-  refuseIf,
-  SIZE_ALIGNMENT_BYTES,
-} from "./command.ts";
+import { checkName, parseSize, SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
+import { type Command, type Desk, refuseIf } from "./command.ts";
 
 /** Prescribed by MARS. */
 const SIZE_BYTES_MIN = 64 * 1024;
@@ -89,11 +81,7 @@ async function createResource(
   const sequence = used === undefined ? 1 : Number(used) + SEQUENCES_APART;
   const log = { sequence, host: desk.host };
   const before = { sequence: sequence - 1, host: desk.host };
-  const directory = desk.resourcePath(resource);
-  if (!desk.options.dryRun) {
-    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    await createLog(directory, log);
-  }
+  if (!desk.options.dryRun) await desk.logs.create(resource, log);
   const host = desk.host;
   const level = desk.options.acknowledge;
   desk.write([
@@ -162,11 +150,14 @@ async function joinResource(
   if (source?.hasEmergency === true) {
     obstacles.push(`its primary "${source.host}" is in emergency mode`);
   }
-  const directory = desk.resourcePath(resource);
-  const leftovers = await listLogs(directory);
+  const leftovers = await desk.logs.list(resource);
   const sequence = source?.replay?.log.sequence ?? 0;
   const isUsed = leftovers.some((file) => file.log.sequence >= sequence);
-  if (isUsed) obstacles.push(`logs of an earlier time lie in "${directory}"`);
+  if (isUsed) {
+    obstacles.push(
+      `logs of an earlier time lie in "${desk.resourcePath(resource)}"`,
+    );
+  }
   refuseIf(`join "${resource}"`, obstacles, desk.options);
   if (source?.replay === undefined) return;
   const copies: LinkWrite[] = [];
@@ -178,9 +169,7 @@ async function joinResource(
       value: text,
     });
   }
-  if (!desk.options.dryRun) {
-    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  }
+  desk.makeDirectory(linkPath.resource(resource));
   desk.write([
     ...membership(desk, { resource, disk, device }),
     ...copies,
@@ -260,25 +249,10 @@ function commonObstacles(
   return obstacles;
 }
 
-/** Bytes of a block device or a regular file. @throws UsageError */
+/** Bytes of a block device or a regular file. @throws MarsError */
 function sizeOfDisk(desk: Desk, disk: string): number {
-  if (!isAbsolute(disk)) {
-    throw new UsageError(
-      `Cannot use disk "${disk}": expected the absolute path of a block device or file`,
-    );
-  }
-  const { shim } = desk;
-  // Read and write, because that is what the daemon will want.
-  const fd = shim.mars_file_open(cString(disk), O_RDWR, 0);
-  if (fd < 0) throw new SyscallError("open disk", disk, -fd);
-  try {
-    const bytes = shim.mars_file_size(fd);
-    if (bytes < 0) throw new SyscallError("measure disk", disk, -bytes);
-    return bytes;
-  } finally {
-    shim.mars_file_close(fd);
-  }
+  if (isAbsolute(disk)) return desk.diskBytes(disk);
+  throw new UsageError(
+    `Cannot use disk "${disk}": expected the absolute path of a block device or file`,
+  );
 }
-
-/** Prescribed by Linux. */
-const O_RDWR = 2;

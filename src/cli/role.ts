@@ -18,7 +18,6 @@
  *
  * Source: phases of `marsadm primary`; that it puts back what it took is ours.
  */
-import { MarsError } from "../base/errors.ts";
 import { NS_PER_S } from "../base/time.ts";
 import { historyGaps, preconditions } from "../resource/handover.ts";
 import { findSplits } from "../resource/history.ts";
@@ -107,11 +106,10 @@ async function takeOver(
     // While it writes, only the distance matters; the end comes later.
     return isWriting(view, old) ? [] : gapsOf(snapshot);
   });
-  using interruption = new Interruption();
+  using _signals = desk.effects.onInterrupt(() => desk.interrupt());
   try {
     if (wasDesignated) desk.write([nobody(desk, resource)], "2");
     await desk.waitUntil(`for "${old}" to finish`, (snapshot) => {
-      interruption.check();
       const view = resourceView(snapshot, resource, desk.host);
       const left = isWriting(view, old) ? [`"${old}" is still primary`] : [];
       if (!desk.isRecent(snapshot, old)) {
@@ -127,31 +125,6 @@ async function takeOver(
     throw error;
   }
 }
-
-/** Ctrl-C and SIGTERM as an error, while something must be put back first. */
-class Interruption implements Disposable {
-  #isInterrupted = false;
-  readonly #note = (): void => {
-    this.#isInterrupted = true;
-  };
-
-  constructor() {
-    for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#note);
-  }
-
-  /** @throws MarsError after a signal */
-  check(): void {
-    if (this.#isInterrupted) throw new MarsError("Interrupted");
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of SIGNALS) {
-      Deno.removeSignalListener(signal, this.#note);
-    }
-  }
-}
-
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 function isWriting(view: ResourceView, host: string): boolean {
   return view.members.some((member) =>

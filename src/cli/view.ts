@@ -9,7 +9,8 @@ import { NS_PER_MS } from "../base/time.ts";
 import { listLogs } from "../log/files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { type Command, type Desk, resourcesOf } from "./command.ts";
+import { resourcesOf } from "./arguments.ts";
+import type { Command, Desk } from "./command.ts";
 import {
   obstaclesIn,
   type Report,
@@ -33,6 +34,7 @@ export const VIEW_COMMANDS: readonly Command[] = [
     summary: "Show what resources do here, and what keeps them",
     // Its own, because one tree is read for all of them.
     subject: "none",
+    isReading: true,
     wordsMin: 0,
     wordsMax: 1,
     run: (desk, _resource, [subject = "all"]) => view(desk, subject),
@@ -74,7 +76,8 @@ function printText(
     obstacles: readonly ReportedObstacle[];
   },
 ): void {
-  const { verbose, windowMs, color } = desk.options;
+  const { windowMs, color } = desk.options;
+  const verbose = desk.options.verbose > 0;
   const paint = color ? paintWord : (word: string): string => word;
   const options: TextOptions = { verbose, windowMs, paint, formatTime };
   for (const each of reports) {

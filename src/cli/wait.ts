@@ -11,7 +11,8 @@ import { NS_PER_MS } from "../base/time.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { type Command, type Desk, resourcesOf } from "./command.ts";
+import { resourcesOf } from "./arguments.ts";
+import type { Command, Desk } from "./command.ts";
 
 export const WAIT_COMMANDS: readonly Command[] = [
   {
@@ -20,6 +21,7 @@ export const WAIT_COMMANDS: readonly Command[] = [
     summary:
       "Wait for attach, fetch, sync, replay, primary, secondary or device",
     subject: "resources",
+    isReading: true,
     wordsMin: 1,
     wordsMax: 1,
     run: (desk, resource, [condition = ""]) =>
@@ -30,6 +32,7 @@ export const WAIT_COMMANDS: readonly Command[] = [
     usage: "[RES]",
     summary: "Wait until every other host was heard of, or is taken as dead",
     subject: "none",
+    isReading: true,
     wordsMin: 0,
     wordsMax: 1,
     run: (desk, _resource, [resource]) => waitCluster(desk, resource),

@@ -2,7 +2,11 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
 import { RefusedError, TimeoutError, UsageError } from "../base/errors.ts";
+import { sleep } from "../base/time.ts";
 import { parseGoal } from "./wait.ts";
+
+/** How often a peer says that it lives. */
+const BEAT_MS = 20;
 
 function cluster(): TreeWorld {
   const world = new TreeWorld();
@@ -73,7 +77,12 @@ Deno.test("wait-cluster counts who was heard of and who is dead", async () => {
   world.link({ "ips/ip-gamma": "127.0.0.1" });
   world.link({ "actual-gamma/time": "1.000000000" }, 600);
   const waiting = world.run("wait-cluster", "--timeout=60");
-  world.link({ "actual-beta/time": "2.000000000" });
+  let isDone = false;
+  void waiting.then(() => isDone = true);
+  while (!isDone) {
+    world.link({ "actual-beta/time": "2.000000000" });
+    await sleep(BEAT_MS);
+  }
   const { printed, warned } = await waiting;
   assertEquals(printed, ["1/2 peer(s) seem to be alive"]);
   assertEquals(warned, ['WARNING: "gamma" seems to be dead']);

@@ -68,6 +68,8 @@ export interface TreeStore {
   unlink(path: string): void;
   /** Looks for changes that others made; returns new and changed links. */
   rescan(directories?: Iterable<string>): Link[];
+  /** Makes everything durable that was written before. */
+  flush(): void;
 }
 
 // Ours. The kernel's clock ticks every 10 ms or less.

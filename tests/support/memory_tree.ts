@@ -67,6 +67,9 @@ export class MemoryTree implements TreeStore {
     return taken;
   }
 
+  /** Memory is as durable as it gets. */
+  flush(): void {}
+
   unlink(path: string): void {
     this.#snapshot = this.#snapshot.without([path]);
   }

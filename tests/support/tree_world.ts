@@ -1,11 +1,12 @@
 /** A tree in a temporary directory, and commands run against it. */
+import { runCommand } from "../../src/cli/commands.ts";
+import { systemEffects } from "../../src/cli/effects.ts";
 import {
   type CommandLine,
   optionsOf,
   parseCommandLine,
-  runCommand,
   settingsOf,
-} from "../../src/cli/commands.ts";
+} from "../../src/cli/options.ts";
 import { Desk } from "../../src/cli/command.ts";
 import { logFileName } from "../../src/base/names.ts";
 import { LamportClock } from "../../src/base/lamport.ts";
@@ -98,14 +99,16 @@ export class TreeWorld implements Disposable {
   }
 
   /** What a command would work with. */
-  desk(): Desk {
-    const line = this.commandLine([]);
+  desk(...args: readonly string[]): Desk {
+    const line = this.commandLine(args);
+    const settings = settingsOf(line);
+    const openShim = (): Shim => SHIM;
     return new Desk({
-      settings: settingsOf(line),
+      settings,
       options: optionsOf(line, false),
-      print: () => {},
-      warn: () => {},
-      openShim: () => SHIM,
+      effects: systemEffects(settings, openShim),
+      voice: { print: () => {}, warn: () => {} },
+      openShim,
     });
   }
 

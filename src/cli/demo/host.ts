@@ -53,6 +53,7 @@ export class DemoHost {
     this.settings = {
       marsDir: `${root}/mars`,
       runDir: `${root}/run`,
+      controlDir: `${root}/run/control`,
       etcDir: `${root}/etc`,
       host: name,
       port,

@@ -1,0 +1,97 @@
+// Pure
+/** Words of a command line: names, lists of resources, sizes. */
+import { UsageError } from "../base/errors.ts";
+import { isIdentifier } from "../base/names.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+
+/** All resources that this host takes part in, as member or as guest. */
+export const ALL = "all";
+
+/** Resources that `word` names on this host. @throws UsageError */
+export function resourcesOf(
+  word: string,
+  snapshot: Snapshot,
+  host: string,
+): string[] {
+  if (word === ALL) {
+    return snapshot.resources().filter((resource) =>
+      snapshot.value(linkPath.device(resource, host)) !== undefined
+    ).sort(compareNatural);
+  }
+  const names = [...new Set(word.split(","))];
+  for (const name of names) {
+    checkName(name, "resource");
+    const size = snapshot.value(linkPath.size(name));
+    if (size === undefined) {
+      const known = snapshot.resources().join(", ");
+      throw new UsageError(
+        `No resource "${name}"; there ${
+          known === "" ? "is none" : `are: ${known}`
+        }`,
+      );
+    }
+  }
+  return names;
+}
+
+/** Numbers inside names count as numbers: `vm2` before `vm10`. */
+export function compareNatural(left: string, right: string): number {
+  const lefts = left.match(/\d+|\D+/g) ?? [];
+  const rights = right.match(/\d+|\D+/g) ?? [];
+  for (const [index, part] of lefts.entries()) {
+    const other = rights[index];
+    if (other === undefined) return 1;
+    if (part === other) continue;
+    const areNumbers = /^\d/.test(part) && /^\d/.test(other);
+    if (areNumbers && Number(part) !== Number(other)) {
+      return Number(part) - Number(other);
+    }
+    return part < other ? -1 : 1;
+  }
+  return lefts.length - rights.length;
+}
+
+/** @throws UsageError unless `name` may name a resource or a host */
+export function checkName(name: string, subject: string): void {
+  if (isIdentifier(name)) return;
+  throw new UsageError(
+    `Cannot use "${name}" as ${subject} name: expected letters, digits, "_" or "-", at most 63, and no reserved word`,
+  );
+}
+
+const SIZE_FACTORS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  p: 1e15,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+  P: 2 ** 50,
+};
+
+/** Prescribed by MARS. */
+export const SIZE_ALIGNMENT_BYTES = 4096;
+
+/** Bytes; lower-case suffixes are powers of 1000, upper-case ones of 1024. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([kmgtpKMGTP]?)$/.exec(text);
+  const bytes = Number(match?.[1]) * (SIZE_FACTORS[match?.[2] ?? ""] ?? 1);
+  if (match !== null && Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(
+    `Cannot use size "${text}": expected a number with k m g t p or K M G T P`,
+  );
+}
+
+/** The size of a device: not zero, and whole pages. @throws UsageError */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes > 0 && bytes % SIZE_ALIGNMENT_BYTES === 0) return bytes;
+  throw new UsageError(
+    `Cannot use size "${text}": expected a multiple of ${SIZE_ALIGNMENT_BYTES} bytes`,
+  );
+}

@@ -1,0 +1,144 @@
+/**
+ * Effects: everything that commands do to the world.
+ *
+ * Commands get them from their `Desk` and nowhere else, so that a simulated
+ * host can run the same commands.
+ */
+import { SyscallError } from "../base/errors.ts";
+import type { LamportClock } from "../base/lamport.ts";
+import type { LogName } from "../base/names.ts";
+import { daemonPid } from "../base/running.ts";
+import { controlPath, type Settings } from "../base/settings.ts";
+import { type Clock, sleep, systemClock } from "../base/time.ts";
+import { cString, type Shim } from "../../ffi/shim.ts";
+import { createLog, deleteLog, listLogs, type LogFile } from "../log/files.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import { LinkTree, ReadOnlyTree, type TreeStore } from "../tree/store.ts";
+import { acquireLock, type Lock } from "./lock.ts";
+
+/** Log files of this host. */
+export interface LogShelf {
+  readonly list: (resource: string) => Promise<LogFile[]>;
+  /** Makes an empty log, and the directory of the resource. */
+  readonly create: (
+    resource: string,
+    log: LogName,
+  ) => Promise<"created" | "exists" | "tombstone">;
+  /** Whether there was one. */
+  readonly delete: (resource: string, log: LogName) => Promise<boolean>;
+  /** Milliseconds since 1970; undefined if there is no such file. */
+  readonly changedAtMs: (resource: string, log: LogName) => number | undefined;
+}
+
+export interface Effects {
+  readonly clock: Clock;
+  readonly sleep: (durationMs: number) => Promise<void>;
+  /** The links as they are now, for commands that only look. */
+  readonly look: () => Snapshot;
+  /** The tree, to be written. */
+  readonly openTree: (lamport: LamportClock) => TreeStore;
+  readonly isDaemonRunning: () => boolean;
+  /** Hands a message to the daemon, if one runs; never blocks. */
+  readonly trigger: (message: string) => void;
+  readonly logs: LogShelf;
+  /** Makes directories below the tree. */
+  readonly makeDirectory: (path: string) => void;
+  /** Bytes of a block device or a regular file. @throws MarsError */
+  readonly diskBytes: (path: string) => number;
+  /** Calls back instead of ending the program, once. */
+  readonly onInterrupt: (callback: () => void) => Disposable;
+  /** Holds `name` against other commands. @throws RefusedError */
+  readonly lock: (name: string, holder: string) => Lock;
+}
+
+/** The effects on this machine. */
+export function systemEffects(
+  settings: Settings,
+  openShim: () => Shim,
+): Effects {
+  const { marsDir } = settings;
+  const directoryOf = (resource: string): string =>
+    `${marsDir}/${linkPath.resource(resource)}`;
+  return {
+    clock: systemClock,
+    sleep,
+    look: () => ReadOnlyTree.read(marsDir),
+    openTree: (lamport) =>
+      new LinkTree({ root: marsDir, shim: openShim(), lamport }),
+    isDaemonRunning: () => daemonPid(settings) !== undefined,
+    trigger: (message) => writeTrigger(settings, message),
+    logs: {
+      list: (resource) => listLogs(directoryOf(resource)),
+      create: (resource, log) => {
+        makeDirectory(directoryOf(resource));
+        return createLog(directoryOf(resource), log);
+      },
+      delete: (resource, log) => deleteLog(directoryOf(resource), log),
+      changedAtMs: (resource, log) =>
+        changedAtMs(
+          `${marsDir}/${linkPath.log(resource, log.sequence, log.host)}`,
+        ),
+    },
+    makeDirectory: (path) => makeDirectory(`${marsDir}/${path}`),
+    diskBytes: (path) => diskBytes(openShim(), path),
+    onInterrupt,
+    lock: (name, holder) =>
+      acquireLock(`${settings.runDir}/lock/${name}`, holder),
+  };
+}
+
+function makeDirectory(path: string): void {
+  Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+}
+
+function writeTrigger(settings: Settings, message: string): void {
+  const path = controlPath(settings, "trigger");
+  try {
+    Deno.writeTextFileSync(path, message, { create: false });
+  } catch (error) {
+    // No daemon has run here: there is nobody to nudge.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function changedAtMs(path: string): number | undefined {
+  try {
+    return Deno.lstatSync(path).mtime?.getTime();
+  } catch (error) {
+    // Another command deleted it between listing and here.
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Prescribed by Linux. */
+const O_RDWR = 2;
+
+function diskBytes(shim: Shim, disk: string): number {
+  // Read and write, because that is what the daemon will want.
+  const fd = shim.mars_file_open(cString(disk), O_RDWR, 0);
+  if (fd < 0) throw new SyscallError("open disk", disk, -fd);
+  try {
+    const bytes = shim.mars_file_size(fd);
+    if (bytes < 0) throw new SyscallError("measure disk", disk, -bytes);
+    return bytes;
+  } finally {
+    shim.mars_file_close(fd);
+  }
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** A second signal ends the program at once. */
+function onInterrupt(callback: () => void): Disposable {
+  const off = (): void => {
+    for (const signal of SIGNALS) Deno.removeSignalListener(signal, note);
+  };
+  const note = (): void => {
+    off();
+    callback();
+  };
+  for (const signal of SIGNALS) Deno.addSignalListener(signal, note);
+  return { [Symbol.dispose]: off };
+}
