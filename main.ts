@@ -121,7 +121,7 @@ async function runLog(
 
 /** Runs the daemon until it is told to end. */
 async function serve(settings: Settings, line: CommandLine): Promise<number> {
-  const { runDaemon } = await import("./src/daemon/daemon.ts");
+  const { runDaemon } = await import("./src/daemon/start.ts");
   const { startTrace } = await import("./src/base/trace.ts");
   const { parseSize } = await import("./src/cli/arguments.ts");
   const traceLevel = traceLevelOf(line.text("trace") ?? "info");

@@ -10,57 +10,86 @@
  *
  * A round never waits for anything slow; what is slow runs beside it and wakes
  * when it is done. One resource that fails does not keep the others.
+ *
+ * All effects are in its parts: `start.ts` has those of a machine, a simulation
+ * has its own.
  */
 import { MarsError } from "../base/errors.ts";
-import { LamportClock } from "../base/lamport.ts";
-import { claimDaemon } from "../base/running.ts";
-import { MARS_DIR, nbdSocketPath, type Settings } from "../base/settings.ts";
-import { type Clock, systemClock } from "../base/time.ts";
-import { trace, type TraceLevel } from "../base/trace.ts";
-import { loadShim, type Shim } from "../../ffi/shim.ts";
-import { PeerServer } from "../peer/connection.ts";
-import { type Identity, loadIdentity } from "../peer/identity.ts";
-import { isJsonObject, type JsonObject } from "../peer/rpc.ts";
-import { JoinDesk, type JoinRequest } from "../peer/token.ts";
-import { TrustStore } from "../peer/trust.ts";
+import type { LamportClock } from "../base/lamport.ts";
+import { nbdSocketPath, type Settings } from "../base/settings.ts";
+import type { Clock } from "../base/time.ts";
+import { trace } from "../base/trace.ts";
+import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
+import type { LogDirectory } from "../log/files.ts";
+import type { TrafficClass } from "../peer/connection.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  type RpcHandlers,
+} from "../peer/rpc.ts";
+import type { JoinRequest } from "../peer/token.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
-import { type FileOpener, systemFiles } from "../transfer/file.ts";
+import type { FileOpener } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
 import { metadataHandlers } from "../transfer/metadata.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
-import { LinkTree } from "../tree/store.ts";
+import type { LinkTree } from "../tree/store.ts";
 import { formatHostAddress, isHostAddress } from "../tree/values.ts";
 import {
   aliveLinks,
   EmergencyWatch,
   nameplateLinks,
   RESERVE_BYTES,
-  spaceOf,
+  type Space,
 } from "./alive.ts";
-import { Control } from "./control.ts";
+import type { Control } from "./control.ts";
 import { Executor } from "./executor.ts";
 import { ResourceLogs } from "./logs.ts";
 import { messagesLeftBehind } from "./messages.ts";
-import { Peers } from "./peers.ts";
+import { type Network, Peers } from "./peers.ts";
 import { diskServices, logServices, type Running } from "./services.ts";
 import { Transfers } from "./transfers.ts";
 
 export interface DaemonOptions {
   readonly settings: Settings;
-  readonly shimPath: string;
-  readonly workerUrl: URL;
   readonly buildTag: string;
-  /** Address to listen on; every one when empty. */
-  readonly listen: string;
   /** Size of each of the four space reserves. */
   readonly reserveBytes: number | undefined;
-  readonly traceLevel: TraceLevel;
-  readonly traceFormat: "text" | "json";
   /** Ends the daemon. */
   readonly signal: AbortSignal;
   /** Called once when peers may connect, with the port. */
   readonly onReady: (port: number) => void;
+}
+
+/** Everything of a daemon that has effects. */
+export interface DaemonParts {
+  readonly clock: Clock;
+  readonly lamport: LamportClock;
+  /** It has been read. */
+  readonly tree: LinkTree;
+  readonly control: Pick<Control, "watch" | "tellTime" | "remove">;
+  /** Logs and disks, for peers. */
+  readonly files: FileOpener;
+  readonly logDirectory: (path: string) => LogDirectory;
+  /** Of the file system that holds the tree. */
+  readonly space: () => Space;
+  readonly startWorker: (subject: WorkerSubject) => Dataplane;
+  readonly network: Network;
+  /** Lets peers in, from now on. @throws MarsError */
+  readonly serve: (services: PeerServices) => Promise<PeerDoor>;
+}
+
+/** What peers and those who want to be ones may ask for. */
+export interface PeerServices {
+  readonly handlers: Readonly<Record<TrafficClass, RpcHandlers>>;
+  /** A host has proved a token: what it is told. @throws MarsError */
+  readonly welcome: (request: JoinRequest) => JsonObject;
+}
+
+export interface PeerDoor {
+  readonly port: number;
+  close(): Promise<void>;
 }
 
 // Ours. Level-triggered decisions are repeated so often even if nothing told.
@@ -73,56 +102,15 @@ const RESCAN_MS = 2_000;
 // cannot be reached, so that a newer decision can arrive first.
 const LEAD_GRACE_MS = 3_000;
 
-/** Runs until `signal`. @throws MarsError if it cannot start */
-export async function runDaemon(options: DaemonOptions): Promise<void> {
-  const { settings } = options;
-  checkRoot(settings);
-  using _claim = await claimDaemon(settings);
-  const shim = loadShim(options.shimPath);
-  const identity = await loadIdentity(settings.etcDir, settings.host);
-  const trust = await TrustStore.load(settings.etcDir);
-  const daemon = new Daemon(options, { shim, identity, trust });
-  await daemon.run();
-}
-
-/** `/mars` itself must be a file system of its own. */
-function checkRoot(settings: Settings): void {
-  const { marsDir } = settings;
-  let device: number;
-  try {
-    const status = Deno.statSync(marsDir);
-    if (!status.isDirectory) throw new Deno.errors.NotFound();
-    device = status.dev;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new MarsError(
-      `Cannot start: "${marsDir}" is no directory; make it, or name another with --mars-dir`,
-    );
-  }
-  if (marsDir === MARS_DIR && Deno.statSync("/").dev === device) {
-    throw new MarsError(
-      `Cannot start: "${MARS_DIR}" is not a mount point; logs must not fill the root file system`,
-    );
-  }
-}
-
-interface Parts {
-  readonly shim: Shim;
-  readonly identity: Identity;
-  readonly trust: TrustStore;
-}
-
-class Daemon {
+export class Daemon {
   readonly #options: DaemonOptions;
   readonly #settings: Settings;
-  readonly #parts: Parts;
-  readonly #clock: Clock = systemClock;
+  readonly #parts: DaemonParts;
+  readonly #clock: Clock;
   readonly #lamport: LamportClock;
   readonly #tree: LinkTree;
-  readonly #control: Control;
   readonly #intake: LinkIntake;
   readonly #peers: Peers;
-  readonly #files: FileOpener;
   readonly #running = new Map<string, Running>();
   readonly #startedAtMs: number;
   readonly #reserveBytes: number;
@@ -135,25 +123,20 @@ class Daemon {
   readonly #emergency: EmergencyWatch;
   readonly #failures = new Map<string, string>();
 
-  constructor(options: DaemonOptions, parts: Parts) {
+  /** @throws SyscallError */
+  constructor(options: DaemonOptions, parts: DaemonParts) {
     this.#options = options;
     this.#settings = options.settings;
     this.#parts = parts;
+    this.#clock = parts.clock;
+    this.#lamport = parts.lamport;
+    this.#tree = parts.tree;
     this.#startedAtMs = this.#clock.monotonicMs();
     this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
     this.#emergency = new EmergencyWatch(this.#reserveBytes);
-    this.#lamport = new LamportClock(this.#clock);
-    const { marsDir, host } = this.#settings;
-    this.#tree = new LinkTree({
-      root: marsDir,
-      shim: parts.shim,
-      lamport: this.#lamport,
-    });
-    this.#tree.rescan();
+    const { host } = this.#settings;
     // Whatever an earlier process wrote and did not flush counts as durable.
     this.#tree.flush();
-    this.#control = new Control(this.#settings, options.buildTag);
-    this.#files = systemFiles(parts.shim);
     this.#intake = new LinkIntake({
       tree: this.#tree,
       host,
@@ -162,22 +145,24 @@ class Daemon {
       onTaken: (links, from) => this.#changed(links, from),
     });
     this.#peers = new Peers({
-      identity: parts.identity,
-      trust: parts.trust,
+      host,
+      network: parts.network,
       intake: this.#intake,
       onChange: () => this.#wake(),
     });
   }
 
+  /** Runs until `signal`. @throws MarsError if it cannot start */
   async run(): Promise<void> {
     const { signal } = this.#options;
+    const { control } = this.#parts;
     const stop = (): void => {
       this.#isRunning = false;
       this.#wake();
     };
     signal.addEventListener("abort", stop, { once: true });
     const watch = new AbortController();
-    const watching = this.#control.watch(() => {
+    const watching = control.watch(() => {
       this.#isTriggered = true;
       this.#wake();
     }, watch.signal);
@@ -197,36 +182,25 @@ class Daemon {
       await this.#peers.close();
       watch.abort();
       await watching;
-      this.#control.remove();
+      control.remove();
     }
     trace.info("daemon", "Stopped");
   }
 
-  async #serve(): Promise<PeerServer> {
-    const { identity, trust } = this.#parts;
+  async #serve(): Promise<PeerDoor> {
     const services = {
       host: this.#settings.host,
-      files: this.#files,
+      files: this.#parts.files,
       snapshot: () => this.#tree.snapshot(),
       running: (resource: string) => this.#running.get(resource),
     };
-    return await PeerServer.start({
-      identity,
-      trust,
-      listen: { hostname: this.#options.listen, port: this.#settings.port },
+    return await this.#parts.serve({
       handlers: {
         meta: metadataHandlers(this.#intake),
         log: logServices(services),
         sync: diskServices(services),
       },
-      join: await JoinDesk.open({
-        etcDir: this.#settings.etcDir,
-        identity,
-        trust,
-        clock: this.#clock,
-        accept: (request) => this.#welcome(request),
-      }),
-      clock: this.#clock,
+      welcome: (request) => this.#welcome(request),
     });
   }
 
@@ -303,7 +277,7 @@ class Daemon {
       this.#changed(this.#tree.rescan());
     }
     const { level } = this.#emergency;
-    this.#emergency.look(spaceOf(this.#settings.marsDir));
+    this.#emergency.look(this.#parts.space());
     const hasRisen = this.#emergency.level > level;
     if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs);
     const snapshot = this.#tree.snapshot();
@@ -356,8 +330,10 @@ class Daemon {
 
   #begin(resource: string): Running {
     const { host, marsDir } = this.#settings;
-    const { shim } = this.#parts;
-    const directory = `${marsDir}/${linkPath.resource(resource)}`;
+    const { files, startWorker } = this.#parts;
+    const directory = this.#parts.logDirectory(
+      `${marsDir}/${linkPath.resource(resource)}`,
+    );
     const logs = new ResourceLogs({ directory, host });
     const common = {
       resource,
@@ -369,20 +345,8 @@ class Daemon {
     };
     const executor = new Executor({
       ...common,
-      transfers: new Transfers({
-        ...common,
-        lines: this.#peers,
-        files: this.#files,
-      }),
-      dataplane: {
-        workerUrl: this.#options.workerUrl,
-        shim,
-        lamport: this.#lamport,
-        shimPath: this.#options.shimPath,
-        host,
-        traceLevel: this.#options.traceLevel,
-        traceFormat: this.#options.traceFormat,
-      },
+      transfers: new Transfers({ ...common, lines: this.#peers, files }),
+      startWorker,
       logDirectory: directory,
       nbdSocketPath: (device) => nbdSocketPath(this.#settings, device),
       messagesLeftBehind: messagesLeftBehind(
@@ -409,7 +373,7 @@ class Daemon {
 
   #tellAlive(nowMs: number): void {
     this.#aliveAtMs = nowMs + ALIVE_MS;
-    const space = spaceOf(this.#settings.marsDir);
+    const space = this.#parts.space();
     this.#emergency.fall(space);
     const facts = {
       host: this.#settings.host,
@@ -426,7 +390,7 @@ class Daemon {
     );
     try {
       this.#publish([...aliveLinks(facts), ...nameplate]);
-      this.#control.tellTime({
+      this.#parts.control.tellTime({
         realNs: this.#clock.realNs(),
         lamportNs: this.#lamport.now(),
       });

@@ -17,9 +17,9 @@ import { assert } from "../base/assert.ts";
 import { MarsError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
-import { DataplaneHandle, type DataplaneOptions } from "../dataplane/handle.ts";
+import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
-import { createLog, truncateLog } from "../log/files.ts";
+import type { LogDirectory } from "../log/files.ts";
 import { plan } from "../resource/plan.ts";
 import { type LinkValue, NOTHING, type Plan } from "../resource/plan_types.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
@@ -37,12 +37,8 @@ export interface ExecutorOptions {
   readonly host: string;
   readonly logs: ResourceLogs;
   readonly transfers: Transfers;
-  /** Everything a worker needs but for disk and device. */
-  readonly dataplane: Omit<
-    DataplaneOptions,
-    "diskPath" | "deviceName" | "nbdSocketPath" | "resource" | "logDirectory"
-  >;
-  readonly logDirectory: string;
+  readonly startWorker: (subject: WorkerSubject) => Dataplane;
+  readonly logDirectory: LogDirectory;
   readonly nbdSocketPath: (device: string) => string;
   /** Keys of messages in the tree that are not "OK". */
   readonly messagesLeftBehind: Iterable<string>;
@@ -81,7 +77,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #messages: Messages;
   readonly #rates: RateMeter;
-  #handle: DataplaneHandle | undefined;
+  #handle: Dataplane | undefined;
   #stopping: Promise<void> | undefined;
   #desired: Desired | undefined;
   #restartAtMs = 0;
@@ -188,11 +184,11 @@ export class Executor {
     const { logDirectory, resource, transfers } = this.#options;
     for (const change of next.logFiles) {
       if (change.kind === "create") {
-        await createLog(logDirectory, change.log);
+        await logDirectory.create(change.log);
       } else if (worker?.role !== "log") {
         // Replay has stopped there and reads no further.
         await transfers.release(change.log);
-        await truncateLog(logDirectory, change.log, change.bytes);
+        await logDirectory.truncate(change.log, change.bytes);
         // What the worker said about the old end does not hold any more.
         this.#stopWorker();
         trace.warn("executor", "Log cut", {
@@ -253,10 +249,9 @@ export class Executor {
     if (this.#handle === undefined) {
       const isTooEarly = this.#options.monotonicMs() < this.#restartAtMs;
       if (this.#stopping !== undefined || isTooEarly) return;
-      this.#handle = new DataplaneHandle({
-        ...this.#options.dataplane,
+      this.#handle = this.#options.startWorker({
         resource: this.#options.resource,
-        logDirectory: this.#options.logDirectory,
+        logDirectory: this.#options.logDirectory.path,
         diskPath: disk,
         deviceName: device,
         nbdSocketPath: this.#options.nbdSocketPath(device),

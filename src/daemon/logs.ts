@@ -7,7 +7,7 @@
  * durable only as far as its writer says.
  */
 import { logFileName, type LogName } from "../base/names.ts";
-import { deleteLog, listLogs } from "../log/files.ts";
+import type { LogDirectory } from "../log/files.ts";
 import { finalEndBytes } from "../resource/history.ts";
 import { knownEndBytes } from "../resource/positions.ts";
 import type { LocalLog, WorkerState } from "../resource/plan_types.ts";
@@ -15,7 +15,7 @@ import type { ResourceView } from "../resource/view.ts";
 import type { LogEnd } from "../transfer/log_read.ts";
 
 export class ResourceLogs {
-  readonly #directory: string;
+  readonly #directory: LogDirectory;
   readonly #host: string;
   /** Logs that are being fetched: durable bytes by file name. */
   readonly #fetched = new Map<string, number>();
@@ -23,7 +23,7 @@ export class ResourceLogs {
   #ends = new Map<string, LogEnd>();
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  constructor(options: { directory: string; host: string }) {
+  constructor(options: { directory: LogDirectory; host: string }) {
     this.#directory = options.directory;
     this.#host = options.host;
   }
@@ -33,7 +33,7 @@ export class ResourceLogs {
   }
 
   path(log: LogName): string {
-    return `${this.#directory}/${logFileName(log)}`;
+    return `${this.#directory.path}/${logFileName(log)}`;
   }
 
   /** `undefined` when the fetch has ended: the file counts as it stands. */
@@ -56,11 +56,11 @@ export class ResourceLogs {
   ): Promise<void> {
     const ends = new Map<string, LogEnd>();
     const logs: LocalLog[] = [];
-    for (const { log, sizeBytes } of await listLogs(this.#directory)) {
+    for (const { log, sizeBytes } of await this.#directory.list()) {
       const name = logFileName(log);
       // A file that arrived after its tombstone, or was busy when it came.
       if (isDeleted(log)) {
-        await deleteLog(this.#directory, log);
+        await this.#directory.delete(log);
         continue;
       }
       const isWritten = worker?.role === "log" && log.host === this.#host &&

@@ -10,20 +10,27 @@ import { messageOf } from "../base/errors.ts";
 import { PORT } from "../base/settings.ts";
 import { sleep } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
-import { dial, type TrafficClass } from "../peer/connection.ts";
-import type { Identity } from "../peer/identity.ts";
+import type { DialOptions, TrafficClass } from "../peer/connection.ts";
 import type { RpcClient } from "../peer/rpc.ts";
 import type { PeerAddress } from "../peer/token.ts";
-import type { TrustStore } from "../peer/trust.ts";
 import type { LinkIntake } from "../transfer/intake.ts";
 import { MetadataLink } from "../transfer/metadata.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import { parseHostAddress } from "../tree/values.ts";
 
+/** How this host reaches others. */
+export interface Network {
+  /** Whether the key of `host` is known. */
+  isTrusted(host: string): boolean;
+  /** @throws MarsError, TimeoutError */
+  dial(options: Omit<DialOptions, "identity" | "trust">): Promise<RpcClient>;
+}
+
 export interface PeersOptions {
-  readonly identity: Identity;
-  readonly trust: TrustStore;
+  /** The local host. */
+  readonly host: string;
+  readonly network: Network;
   readonly intake: LinkIntake;
   /** A line came up, ended, or was exchanged on. */
   readonly onChange: () => void;
@@ -44,13 +51,13 @@ export class Peers {
 
   /** Keeps lines to exactly the hosts that `snapshot` names. */
   update(snapshot: Snapshot): void {
-    const { identity, trust } = this.#options;
+    const { host: own, network } = this.#options;
     const wanted = new Map<string, PeerAddress>();
     for (const host of snapshot.hosts()) {
       const text = snapshot.value(linkPath.ip(host));
       const address = text === undefined ? undefined : parseHostAddress(text);
-      const isKnown = trust.keyOf(host) !== undefined;
-      if (host === identity.host || address === undefined || !isKnown) continue;
+      const isOther = host !== own && network.isTrusted(host);
+      if (!isOther || address === undefined) continue;
       wanted.set(host, {
         hostname: address.address,
         port: address.port ?? PORT,
@@ -179,11 +186,8 @@ class Peer {
   }
 
   async #dial(trafficClass: TrafficClass): Promise<RpcClient> {
-    const { identity, trust } = this.#options;
     const address = this.#address ?? { hostname: "", port: 0 };
-    const rpc = await dial({
-      identity,
-      trust,
+    const rpc = await this.#options.network.dial({
       host: this.#host,
       address,
       trafficClass,

@@ -17,6 +17,12 @@ import { trace } from "../base/trace.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { type Actual, type Birth, type Desired, Mailbox } from "./mailbox.ts";
 
+/** What is particular about the worker of one resource. */
+export type WorkerSubject = Pick<
+  Birth,
+  "resource" | "logDirectory" | "diskPath" | "deviceName" | "nbdSocketPath"
+>;
+
 /** What a handle needs for its whole life. */
 export interface DataplaneOptions extends Omit<Birth, "mailbox" | "eventFd"> {
   /** `worker.ts`, or the bundle that calls `runWorker()`. */
@@ -32,8 +38,22 @@ export interface DataplaneOptions extends Omit<Birth, "mailbox" | "eventFd"> {
 const CHANGE_INTERVAL_MS = 10;
 const POSITION_INTERVAL_MS = 100;
 
-/** A running worker. */
-export class DataplaneHandle {
+/** The daemon's end of a worker; a simulation has its own. */
+export interface Dataplane {
+  /** Tells the worker what to do; returns at once. Not heard after `stop`. */
+  adjust(desired: Desired): void;
+  /** What the worker does, as far as it has said. */
+  actual(): Actual;
+  /** Calls back after `actual()` or `failure` changed. */
+  onChange(callback: () => void): void;
+  /** Why the worker ended by itself; `undefined` while it is well. */
+  readonly failure: Error | undefined;
+  /** Ends the worker; resolves when it has closed everything. */
+  stop(): Promise<void>;
+}
+
+/** A running worker thread. */
+export class DataplaneHandle implements Dataplane {
   readonly #options: DataplaneOptions;
   readonly #mailbox = Mailbox.create();
   readonly #worker: Worker;
@@ -64,7 +84,6 @@ export class DataplaneHandle {
     this.#watching = this.#watch();
   }
 
-  /** Tells the worker what to do; returns at once. Not heard after `stop`. */
   adjust(desired: Desired): void {
     if (this.#isStopping || this.#hasEnded) return;
     const stampNs = this.#options.lamport.now();
@@ -73,7 +92,6 @@ export class DataplaneHandle {
     assert(result >= 0, "eventfd of a worker accepts a wake-up");
   }
 
-  /** What the worker does, as far as it has said. */
   actual(): Actual {
     const { stampNs, value } = this.#mailbox.readActual();
     this.#options.lamport.observe(stampNs);
@@ -86,7 +104,7 @@ export class DataplaneHandle {
   }
 
   /**
-   * Calls back after `actual()` or `failure` changed: at most once per
+   * At most once per
    * `CHANGE_INTERVAL_MS`, and once per `POSITION_INTERVAL_MS` if nothing but
    * positions and counts have moved. The last change is always told.
    */
@@ -94,12 +112,10 @@ export class DataplaneHandle {
     this.#callbacks.push(callback);
   }
 
-  /** Why the thread ended by itself; `undefined` while it is well. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Ends the worker; resolves when its thread has closed everything. */
   async stop(): Promise<void> {
     this.adjust({ ...this.#mailbox.readDesired().value, role: "stop" });
     this.#isStopping = true;

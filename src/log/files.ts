@@ -18,6 +18,26 @@ export interface LogFile {
   readonly sizeBytes: number;
 }
 
+/** The logs of one resource: the functions of this file on one directory. */
+export interface LogDirectory {
+  readonly path: string;
+  list(): Promise<LogFile[]>;
+  create(log: LogName): Promise<"created" | "exists" | "tombstone">;
+  truncate(log: LogName, sizeBytes: number): Promise<void>;
+  delete(log: LogName): Promise<boolean>;
+}
+
+/** The logs in a directory of this machine. */
+export function logDirectory(path: string): LogDirectory {
+  return {
+    path,
+    list: () => listLogs(path),
+    create: (log) => createLog(path, log),
+    truncate: (log, sizeBytes) => truncateLog(path, log, sizeBytes),
+    delete: (log) => deleteLog(path, log),
+  };
+}
+
 // Prescribed by MARS.
 const LOG_FILE_MODE = 0o600;
 

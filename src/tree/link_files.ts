@@ -18,6 +18,8 @@ import {
   checkRoot,
   codeOf,
   isMissing,
+  listDirectory,
+  type Listing,
   pathOnDisk,
   readValue,
 } from "./scan.ts";
@@ -42,8 +44,31 @@ const O_DIRECTORY = 0o200000;
 // Prescribed by MARS: directories of the tree belong to root alone.
 const DIRECTORY_MODE = 0o700;
 
+/**
+ * Where links lie: the file system, or what a simulation has in its place. All
+ * paths are relative to the root; every call may throw a `SyscallError`.
+ */
+export interface LinkDisk {
+  /** What stands at `path`; undefined if nothing does. */
+  status(path: string): FileStatus | undefined;
+  /** Names in a directory; undefined if it is none. */
+  list(directory: string): Listing | undefined;
+  /** The value of a link, undefined if it is none, an error if it is no text. */
+  value(path: string): string | Error | undefined;
+  /** See `LinkFiles`. */
+  replace(path: string, value: string, stampNs: bigint): boolean;
+  /** Sets the stamp of what stands at `path`. */
+  stamp(path: string, stampNs: bigint): void;
+  /** Removes a link, a file or an empty directory, if there is one. */
+  remove(path: string): void;
+  /** Refuses a root that is missing. */
+  check(): void;
+  /** Makes everything durable that was written before. */
+  flush(): void;
+}
+
 /** The links below one root, as files. */
-export class LinkFiles {
+export class LinkFiles implements LinkDisk {
   readonly #root: string;
   readonly #shim: Shim;
   readonly #encoder = new TextEncoder();
@@ -56,7 +81,6 @@ export class LinkFiles {
     this.#shim = shim;
   }
 
-  /** What stands at `path`; undefined if nothing does. */
   status(path: string): FileStatus | undefined {
     const result = this.#shim.mars_link_stamp_read(
       this.#encode(path),
@@ -71,6 +95,18 @@ export class LinkFiles {
       kind: FORMAT_KINDS[result] ?? "other",
       stampNs: seconds * NS_PER_S + nanoseconds,
     };
+  }
+
+  list(directory: string): Listing | undefined {
+    return listDirectory(this.#root, directory);
+  }
+
+  value(path: string): string | Error | undefined {
+    return readValue(this.#root, path);
+  }
+
+  check(): void {
+    checkRoot(this.#root);
   }
 
   /**
@@ -95,7 +131,6 @@ export class LinkFiles {
     return false;
   }
 
-  /** Sets the stamp of what stands at `path`. */
   stamp(path: string, stampNs: bigint): void {
     this.#stamp[0] = stampNs / NS_PER_S;
     this.#stamp[1] = stampNs % NS_PER_S;
@@ -106,7 +141,6 @@ export class LinkFiles {
     if (result < 0) throw this.#failed("stamp", path, result);
   }
 
-  /** Removes a link, a file or an empty directory, if there is one. */
   remove(path: string): void {
     try {
       Deno.removeSync(pathOnDisk(this.#root, path));
@@ -116,7 +150,6 @@ export class LinkFiles {
     }
   }
 
-  /** Makes everything durable that was written before. */
   flush(): void {
     const fd = this.#shim.mars_file_open(cString(this.#root), O_DIRECTORY, 0);
     if (fd < 0) throw new SyscallError("open", this.#root, -fd);

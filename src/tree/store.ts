@@ -26,11 +26,11 @@ import { parseLogFileName } from "../base/names.ts";
 import { NS_PER_MS, systemClock } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { Shim } from "../../ffi/shim.ts";
-import { type FileStatus, LinkFiles } from "./link_files.ts";
 import { lazySnapshot } from "./lazy.ts";
+import { type FileStatus, type LinkDisk, LinkFiles } from "./link_files.ts";
 import { mergeLink, objectionTo } from "./merge.ts";
 import { classify, isLegalPath, linkPath, matchPath, pathIn } from "./path.ts";
-import { checkRoot, listDirectory, pathOnDisk, readValue } from "./scan.ts";
+import { pathOnDisk } from "./scan.ts";
 import { isSameLink, type Link, Snapshot } from "./snapshot.ts";
 import {
   isStorableValue,
@@ -89,23 +89,27 @@ type KnownDirectory = {
 export class LinkTree implements TreeStore {
   readonly root: string;
   readonly #lamport: LamportClock;
-  readonly #files: LinkFiles;
+  readonly #files: LinkDisk;
   #snapshot = new Snapshot([]);
   /** Changes since the snapshot; undefined means removed. */
   readonly #changes = new Map<string, Link | undefined>();
   readonly #known = new Map<string, KnownDirectory>();
   readonly #complaints = new Set<string>();
 
+  /** On the file system, or on `files` if they are given. */
   constructor(
-    options: {
-      readonly root: string;
-      readonly shim: Shim;
-      readonly lamport: LamportClock;
-    },
+    options:
+      & { readonly root: string; readonly lamport: LamportClock }
+      & (
+        | { readonly shim: Shim }
+        | { readonly files: LinkDisk }
+      ),
   ) {
     this.root = options.root;
     this.#lamport = options.lamport;
-    this.#files = new LinkFiles(options.root, options.shim);
+    this.#files = "files" in options
+      ? options.files
+      : new LinkFiles(options.root, options.shim);
   }
 
   snapshot(): Snapshot {
@@ -233,7 +237,7 @@ export class LinkTree implements TreeStore {
     if (status?.kind !== "link") return undefined;
     const known = this.#get(path);
     if (known?.stampNs === status.stampNs) return known;
-    const value = readValue(this.root, path);
+    const value = this.#files.value(path);
     // What cannot be read is worth as much as nothing, but has its stamp.
     return typeof value === "string"
       ? { path, value, stampNs: status.stampNs }
@@ -299,7 +303,7 @@ export class LinkTree implements TreeStore {
     const status = this.#files.status(directory);
     if (status?.kind !== "directory") {
       // A tree that went away as a whole must not look like an empty one.
-      if (directory === "") checkRoot(this.root);
+      if (directory === "") this.#files.check();
       return this.#forgetDirectory(directory, index);
     }
     let known = this.#known.get(directory);
@@ -318,7 +322,7 @@ export class LinkTree implements TreeStore {
     changed: Link[],
   ): KnownDirectory | undefined {
     const quietNs = systemClock.realNs() - DIRECTORY_QUIET_NS;
-    const listing = listDirectory(this.root, directory);
+    const listing = this.#files.list(directory);
     if (listing === undefined) {
       this.#forgetDirectory(directory, index);
       return undefined;
@@ -358,7 +362,7 @@ export class LinkTree implements TreeStore {
     }
     const status = this.#files.status(path);
     if (status?.kind !== "link") return undefined;
-    const value = readValue(this.root, path);
+    const value = this.#files.value(path);
     if (value === undefined) return undefined;
     if (typeof value !== "string") {
       this.#complain(path, "Link ignored", { path, reason: value.message });
