@@ -119,6 +119,11 @@ int mars_filesystem_flush(int fd)
 	return result_of(syncfs(fd));
 }
 
+int mars_fifo_create(const char *path, uint32_t mode)
+{
+	return result_of(mkfifo(path, (mode_t)mode));
+}
+
 /* ---- links ------------------------------------------------------------- */
 
 /* Deno would want the right to write anywhere for this. */

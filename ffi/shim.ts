@@ -47,6 +47,10 @@ const SYMBOLS = {
     result: "i32",
   },
   mars_filesystem_flush: { parameters: ["i32"], result: "i32" }, // fd
+  mars_fifo_create: {
+    parameters: ["buffer", "u32"], // const char *path, mode
+    result: "i32",
+  },
   // The same calls on a thread of the pool, for the main thread. Who calls keeps
   // the buffer alive and unchanged until the promise resolves.
   mars_file_open_later: {

@@ -97,7 +97,7 @@ export function settingsFrom(
 /** Files of the control directory stand for `/proc/sys/mars`. */
 export function controlPath(
   settings: Settings,
-  name: "" | "version" | "lamport_clock" | "trigger",
+  name: "version" | "lamport_clock" | "trigger" | "info",
 ): string {
   return `${settings.controlDir}/${name}`;
 }

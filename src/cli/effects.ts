@@ -95,9 +95,12 @@ function makeDirectory(path: string): void {
 function writeTrigger(settings: Settings, message: string): void {
   const path = controlPath(settings, "trigger");
   try {
-    Deno.writeTextFileSync(path, message, { create: false });
+    // To read and write: only so a pipe opens without waiting for a reader.
+    using file = Deno.openSync(path, { read: true, write: true });
+    // Newlines keep messages apart that reach the daemon together.
+    file.writeSync(new TextEncoder().encode(`\n${message}\n`));
   } catch (error) {
-    // No daemon has run here: there is nobody to nudge.
+    // No daemon runs here: there is nobody to nudge.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

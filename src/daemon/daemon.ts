@@ -31,7 +31,9 @@ import type { JoinRequest } from "../peer/token.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
+import { listingHandlers } from "../transfer/listing.ts";
 import { metadataHandlers } from "../transfer/metadata.ts";
+import type { LinkDisk } from "../tree/link_files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
@@ -43,7 +45,8 @@ import {
   RESERVE_BYTES,
   type Space,
 } from "./alive.ts";
-import type { Control } from "./control.ts";
+import type { ControlDesk } from "./control.ts";
+import { Errands } from "./errands.ts";
 import { Executor } from "./executor.ts";
 import { ResourceLogs } from "./logs.ts";
 import { messagesLeftBehind } from "./messages.ts";
@@ -68,7 +71,12 @@ export interface DaemonParts {
   readonly lamport: LamportClock;
   /** It has been read. */
   readonly tree: LinkTree;
-  readonly control: Pick<Control, "watch" | "tellTime" | "remove">;
+  /** Where the tree lies, for what is no part of it. */
+  readonly disk: LinkDisk;
+  /** Opens the control directory: takes what is written to the trigger. */
+  readonly openControl: (onText: (text: string) => void) => ControlDesk;
+  /** Puts a text into the system's log. */
+  readonly note: (text: string) => Promise<void>;
   /** Logs and disks, for peers. */
   readonly files: FileOpener;
   readonly logDirectory: (path: string) => LogDirectory;
@@ -96,6 +104,8 @@ export interface PeerDoor {
 const ROUND_MS = 1_000;
 // Ours. Peers take a host as dead after 30 s.
 const ALIVE_MS = 3_000;
+// Ours. Whoever waits for a sign of life asks for one, but not for more.
+const ALIVE_MS_MIN = 200;
 // Ours. Links made by hand without a trigger are found so soon.
 const RESCAN_MS = 2_000;
 // Ours. How long a host that shall be primary waits for news of peers that
@@ -111,14 +121,18 @@ export class Daemon {
   readonly #tree: LinkTree;
   readonly #intake: LinkIntake;
   readonly #peers: Peers;
+  readonly #errands: Errands;
   readonly #running = new Map<string, Running>();
   readonly #startedAtMs: number;
   readonly #reserveBytes: number;
   #isRunning = true;
   #isTriggered = true;
+  /** The next look at the tree believes nothing that was read before. */
+  #isDistrustful = false;
   #isAwake = true;
   #wakeUp: () => void = () => {};
   #aliveAtMs = -Infinity;
+  #aliveToldAtMs = -Infinity;
   #rescanAtMs = -Infinity;
   readonly #emergency: EmergencyWatch;
   readonly #failures = new Map<string, string>();
@@ -150,41 +164,54 @@ export class Daemon {
       intake: this.#intake,
       onChange: () => this.#wake(),
     });
+    this.#errands = new Errands({
+      marsDir: this.#settings.marsDir,
+      host,
+      disk: parts.disk,
+      note: parts.note,
+      lamport: this.#lamport,
+      intake: this.#intake,
+      peers: this.#peers,
+      look: (everything) => this.#look(everything),
+    });
   }
 
   /** Runs until `signal`. @throws MarsError if it cannot start */
   async run(): Promise<void> {
     const { signal } = this.#options;
-    const { control } = this.#parts;
     const stop = (): void => {
       this.#isRunning = false;
       this.#wake();
     };
     signal.addEventListener("abort", stop, { once: true });
-    const watch = new AbortController();
-    const watching = control.watch(() => {
-      this.#isTriggered = true;
-      this.#wake();
-    }, watch.signal);
+    const control = this.#parts.openControl((text) => this.#errands.take(text));
+    try {
+      await this.#live(control);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      await this.#peers.close();
+      await this.#errands.idle();
+      await control.close();
+    }
+    trace.info("daemon", "Stopped");
+  }
+
+  /** Serves peers, and makes rounds until it is told to end. */
+  async #live(control: ControlDesk): Promise<void> {
     const server = await this.#serve();
     trace.info("daemon", "Started", { port: server.port });
     this.#options.onReady(server.port);
     try {
-      while (this.#isRunning && !signal.aborted) {
+      while (this.#isRunning && !this.#options.signal.aborted) {
         await this.#round();
+        control.tellInfo(this.#infoText());
         await this.#pause();
       }
       trace.info("daemon", "Stopping");
       await this.#stop();
     } finally {
-      signal.removeEventListener("abort", stop);
       await server.close();
-      await this.#peers.close();
-      watch.abort();
-      await watching;
-      control.remove();
     }
-    trace.info("daemon", "Stopped");
   }
 
   async #serve(): Promise<PeerDoor> {
@@ -196,7 +223,10 @@ export class Daemon {
     };
     return await this.#parts.serve({
       handlers: {
-        meta: metadataHandlers(this.#intake),
+        meta: {
+          ...metadataHandlers(this.#intake, () => this.#look(false)),
+          ...listingHandlers(this.#intake),
+        },
         log: logServices(services),
         sync: diskServices(services),
       },
@@ -234,11 +264,24 @@ export class Daemon {
     this.#wakeUp();
   }
 
+  /** Somebody wrote links, or wants to know whether this host lives. */
+  #look(everything: boolean): void {
+    this.#isTriggered = true;
+    this.#isDistrustful ||= everything;
+    this.#aliveAtMs = Math.min(
+      this.#aliveAtMs,
+      this.#aliveToldAtMs + ALIVE_MS_MIN,
+    );
+    this.#wake();
+  }
+
   /** Sleeps until something happens, at most `ROUND_MS`. */
   async #pause(): Promise<void> {
     if (!this.#isAwake) {
+      const aliveMs = this.#aliveAtMs - this.#clock.monotonicMs();
+      const sleepMs = Math.max(0, Math.min(ROUND_MS, aliveMs));
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ROUND_MS);
+        const timer = setTimeout(resolve, sleepMs);
         this.#wakeUp = () => {
           clearTimeout(timer);
           resolve();
@@ -274,7 +317,9 @@ export class Daemon {
     if (this.#isTriggered || nowMs >= this.#rescanAtMs) {
       this.#isTriggered = false;
       this.#rescanAtMs = nowMs + RESCAN_MS;
-      this.#changed(this.#tree.rescan());
+      const isFull = this.#isDistrustful;
+      this.#isDistrustful = false;
+      this.#changed(isFull ? this.#tree.load() : this.#tree.rescan());
     }
     const { level } = this.#emergency;
     this.#emergency.look(this.#parts.space());
@@ -373,6 +418,7 @@ export class Daemon {
 
   #tellAlive(nowMs: number): void {
     this.#aliveAtMs = nowMs + ALIVE_MS;
+    this.#aliveToldAtMs = nowMs;
     const space = this.#parts.space();
     this.#emergency.fall(space);
     const facts = {
@@ -390,15 +436,22 @@ export class Daemon {
     );
     try {
       this.#publish([...aliveLinks(facts), ...nameplate]);
-      this.#parts.control.tellTime({
-        realNs: this.#clock.realNs(),
-        lamportNs: this.#lamport.now(),
-      });
       this.#failures.delete("alive");
     } catch (error) {
       if (!(error instanceof MarsError)) throw error;
       this.#reportFailure("alive", error.message);
     }
+  }
+
+  #infoText(): string {
+    const lines = [
+      `host ${this.#settings.host}`,
+      ...this.#peers.lines(),
+      ...[...this.#running].map(([resource, { executor }]) =>
+        `resource ${resource}: ${executor.summary()}`
+      ),
+    ];
+    return `${lines.join("\n")}\n`;
   }
 
   /** Ends workers and transfers, then says so. */

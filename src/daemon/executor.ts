@@ -108,6 +108,17 @@ export class Executor {
     return this.#handle?.actual();
   }
 
+  /** What runs here, for people. */
+  summary(): string {
+    const actual = this.#handle?.actual();
+    const { transfers } = this.#options;
+    return [
+      actual?.role ?? "no worker",
+      ...(transfers.isFetching ? ["fetch"] : []),
+      ...(transfers.isSyncing ? ["sync"] : []),
+    ].join(", ");
+  }
+
   /** One round; see the head of the file. @throws MarsError */
   async step(round: Round): Promise<void> {
     const { resource, host, logs, transfers } = this.#options;

@@ -6,7 +6,7 @@
  * that doubles, and at once after its address has changed. Lines for logs and
  * disks are dialed when somebody asks, and are dropped when they end.
  */
-import { messageOf } from "../base/errors.ts";
+import { MarsError, messageOf } from "../base/errors.ts";
 import { PORT } from "../base/settings.ts";
 import { sleep } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
@@ -17,7 +17,7 @@ import type { LinkIntake } from "../transfer/intake.ts";
 import { MetadataLink } from "../transfer/metadata.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
-import { parseHostAddress } from "../tree/values.ts";
+import { type HostAddress, parseHostAddress } from "../tree/values.ts";
 
 /** How this host reaches others. */
 export interface Network {
@@ -44,6 +44,7 @@ const RETRY_MS_MAX = 5_000;
 export class Peers {
   readonly #options: PeersOptions;
   readonly #peers = new Map<string, Peer>();
+  readonly #cancel = new AbortController();
 
   constructor(options: PeersOptions) {
     this.#options = options;
@@ -55,13 +56,10 @@ export class Peers {
     const wanted = new Map<string, PeerAddress>();
     for (const host of snapshot.hosts()) {
       const text = snapshot.value(linkPath.ip(host));
-      const address = text === undefined ? undefined : parseHostAddress(text);
+      const address = peerAddress(parseHostAddress(text ?? ""));
       const isOther = host !== own && network.isTrusted(host);
       if (!isOther || address === undefined) continue;
-      wanted.set(host, {
-        hostname: address.address,
-        port: address.port ?? PORT,
-      });
+      wanted.set(host, address);
     }
     for (const [host, peer] of this.#peers) {
       if (wanted.has(host)) continue;
@@ -82,6 +80,63 @@ export class Peers {
     }
   }
 
+  /** A line of text per peer, for people. */
+  lines(): string[] {
+    return [...this.#peers].map(([host, peer]) => `peer ${host}: ${peer.state}`)
+      .sort();
+  }
+
+  /** Asks every peer for what it has and this host has not; dials at once. */
+  ask(): void {
+    for (const peer of this.#peers.values()) peer.ask();
+  }
+
+  /** Asks every connected peer to look at its tree. */
+  tell(): void {
+    for (const peer of this.#peers.values()) peer.tell();
+  }
+
+  /**
+   * Lets `act` use a metadata line to a trusted host: the one that is up, or
+   * one of its own, if there is none or the host shall be reached elsewhere.
+   *
+   * @param address as a link has it; undefined for the one in the tree
+   * @throws MarsError
+   */
+  async visit(
+    host: string,
+    address: string | undefined,
+    act: (rpc: RpcClient) => Promise<void>,
+  ): Promise<void> {
+    const { network } = this.#options;
+    if (!network.isTrusted(host)) {
+      throw new MarsError(
+        `Cannot reach "${host}": its key is not trusted here; add the output of "mars key show" there to authorized_peers`,
+      );
+    }
+    const peer = this.#peers.get(host);
+    const place = address === undefined
+      ? peer?.address
+      : peerAddress(parseHostAddress(address));
+    if (place === undefined) {
+      throw new MarsError(`Cannot reach "${host}": no address is known`);
+    }
+    const open = peer?.metadataAt(place);
+    if (open !== undefined) return await act(open);
+    const rpc = await network.dial({
+      host,
+      address: place,
+      trafficClass: "meta",
+      timeoutMs: DIAL_TIMEOUT_MS,
+      signal: this.#cancel.signal,
+    });
+    try {
+      await act(rpc);
+    } finally {
+      rpc.close();
+    }
+  }
+
   /** Whether everything that `host` knew when its line came up is here. */
   hasExchanged(host: string): boolean {
     return this.#peers.get(host)?.hasExchanged === true;
@@ -93,11 +148,22 @@ export class Peers {
   }
 
   async close(): Promise<void> {
+    this.#cancel.abort();
     const all = [...this.#peers.values()];
     this.#peers.clear();
     for (const peer of all) peer.close();
     await Promise.all(all.map((peer) => peer.finished));
   }
+}
+
+function peerAddress(
+  address: HostAddress | undefined,
+): PeerAddress | undefined {
+  return address && { hostname: address.address, port: address.port ?? PORT };
+}
+
+function isSameAddress(left: PeerAddress, right: PeerAddress): boolean {
+  return left.hostname === right.hostname && left.port === right.port;
 }
 
 /** All lines to one host. */
@@ -108,7 +174,6 @@ class Peer {
   /** Aborts the pause before the next dial. */
   #hurry = new AbortController();
   #address: PeerAddress | undefined;
-  #addressText = "";
   #metadata: MetadataLink | undefined;
   #metadataRpc: RpcClient | undefined;
   #lastError = "";
@@ -128,11 +193,27 @@ class Peer {
       .then(() => {});
   }
 
+  get state(): string {
+    if (this.hasExchanged) return "connected";
+    return this.#lastError === "" ? "connecting" : this.#lastError;
+  }
+
+  get address(): PeerAddress | undefined {
+    return this.#address;
+  }
+
+  /** The metadata line, if it is up and goes to `address`. */
+  metadataAt(address: PeerAddress): RpcClient | undefined {
+    return this.#address !== undefined && isSameAddress(address, this.#address)
+      ? this.#metadataRpc
+      : undefined;
+  }
+
   setAddress(address: PeerAddress): void {
-    const text = `${address.hostname} ${address.port}`;
-    if (text === this.#addressText) return;
+    const isKnown = this.#address !== undefined &&
+      isSameAddress(address, this.#address);
+    if (isKnown) return;
     this.#address = address;
-    this.#addressText = text;
     this.#metadataRpc?.close();
     for (const rpc of this.#bulk.values()) rpc.close();
     this.#retryAtMs.clear();
@@ -142,6 +223,15 @@ class Peer {
 
   push(links: readonly Link[]): void {
     this.#metadata?.push(links);
+  }
+
+  ask(): void {
+    if (this.#metadata === undefined) this.#hurry.abort();
+    else this.#metadata.refresh();
+  }
+
+  tell(): void {
+    this.#metadata?.look();
   }
 
   line(trafficClass: "log" | "sync"): RpcClient | undefined {
@@ -222,6 +312,7 @@ class Peer {
       intake,
       rpc,
       onExchanged: () => {
+        if (this.hasExchanged) return onChange();
         this.hasExchanged = true;
         this.#lastError = "";
         trace.info("peers", "Connected", { peer: this.#host });

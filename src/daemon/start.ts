@@ -1,10 +1,8 @@
 /**
  * Start of the daemon: what it needs of this machine.
  */
-import { MarsError } from "../base/errors.ts";
 import { LamportClock } from "../base/lamport.ts";
 import { claimDaemon } from "../base/running.ts";
-import { MARS_DIR, type Settings } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
@@ -15,7 +13,9 @@ import { loadIdentity } from "../peer/identity.ts";
 import { JoinDesk } from "../peer/token.ts";
 import { TrustStore } from "../peer/trust.ts";
 import { systemFiles } from "../transfer/file.ts";
+import { LinkFiles } from "../tree/link_files.ts";
 import { LinkTree } from "../tree/store.ts";
+import { checkRoot } from "./adoption.ts";
 import { spaceOf } from "./alive.ts";
 import { Control } from "./control.ts";
 import { Daemon, type DaemonOptions, type DaemonParts } from "./daemon.ts";
@@ -38,27 +38,6 @@ export async function runDaemon(options: StartOptions): Promise<void> {
   await daemon.run();
 }
 
-/** `/mars` itself must be a file system of its own. */
-function checkRoot(settings: Settings): void {
-  const { marsDir } = settings;
-  let device: number;
-  try {
-    const status = Deno.statSync(marsDir);
-    if (!status.isDirectory) throw new Deno.errors.NotFound();
-    device = status.dev;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new MarsError(
-      `Cannot start: "${marsDir}" is no directory; make it, or name another with --mars-dir`,
-    );
-  }
-  if (marsDir === MARS_DIR && Deno.statSync("/").dev === device) {
-    throw new MarsError(
-      `Cannot start: "${MARS_DIR}" is not a mount point; logs must not fill the root file system`,
-    );
-  }
-}
-
 async function systemParts(options: StartOptions): Promise<DaemonParts> {
   const { settings, shimPath, traceLevel, traceFormat } = options;
   const { host, marsDir, etcDir } = settings;
@@ -67,13 +46,25 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
   const trust = await TrustStore.load(etcDir);
   const clock = systemClock;
   const lamport = new LamportClock(clock);
-  const tree = new LinkTree({ root: marsDir, shim, lamport });
+  const disk = new LinkFiles(marsDir, shim);
+  const tree = new LinkTree({ root: marsDir, files: disk, lamport });
   tree.rescan();
+  Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
   return {
     clock,
     lamport,
     tree,
-    control: new Control(settings, options.buildTag),
+    disk,
+    openControl: (onText) =>
+      Control.open({
+        settings,
+        shim,
+        version: options.buildTag,
+        clock,
+        lamport,
+        onText,
+      }),
+    note,
     files: systemFiles(shim),
     logDirectory,
     space: () => spaceOf(marsDir),
@@ -108,4 +99,18 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
         clock,
       }),
   };
+}
+
+/** Where there is no such program, there is no such log. */
+async function note(text: string): Promise<void> {
+  try {
+    await new Deno.Command("logger", {
+      args: ["-t", "mars", "--", text],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

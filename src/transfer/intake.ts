@@ -63,14 +63,8 @@ export class LinkIntake {
 
   /** Checks the greeting of a peer: (1) and (2). @throws MarsError */
   admit(from: string, greeting: JsonObject): void {
-    const { lamport, host } = this.#options;
-    const stampNs = parseStamp(textParam(greeting, "stamp"));
-    if (stampNs === undefined || !lamport.observe(stampNs)) {
-      throw new MarsError(
-        `Cannot exchange links of "${from}" with "${host}": ` +
-          `the clock of "${from}" is too far ahead`,
-      );
-    }
+    const { host } = this.#options;
+    this.admitStranger(from, greeting);
     const theirs = textParam(greeting, "uuid");
     const own = this.#options.uuid() ?? "";
     const isSame = own !== "" && theirs !== "" &&
@@ -79,6 +73,17 @@ export class LinkIntake {
     throw new MarsError(
       `Cannot exchange links of "${from}" with "${host}": they belong to ` +
         `different clusters, "${theirs}" and "${own}"`,
+    );
+  }
+
+  /** Only (1): who looks may be of another cluster. @throws MarsError */
+  admitStranger(from: string, greeting: JsonObject): void {
+    const { lamport, host } = this.#options;
+    const stampNs = parseStamp(textParam(greeting, "stamp"));
+    if (stampNs !== undefined && lamport.observe(stampNs)) return;
+    throw new MarsError(
+      `Cannot exchange links of "${from}" with "${host}": ` +
+        `the clock of "${from}" is too far ahead`,
     );
   }
 

@@ -4,6 +4,7 @@
  *   meta.push      links                   -> links of these that are newer here
  *   meta.digests   digests of directories  -> which of them differ
  *   meta.exchange  links of directories    -> all links that are newer here
+ *   meta.look      nothing: look at your tree, somebody may have changed it
  *
  * All of them carry and answer a greeting, the cluster and the Lamport stamp of
  * the sender; see `intake.ts`. Links travel in the body; see `link_message.ts`.
@@ -60,8 +61,15 @@ const EXCHANGE_ROUNDS_MAX = 10_000;
 // Ours. A peer that is alive and does not answer for so long is lost.
 const CALL_TIMEOUT_MS = 30_000;
 
-/** Handlers that serve the links of this host. */
-export function metadataHandlers(intake: LinkIntake): RpcHandlers {
+/**
+ * Handlers that serve the links of this host.
+ *
+ * @param onLook a peer asks to look at the tree
+ */
+export function metadataHandlers(
+  intake: LinkIntake,
+  onLook: () => void = () => {},
+): RpcHandlers {
   const serve = (
     answer: (call: RpcCall) => Promise<Partial<RpcReply>>,
   ) =>
@@ -81,6 +89,10 @@ export function metadataHandlers(intake: LinkIntake): RpcHandlers {
     }),
     "meta.digests": serve((call) => compareDigests(intake, call.params)),
     "meta.exchange": serve((call) => Promise.resolve(exchange(intake, call))),
+    "meta.look": serve(() => {
+      onLook();
+      return Promise.resolve({});
+    }),
   };
 }
 
@@ -175,6 +187,25 @@ function untilParam(until: string | undefined): JsonObject {
 }
 
 /**
+ * Gives the peer links as if this host had just written them; they need not be
+ * in its tree. The peer merges them as any others.
+ *
+ * @throws MarsError also if the peer belongs to another cluster
+ */
+export async function pushLinks(
+  intake: LinkIntake,
+  rpc: RpcClient,
+  links: readonly Link[],
+): Promise<void> {
+  const { params, body } = await rpc.call("meta.push", intake.greeting(), {
+    body: encodeLinks(links),
+    timeoutMs: CALL_TIMEOUT_MS,
+  });
+  intake.admit(rpc.peer, params);
+  intake.take(rpc.peer, decodeLinks(body));
+}
+
+/**
  * "stopped"  `stop()` was called
  * "lost"     the line was lost, or one of both sides refused the other
  */
@@ -206,6 +237,9 @@ export class MetadataLink {
   /** Newest link per path; has never more links than the tree. */
   readonly #queue = new Map<string, Link>();
   #pushing: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
+  #exchanged: Promise<void>;
+  #isExchanging = false;
   #roundCount = 0;
 
   private constructor(options: MetadataLinkOptions) {
@@ -214,8 +248,8 @@ export class MetadataLink {
     const ended = new Promise<MetadataResult>((resolve) => {
       this.#finish = resolve;
     });
-    const exchanged = this.#guard(() => this.#exchangeAll());
-    this.finished = this.#run(ended, exchanged);
+    this.#exchanged = this.#guard(() => this.#exchangeAll());
+    this.finished = this.#run(ended);
   }
 
   /** Starts at once, also with the exchange. */
@@ -235,6 +269,21 @@ export class MetadataLink {
     this.#pushing ??= this.#guard(() => this.#pushAll());
   }
 
+  /** Asks the peer to look at its tree; returns at once. */
+  look(): void {
+    if (this.#result !== undefined) return;
+    this.#looking ??= this.#guard(async () => {
+      await this.#call("meta.look", {});
+      this.#looking = undefined;
+    });
+  }
+
+  /** Exchanges once more, unless an exchange is going on. */
+  refresh(): void {
+    if (this.#result !== undefined || this.#isExchanging) return;
+    this.#exchanged = this.#guard(() => this.#exchangeAll());
+  }
+
   /** Ends it; the line stays open. */
   async stop(): Promise<MetadataResult> {
     this.#end({ kind: "stopped" });
@@ -243,14 +292,14 @@ export class MetadataLink {
 
   async #run(
     ended: Promise<MetadataResult>,
-    exchanged: Promise<void>,
   ): Promise<MetadataResult> {
     void this.#options.rpc.closed.then(() =>
       this.#end({ kind: "lost", message: `Lost the line to "${this.peer}"` })
     );
     const result = await ended;
-    await exchanged;
+    await this.#exchanged;
     await this.#pushing;
+    await this.#looking;
     return result;
   }
 
@@ -275,10 +324,13 @@ export class MetadataLink {
   }
 
   async #exchangeAll(): Promise<void> {
+    this.#isExchanging = true;
+    this.#roundCount = 0;
     let from: string | undefined = "";
     while (from !== undefined && this.#result === undefined) {
       from = await this.#exchangeDirectories(from);
     }
+    this.#isExchanging = false;
     if (this.#result === undefined) this.#options.onExchanged();
   }
 

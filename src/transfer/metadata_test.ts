@@ -64,6 +64,10 @@ class Host {
   }
 }
 
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** One line from a host to another. */
 class Dial {
   readonly line: MemoryLine;
@@ -515,4 +519,30 @@ Deno.test("LinkIntake tells what was taken before the disk was full", async () =
   assert(result.kind === "lost");
   assertStringIncludes(result.message, "ENOSPC");
   assertEquals(beta.taken.flatMap((taken) => taken.links).length, 4);
+});
+
+Deno.test("MetadataLink.refresh() finds what a push has not told", async () => {
+  const clock = new ManualClock();
+  const [alpha, beta] = [new Host("alpha", clock), new Host("beta", clock)];
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  beta.tree.write([{ path: "userspace/note", value: "1" }]);
+  dial.link.refresh();
+  await deadline(until(() => alpha.value("userspace/note") === "1"), WAIT_MS);
+  await dial.stop();
+});
+
+Deno.test("MetadataLink.look() asks the peer to look at its tree", async () => {
+  const clock = new ManualClock();
+  const [alpha, beta] = [new Host("alpha", clock), new Host("beta", clock)];
+  let lookCount = 0;
+  const dial = new Dial(alpha, beta, {
+    handlers: metadataHandlers(beta.intake, () => lookCount++),
+  });
+  await dial.settled();
+  dial.link.look();
+  await deadline(until(() => lookCount === 1), WAIT_MS);
+  await dial.stop();
+  dial.link.look();
+  assertEquals(lookCount, 1);
 });
