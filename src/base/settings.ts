@@ -69,7 +69,7 @@ export function settingsFrom(
     nodeName().split(".")[0] ?? "";
   if (!isIdentifier(host)) {
     throw new UsageError(
-      `Cannot use "${host}" as host name: expected letters, digits, "_" or "-", at most 63`,
+      `Cannot use "${host}" as host name: expected letters, digits, "_" or "-", at most 63, no dot and no reserved word`,
     );
   }
   const portText = options.port ?? environment("MARS_PORT") ?? String(PORT);

@@ -1,32 +1,19 @@
-/** Commands on the cluster: create it, join it. */
-import { assert } from "../base/assert.ts";
+/** Commands on the cluster and its hosts. */
 import { MarsError, RefusedError, UsageError } from "../base/errors.ts";
-import { PORT } from "../base/settings.ts";
-import type { PeerAddress } from "../peer/token.ts";
 import { linkPath } from "../tree/path.ts";
+import { isHostAddress } from "../tree/values.ts";
+import { ownAddress, peerAddressOf } from "./address.ts";
 import {
-  formatStamp,
-  isHostAddress,
-  NOBODY,
-  parseHostAddress,
-} from "../tree/values.ts";
+  CREATE_COMMANDS,
+  makeDirectories,
+  membership,
+} from "./cluster_create.ts";
 import type { Command, Desk } from "./command.ts";
-
-/** Prescribed by MARS: the version of its tool whose commands these are. */
-const TOOL_VERSION = "2.9";
-
-const DIRECTORIES = ["ips", "userspace", "defaults", "todo-global"];
+import { GUEST_COMMANDS } from "./guest.ts";
+import { HOST_COMMANDS } from "./hosts.ts";
 
 export const CLUSTER_COMMANDS: readonly Command[] = [
-  {
-    name: "create-cluster",
-    usage: "[--ip=ADDRESS[:PORT]]",
-    summary: "Begin a cluster with this host as its first member",
-    subject: "none",
-    wordsMin: 0,
-    wordsMax: 0,
-    run: createCluster,
-  },
+  ...CREATE_COMMANDS,
   {
     name: "join-cluster",
     usage: "[PEER] --token=TOKEN… [--ip=ADDRESS[:PORT]]",
@@ -36,23 +23,9 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
     wordsMax: 1,
     run: joinCluster,
   },
+  ...HOST_COMMANDS,
+  ...GUEST_COMMANDS,
 ];
-
-function createCluster(desk: Desk): void {
-  const uuid = desk.snapshot().value(linkPath.uuid);
-  if (uuid !== undefined) {
-    throw new RefusedError("Cannot create a cluster", [
-      `this host belongs to "${uuid}" already`,
-    ]);
-  }
-  makeDirectories(desk);
-  const name = `${desk.host}_${formatStamp(desk.nowNs())}`;
-  desk.write([
-    ...membership(desk, ownAddress(desk)),
-    { path: linkPath.uuid, value: name },
-  ], "3");
-  desk.print(`Created cluster "${name}"`);
-}
 
 async function joinCluster(
   desk: Desk,
@@ -142,56 +115,3 @@ function enter(
 
 /** Prescribed by MARS: one second after 1970 loses against anything. */
 const PROVISIONAL_NS = 1_000_000_000n;
-
-function makeDirectories(desk: Desk): void {
-  if (desk.options.dryRun) return;
-  const { marsDir, host } = desk.settings;
-  for (
-    const name of [...DIRECTORIES, `defaults-${host}`, `actual-${host}`]
-  ) {
-    Deno.mkdirSync(`${marsDir}/${name}`, { recursive: true, mode: 0o700 });
-  }
-}
-
-function membership(
-  desk: Desk,
-  address: string,
-): { path: string; value: string }[] {
-  const { host } = desk;
-  return [
-    { path: linkPath.global(host, "marsadm-version"), value: TOOL_VERSION },
-    { path: linkPath.syncLimit(host), value: "0" },
-    { path: linkPath.syncPrefList(host), value: NOBODY },
-    { path: linkPath.ip(host), value: address },
-  ];
-}
-
-/** The address under which others reach this host. @throws UsageError */
-export function ownAddress(desk: Desk): string {
-  const { port } = desk.settings;
-  const given = desk.options.ip ??
-    desk.snapshot().value(linkPath.ip(desk.host)) ?? firstAddress();
-  if (given === undefined || !isHostAddress(given)) {
-    throw new UsageError(
-      `Cannot tell the address of this host${
-        given === undefined ? "" : ` ("${given}")`
-      }: type --ip=ADDRESS or --ip=ADDRESS:PORT`,
-    );
-  }
-  const hasPort = /^[^:]*:\d+$|\]:\d+$/.test(given);
-  if (hasPort || port === PORT) return given;
-  return given.includes(":") ? `[${given}]:${port}` : `${given}:${port}`;
-}
-
-function peerAddressOf(text: string): PeerAddress {
-  const parsed = parseHostAddress(text);
-  assert(parsed !== undefined, "own address was checked");
-  return { hostname: parsed.address, port: parsed.port ?? PORT };
-}
-
-/** The first IPv4 address that is not of this host alone. */
-function firstAddress(): string | undefined {
-  return Deno.networkInterfaces().find((item) =>
-    item.family === "IPv4" && !item.address.startsWith("127.")
-  )?.address;
-}

@@ -26,6 +26,7 @@ import {
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
+import { checkStart } from "./start_checks.ts";
 import { VIEW_COMMANDS } from "./view.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -95,6 +96,7 @@ export async function runCommand(
     openShim,
   });
   const { subject, words } = subjectOf(command, rest);
+  if (command.isReading !== true) checkStart(command.name, desk);
   const resources = subject === undefined
     ? [""]
     : command.subject === "name"

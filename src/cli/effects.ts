@@ -15,7 +15,9 @@ import { createLog, deleteLog, listLogs, type LogFile } from "../log/files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { LinkTree, ReadOnlyTree, type TreeStore } from "../tree/store.ts";
+import { type Keyring, systemKeyring } from "./keyring.ts";
 import { acquireLock, type Lock } from "./lock.ts";
+import { type MachineEffects, machineEffects } from "./machine.ts";
 
 /** Log files of this host. */
 export interface LogShelf {
@@ -42,6 +44,8 @@ export interface Effects {
   /** Hands a message to the daemon, if one runs; never blocks. */
   readonly trigger: (message: string) => void;
   readonly logs: LogShelf;
+  readonly machine: MachineEffects;
+  readonly keys: Keyring;
   /** Makes directories below the tree. */
   readonly makeDirectory: (path: string) => void;
   /** Bytes of a block device or a regular file. @throws MarsError */
@@ -80,6 +84,8 @@ export function systemEffects(
           `${marsDir}/${linkPath.log(resource, log.sequence, log.host)}`,
         ),
     },
+    machine: machineEffects(settings),
+    keys: systemKeyring(settings),
     makeDirectory: (path) => makeDirectory(`${marsDir}/${path}`),
     diskBytes: (path) => diskBytes(openShim(), path),
     onInterrupt,

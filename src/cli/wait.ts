@@ -1,5 +1,5 @@
 /**
- * Waiting for a state: wait-resource, wait-cluster.
+ * Waiting: for a state of a resource, for peers, for users of a device.
  *
  *   is-X[-on|-off]      what this host actually does
  *   [todo-]X[-on|-off]  what it shall do
@@ -7,12 +7,27 @@
  * X is one of the words of the table below; without `-on` or `-off` it is on.
  */
 import { RefusedError, UsageError } from "../base/errors.ts";
-import { NS_PER_MS } from "../base/time.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
-import type { Snapshot } from "../tree/snapshot.ts";
-import { resourcesOf } from "./arguments.ts";
-import type { Command, Desk } from "./command.ts";
+import type { Command, Desk, Phase } from "./command.ts";
+import { ASK, peerPhases } from "./peers_alive.ts";
+
+const PEER_WAITS = [
+  {
+    name: "wait-cluster",
+    summary: "Wait until every other host was heard of, or is taken as dead",
+    message: ASK.everybody,
+  },
+  {
+    name: "wait-connect",
+    summary: "The same, as other tools call it",
+    message: ASK.everybody,
+  },
+  {
+    name: "update-cluster",
+    summary: "The same, and fetch all links of every host anew",
+    message: ASK.fully,
+  },
+];
 
 export const WAIT_COMMANDS: readonly Command[] = [
   {
@@ -28,15 +43,28 @@ export const WAIT_COMMANDS: readonly Command[] = [
       waitResource(desk, resource, condition),
   },
   {
-    name: "wait-cluster",
+    name: "wait-umount",
+    usage: "RES",
+    summary: "Wait until nobody has the device open on any host",
+    subject: "resources",
+    isReading: true,
+    wordsMin: 0,
+    wordsMax: 0,
+    phases: waitUmount,
+  },
+  ...PEER_WAITS.map(({ name, summary, message }): Command => ({
+    name,
     usage: "[RES]",
-    summary: "Wait until every other host was heard of, or is taken as dead",
+    summary,
+    details:
+      "Prints how many are alive, and names the dead; they are no error. With --force only those are waited for that were heard of lately.",
     subject: "none",
     isReading: true,
     wordsMin: 0,
     wordsMax: 1,
-    run: (desk, _resource, [resource]) => waitCluster(desk, resource),
-  },
+    phases: (desk, _resource, [resource]) =>
+      peerPhases(desk, resource, message),
+  })),
 ];
 
 interface Condition {
@@ -128,33 +156,15 @@ async function waitResource(
   });
 }
 
-/** Dead is who was silent for half a window, or never heard of in that time. */
-async function waitCluster(
-  desk: Desk,
-  resource: string | undefined,
-): Promise<void> {
-  const snapshot = desk.snapshot();
-  const hosts = resource === undefined
-    ? snapshot.hosts()
-    : resourcesOf(resource, snapshot, desk.host)
-      .flatMap((name) => snapshot.members(name));
-  const peers = [...new Set(hosts)].filter((host) => host !== desk.host);
-  const startNs = desk.nowNs();
-  const patienceNs = BigInt(Math.round(desk.options.windowMs / 2)) * NS_PER_MS;
-  const aliveNs = (now: Snapshot, host: string): bigint | undefined =>
-    now.stampNs(linkPath.global(host, "time"));
-  desk.trigger("3");
-  await desk.waitUntil("for news of peers", (now) =>
-    peers.filter((host) => {
-      const lastNs = aliveNs(now, host) ?? startNs;
-      return lastNs <= startNs && lastNs + patienceNs >= desk.nowNs();
-    }).map((host) => `"${host}" was not heard of`));
-  const now = desk.snapshot();
-  const dead = peers.filter((host) => (aliveNs(now, host) ?? 0n) <= startNs);
-  for (const host of dead) {
-    desk.warn(`WARNING: "${host}" seems to be dead`);
-  }
-  desk.print(
-    `${peers.length - dead.length}/${peers.length} peer(s) seem to be alive`,
-  );
+/** Who is dead has nothing open; its links are as old as it is dead. */
+function waitUmount(desk: Desk, resource: string): readonly Phase[] {
+  return [{
+    title: "wait until the device is not in use",
+    until: (snapshot) =>
+      resourceView(snapshot, resource, desk.host).members
+        .filter(({ host, openCount }) =>
+          openCount > 0 && (host === desk.host || desk.isRecent(snapshot, host))
+        )
+        .map(({ host, openCount }) => `open ${openCount} times on "${host}"`),
+  }];
 }

@@ -151,7 +151,9 @@ export class Executor {
     await attempt(() => this.#publishPositions(next, snapshot, view));
     this.#adjust(next, view);
     transfers.adjust(next, view);
-    await attempt(() => this.#publishStates(next, view));
+    // Guests have a device and no disk: nothing runs, and they say so.
+    const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
+    if (isOn) await attempt(() => this.#publishStates(next));
     if (refusal !== undefined) throw refusal;
   }
 
@@ -289,9 +291,7 @@ export class Executor {
     });
   }
 
-  #publishStates(next: Plan, view: ResourceView): void {
-    const own = view.own;
-    if (own?.device === undefined) return;
+  #publishStates(next: Plan): void {
     const { resource, host, transfers } = this.#options;
     const worker = this.#worker();
     const values = stateValues(next, worker, {
