@@ -8,31 +8,48 @@ import type { Snapshot } from "../tree/snapshot.ts";
 /** All resources that this host takes part in, as member or as guest. */
 export const ALL = "all";
 
-/** Resources that `word` names on this host. @throws UsageError */
+/** Who asks for resources. */
+export interface Asker {
+  readonly host: string;
+  /** Hears of a name that was taken for another. */
+  readonly warn: (line: string) => void;
+}
+
+/**
+ * Resources that `word` names on this host. The name of a device stands for its
+ * resource where that is the only one. @throws UsageError
+ */
 export function resourcesOf(
   word: string,
   snapshot: Snapshot,
-  host: string,
+  { host, warn }: Asker,
 ): string[] {
   if (word === ALL) {
     return snapshot.resources().filter((resource) =>
       snapshot.value(linkPath.device(resource, host)) !== undefined
     ).sort(compareNatural);
   }
-  const names = [...new Set(word.split(","))];
-  for (const name of names) {
+  const names = word.split(",").map((name) => {
     checkName(name, "resource");
-    const size = snapshot.value(linkPath.size(name));
-    if (size === undefined) {
-      const known = snapshot.resources().join(", ");
-      throw new UsageError(
-        `No resource "${name}"; there ${
-          known === "" ? "is none" : `are: ${known}`
-        }`,
-      );
+    if (snapshot.value(linkPath.size(name)) !== undefined) return name;
+    const [resource, ...others] = snapshot.resources().filter((each) =>
+      snapshot.value(linkPath.device(each, host)) === name
+    );
+    if (resource === undefined || others.length > 0) {
+      throw unknownResource(name, snapshot);
     }
-  }
-  return names;
+    warn(`WARNING: No resource "${name}"; taking "${resource}", its device`);
+    return resource;
+  });
+  return [...new Set(names)];
+}
+
+function unknownResource(name: string, snapshot: Snapshot): UsageError {
+  const known = snapshot.resources().filter((resource) =>
+    snapshot.value(linkPath.size(resource)) !== undefined
+  ).join(", ");
+  const told = known === "" ? "is none" : `are: ${known}`;
+  return new UsageError(`No resource "${name}"; there ${told}`);
 }
 
 /** Numbers inside names count as numbers: `vm2` before `vm10`. */

@@ -17,7 +17,7 @@ import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite, TreeStore } from "../tree/store.ts";
-import type { Effects, LogShelf } from "./effects.ts";
+import type { DiskAccess, Effects, LogShelf } from "./effects.ts";
 import type { Options } from "./options.ts";
 
 /** What a command takes after its name. */
@@ -208,8 +208,8 @@ export class Desk {
   }
 
   /** Bytes of a block device or a regular file. @throws MarsError */
-  diskBytes(path: string): number {
-    return this.#effects.diskBytes(path);
+  diskBytes(path: string, access: DiskAccess = "exclusive"): number {
+    return this.#effects.diskBytes(path, access);
   }
 
   /** Writes links with one stamp, then nudges the daemon. */

@@ -8,14 +8,14 @@
  */
 import { RefusedError, UsageError } from "../base/errors.ts";
 import type { Shim } from "../../ffi/shim.ts";
-import { resourceView } from "../resource/view.ts";
 import { resourcesOf } from "./arguments.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
-import { type Command, Desk, type Standing, type Voice } from "./command.ts";
+import { type Command, Desk, type Voice } from "./command.ts";
 import { type Effects, systemEffects } from "./effects.ts";
 import { runPhases, type Surround } from "./engine.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
 import type { Lock } from "./lock.ts";
+import { LEAVE_COMMANDS } from "./leave.ts";
 import { MAINTENANCE_COMMANDS } from "./maintenance.ts";
 import {
   type CommandLine,
@@ -25,6 +25,7 @@ import {
 } from "./options.ts";
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
+import { checkStanding } from "./standing.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
 import { checkStart } from "./start_checks.ts";
 import { VIEW_COMMANDS } from "./view.ts";
@@ -32,6 +33,7 @@ import { VIEW_COMMANDS } from "./view.ts";
 export const COMMANDS: readonly Command[] = [
   ...CLUSTER_COMMANDS,
   ...RESOURCE_COMMANDS,
+  ...LEAVE_COMMANDS,
   ...INVALIDATE_COMMANDS,
   ...SWITCH_COMMANDS,
   ...ROLE_COMMANDS,
@@ -101,7 +103,7 @@ export async function runCommand(
     ? [""]
     : command.subject === "name"
     ? [subject]
-    : resourcesOf(subject, desk.look(), desk.host);
+    : resourcesOf(subject, desk.look(), desk);
   if (resources.length === 0) {
     desk.warn(`WARNING: "${desk.host}" takes part in no resource`);
   }
@@ -144,25 +146,6 @@ function subjectOf(
     words.length <= command.wordsMax && (!hasSubject || rest.length > 0);
   if (isGood) return { subject, words };
   throw new UsageError(`Usage: mars ${command.name} ${command.usage}`.trim());
-}
-
-/** @throws RefusedError unless the command may work on `resource` */
-function checkStanding(command: Command, desk: Desk, resource: string): void {
-  if (standingOf(command) !== "member") return;
-  const view = resourceView(desk.look(), resource, desk.host);
-  if (view.own !== undefined || desk.options.force) return;
-  throw new RefusedError(`Cannot ${command.name} "${resource}"`, [
-    `"${desk.host}" is no member; members are ${
-      view.members.map(({ host }) => `"${host}"`).join(", ")
-    }`,
-  ]);
-}
-
-function standingOf(command: Command): Standing {
-  const isMany = command.subject === "resources" ||
-    command.subject === "resources-or-all";
-  if (command.isReading === true) return "none";
-  return command.standing ?? (isMany ? "member" : "none");
 }
 
 /** Locks of one command. */

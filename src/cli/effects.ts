@@ -33,6 +33,9 @@ export interface LogShelf {
   readonly changedAtMs: (resource: string, log: LogName) => number | undefined;
 }
 
+/** "exclusive": for reading and writing, by nobody else, as daemons want it. */
+export type DiskAccess = "exclusive" | "read";
+
 export interface Effects {
   readonly clock: Clock;
   readonly sleep: (durationMs: number) => Promise<void>;
@@ -49,7 +52,7 @@ export interface Effects {
   /** Makes directories below the tree. */
   readonly makeDirectory: (path: string) => void;
   /** Bytes of a block device or a regular file. @throws MarsError */
-  readonly diskBytes: (path: string) => number;
+  readonly diskBytes: (path: string, access: DiskAccess) => number;
   /** Calls back instead of ending the program, once. */
   readonly onInterrupt: (callback: () => void) => Disposable;
   /** Holds `name` against other commands. @throws RefusedError */
@@ -87,7 +90,7 @@ export function systemEffects(
     machine: machineEffects(settings),
     keys: systemKeyring(settings),
     makeDirectory: (path) => makeDirectory(`${marsDir}/${path}`),
-    diskBytes: (path) => diskBytes(openShim(), path),
+    diskBytes: (path, access) => diskBytes(openShim(), path, access),
     onInterrupt,
     lock: (name, holder) =>
       acquireLock(`${settings.runDir}/lock/${name}`, holder),
@@ -121,12 +124,14 @@ function changedAtMs(path: string): number | undefined {
   }
 }
 
-/** Prescribed by Linux. */
-const O_RDWR = 2;
+/** Prescribed by Linux: O_RDONLY; O_RDWR with O_EXCL. */
+const OPEN_FLAGS: Readonly<Record<DiskAccess, number>> = {
+  read: 0,
+  exclusive: 0o202,
+};
 
-function diskBytes(shim: Shim, disk: string): number {
-  // Read and write, because that is what the daemon will want.
-  const fd = shim.mars_file_open(cString(disk), O_RDWR, 0);
+function diskBytes(shim: Shim, disk: string, access: DiskAccess): number {
+  const fd = shim.mars_file_open(cString(disk), OPEN_FLAGS[access], 0);
   if (fd < 0) throw new SyscallError("open disk", disk, -fd);
   try {
     const bytes = shim.mars_file_size(fd);

@@ -84,7 +84,7 @@ export function peerPhases(
         const snapshot = desk.snapshot();
         const resources = word === undefined
           ? undefined
-          : resourcesOf(word, snapshot, desk.host);
+          : resourcesOf(word, snapshot, desk);
         watch.begin(peersOf(desk, snapshot, resources));
       },
       until: (snapshot) => watch.obstacles(snapshot),

@@ -1,118 +1,361 @@
-/** The switches of a resource on this host: rows, not functions. */
-import { resourceView } from "../resource/view.ts";
+/**
+ * The switches of a resource: rows, not functions.
+ *
+ *   switch    link           words of commands
+ *   attach    attach         attach, detach; part of up, down
+ *   fetch     connect        pause-, resume-fetch; disconnect, connect
+ *   sync      sync           pause-, resume-sync
+ *   replay    allow-replay   pause-, resume-replay, -apply
+ *
+ * `-local` is this host, as without; `-global` turns the switch on all hosts.
+ *
+ * Switches are desired state: they stay as asked even if the daemon cannot do
+ * it now, as when a disk cannot be opened; the command then fails and says why.
+ * Only a detach that times out puts the switches back: what was taken away for
+ * it was taken in vain.
+ *
+ * Source: `marsadm attach` and the others.
+ */
+import { errnoText, MarsError } from "../base/errors.ts";
+import { MS_PER_S } from "../base/time.ts";
+import {
+  type MemberState,
+  type ResourceView,
+  resourceView,
+} from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { type Command, type Desk, refuseIf } from "./command.ts";
+import type { LinkWrite } from "../tree/store.ts";
+import { formatSwitch } from "../tree/values.ts";
+import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 
-/** One switch: command, link and value. */
-interface Switch {
-  readonly command: string;
-  readonly links: readonly string[];
-  readonly on: boolean;
-  readonly summary: string;
-}
+/** Names of the links below `todo-<host>`. */
+export type SwitchLink = "attach" | "connect" | "sync" | "allow-replay";
 
-const ALL = ["attach", "connect", "sync", "allow-replay"];
+// Ours. The daemon tries a disk again each second; one that is just let go by
+// somebody else is no error yet.
+const DISK_PATIENCE_MS = 3 * MS_PER_S;
 
-const SWITCHES: readonly Switch[] = [
-  {
-    command: "up",
-    links: ALL,
-    on: true,
-    summary: "Attach the disk; switch fetch, sync and replay on",
-  },
-  {
-    command: "down",
-    links: [...ALL].reverse(),
-    on: false,
-    summary: "Switch replay, sync and fetch off; detach the disk",
-  },
-  {
-    command: "attach",
-    links: ["attach"],
-    on: true,
-    summary: "Open the disk",
-  },
-  {
-    command: "detach",
-    links: ["attach"],
-    on: false,
-    summary: "Close the disk",
-  },
-  ...pair("fetch", "connect"),
-  ...pair("sync", "sync"),
-  ...pair("replay", "allow-replay"),
+/** In the order in which they are switched on; off in the other. */
+export const SWITCH_LINKS: readonly SwitchLink[] = [
+  "attach",
+  "connect",
+  "sync",
+  "allow-replay",
 ];
 
-function pair(word: string, link: string): Switch[] {
+const WORDS: Readonly<Record<SwitchLink, string>> = {
+  attach: "attach",
+  connect: "fetch",
+  sync: "sync",
+  "allow-replay": "replay",
+};
+
+/** Names of a pair of commands, without `-local` or `-global`. */
+interface Pair {
+  readonly link: SwitchLink;
+  readonly off: readonly string[];
+  readonly on: readonly string[];
+}
+
+const PAIRS: readonly Pair[] = [
+  {
+    link: "connect",
+    off: ["pause-fetch", "disconnect"],
+    on: ["resume-fetch", "connect"],
+  },
+  { link: "sync", off: ["pause-sync"], on: ["resume-sync"] },
+  {
+    link: "allow-replay",
+    off: ["pause-replay", "pause-apply"],
+    on: ["resume-replay", "resume-apply"],
+  },
+];
+
+type Row = Pick<
+  Command,
+  "name" | "aliases" | "usage" | "summary" | "phases"
+>;
+
+const ROWS: readonly Row[] = [
+  {
+    name: "up",
+    usage: "RES",
+    summary: "Attach the disk; switch fetch, sync and replay on",
+    phases: (desk, resource) => switchOn(desk, resource, SWITCH_LINKS),
+  },
+  {
+    name: "down",
+    usage: "RES",
+    summary: "Switch replay, sync and fetch off; detach the disk",
+    phases: (desk, resource) =>
+      switchOff(desk, resource, SWITCH_LINKS.toReversed()),
+  },
+  {
+    name: "attach",
+    usage: "RES",
+    summary: "Open the disk",
+    phases: (desk, resource) => switchOn(desk, resource, ["attach"]),
+  },
+  {
+    name: "detach",
+    usage: "RES",
+    summary: "Close the disk; refused while somebody has the device open",
+    phases: (desk, resource) => switchOff(desk, resource, ["attach"]),
+  },
+  ...PAIRS.flatMap((pair) => [
+    ...variants(pair, false),
+    ...variants(pair, true),
+  ]),
+];
+
+export const SWITCH_COMMANDS: readonly Command[] = ROWS.map((row) => ({
+  ...row,
+  subject: "resources",
+  wordsMin: 0,
+  wordsMax: 0,
+}));
+
+/** One or several: of this host, and of all hosts. */
+function variants({ link, off, on }: Pair, isOn: boolean): Row[] {
+  const names = isOn ? on : off;
+  const [name = "", ...others] = names;
+  const what = WORDS[link];
+  const summary = isOn ? `Let ${what} go on` : `Stop ${what}`;
+  const phases =
+    (isGlobal: boolean) => (desk: Desk, resource: string): readonly Phase[] => [
+      {
+        title: `switch ${what} ${isOn ? "on" : "off"}`,
+        act: () => turn(desk, resource, { link, isOn, isGlobal }),
+      },
+    ];
   return [
     {
-      command: `pause-${word}`,
-      links: [link],
-      on: false,
-      summary: `Stop ${word} on this host`,
+      name,
+      aliases: [...others, ...names.map((word) => `${word}-local`)],
+      usage: "RES",
+      summary: `${summary} on this host`,
+      phases: phases(false),
     },
     {
-      command: `resume-${word}`,
-      links: [link],
-      on: true,
-      summary: `Let ${word} go on`,
+      name: `${name}-global`,
+      aliases: others.map((word) => `${word}-global`),
+      usage: "RES",
+      summary: `${summary} on all hosts`,
+      phases: phases(true),
     },
   ];
 }
 
-export const SWITCH_COMMANDS: readonly Command[] = SWITCHES.map((row) => ({
-  name: row.command,
-  usage: "RES",
-  summary: row.summary,
-  subject: "resources",
-  wordsMin: 0,
-  wordsMax: 0,
-  run: (desk, resource) => turn(desk, resource, row),
-}));
-
-async function turn(
+/** Turns one switch. @throws RefusedError */
+function turn(
   desk: Desk,
   resource: string,
-  row: Switch,
-): Promise<void> {
+  { link, isOn, isGlobal }: {
+    link: SwitchLink;
+    isOn: boolean;
+    isGlobal: boolean;
+  },
+): void {
   const view = desk.view(resource);
-  const isAttach = row.links.includes("attach");
   const obstacles: string[] = [];
-  if (view.own === undefined) obstacles.push("this host is no member");
-  if (isAttach && !row.on && (view.own?.openCount ?? 0) > 0) {
-    obstacles.push(`the device is open ${view.own?.openCount} times`);
-  }
-  refuseIf(`${row.command} "${resource}"`, obstacles, desk.options);
-  desk.write(row.links.map((link) => ({
-    path: linkPath.todo(resource, desk.host, link),
-    value: row.on ? "1" : "0",
-  })));
-  if (!isAttach || desk.options.force) return;
-  if (!desk.isDaemonRunning()) {
-    desk.warn("WARNING: no daemon runs here; it will act when it starts");
-    return;
-  }
-  const goal = `for "${resource}" to be ${row.on ? "attached" : "detached"}`;
-  await desk.waitUntil(
-    goal,
-    (snapshot) => attachObstacles(snapshot, resource, desk.host, row.on),
-  );
+  if (!isGlobal) obstacles.push(...diskObstacles(view));
+  if (link === "sync" && isOn) obstacles.push(...syncObstacles(view));
+  const verb = isOn ? "resume" : "pause";
+  refuseIf(`${verb} ${WORDS[link]} of "${resource}"`, obstacles, desk.options);
+  const hosts = isGlobal ? view.members.map(({ host }) => host) : [desk.host];
+  const links = switchLinks(view, hosts, [link], isOn);
+  tellSwitched(desk, view, [link], isOn);
+  desk.write(links);
 }
 
-function attachObstacles(
-  snapshot: Snapshot,
+/** Attaches, then turns the other switches on. */
+function switchOn(
+  desk: Desk,
   resource: string,
-  host: string,
+  links: readonly SwitchLink[],
+): readonly Phase[] {
+  let tolerated: string | undefined;
+  const what = links.length > 1 ? "bring up" : "attach";
+  return [
+    {
+      title: what,
+      act: () => {
+        const view = desk.view(resource);
+        refuseIf(`${what} "${resource}"`, diskObstacles(view), desk.options);
+        const [obstacle] = links.includes("sync") ? syncObstacles(view) : [];
+        tolerated = desk.options.force ? undefined : obstacle;
+        const wanted = links.filter((link) =>
+          link !== "sync" || tolerated === undefined
+        );
+        tellSwitched(desk, view, wanted, true);
+        desk.write(switchLinks(view, [desk.host], wanted, true));
+      },
+    },
+    {
+      title: "see the disk attached",
+      ...waitUnlessAlone(desk, (snapshot, waitedMs) => {
+        const { own } = resourceView(snapshot, resource, desk.host);
+        const left = attachObstacles(own);
+        const [error] = own?.diskErrno === 0 ? [] : left;
+        if (error === undefined || waitedMs < DISK_PATIENCE_MS) return left;
+        // Somebody must do something about it: waiting does not help.
+        throw new MarsError(
+          `Cannot attach "${resource}": ${error}; it stays switched on and is tried again`,
+        );
+      }),
+    },
+    {
+      title: "say what was left out",
+      act: () => {
+        // As the original counts it: all else was done.
+        if (tolerated === undefined) return;
+        throw new MarsError(
+          `Sync of "${resource}" stays as it is: ${tolerated}`,
+        );
+      },
+    },
+  ];
+}
+
+/** Turns the switches off, and waits until the disk is let go. */
+function switchOff(
+  desk: Desk,
+  resource: string,
+  links: readonly SwitchLink[],
+): readonly Phase[] {
+  let before: readonly LinkWrite[] = [];
+  const what = links.length > 1 ? "take down" : "detach";
+  return [
+    {
+      title: what,
+      act: () => {
+        const view = desk.view(resource);
+        refuseIf(`${what} "${resource}"`, [
+          ...diskObstacles(view),
+          ...openObstacles(view.own),
+        ], desk.options);
+        before = links.filter((link) => isOn(view.own, link))
+          .map((link) => ({
+            path: linkPath.todo(resource, desk.host, link),
+            value: formatSwitch(true),
+          }));
+        desk.write(switchLinks(view, [desk.host], links, false));
+      },
+      undo: () => {
+        if (before.length === 0) return;
+        desk.write(before);
+        desk.warn(`WARNING: "${resource}" is switched on again`);
+      },
+    },
+    {
+      title: "see the disk detached",
+      ...waitUnlessAlone(desk, (snapshot) => {
+        const { own } = resourceView(snapshot, resource, desk.host);
+        return detachObstacles(own);
+      }),
+    },
+  ];
+}
+
+/** A wait for the daemon here; without one, or forced, there is none. */
+function waitUnlessAlone(
+  desk: Desk,
+  obstacles: (snapshot: Snapshot, waitedMs: number) => readonly string[],
+): Pick<Phase, "act" | "until"> {
+  const isWaiting = !desk.options.force && desk.isDaemonRunning();
+  let startedMs = 0;
+  return {
+    act: () => {
+      startedMs = desk.clock.monotonicMs();
+      if (desk.options.force || isWaiting) return;
+      desk.warn("WARNING: no daemon runs here; it will act when it starts");
+    },
+    until: (snapshot) =>
+      isWaiting
+        ? obstacles(snapshot, desk.clock.monotonicMs() - startedMs)
+        : [],
+  };
+}
+
+/** Links of those switches; one that is on already is not written. */
+function switchLinks(
+  view: ResourceView,
+  hosts: readonly string[],
+  links: readonly SwitchLink[],
   on: boolean,
-): string[] {
-  const own = resourceView(snapshot, resource, host).own;
-  if (on) {
-    if (own?.isAttached === true) return [];
-    return [
-      own?.diskErrno ? `disk error ${own.diskErrno}` : "the disk is not open",
-    ];
+): LinkWrite[] {
+  return hosts.flatMap((host) => {
+    const member = view.members.find((each) => each.host === host);
+    return links.filter((link) => !on || !isOn(member, link)).map((link) => ({
+      path: linkPath.todo(view.resource, host, link),
+      value: formatSwitch(on),
+    }));
+  });
+}
+
+function tellSwitched(
+  desk: Desk,
+  { resource, own }: ResourceView,
+  links: readonly SwitchLink[],
+  on: boolean,
+): void {
+  for (const link of links) {
+    const already = isOn(own, link) ? "already " : "";
+    const told = on ? `is ${already}activated` : "is off";
+    desk.print(`"${resource}": ${WORDS[link]} ${told}`);
   }
+}
+
+function isOn(member: MemberState | undefined, link: SwitchLink): boolean {
+  const { desired } = member ?? {};
+  switch (link) {
+    case "attach":
+      return desired?.attach === true;
+    case "connect":
+      return desired?.fetch === true;
+    case "sync":
+      return desired?.sync === true;
+    case "allow-replay":
+      return desired?.replay === true;
+  }
+}
+
+function diskObstacles(view: ResourceView): string[] {
+  return view.own === undefined ? ["this host has no disk for it"] : [];
+}
+
+/** Why the device must not be taken away. */
+export function openObstacles(member: MemberState | undefined): string[] {
+  const { host, openCount = 0 } = member ?? {};
+  return openCount > 0
+    ? [`the device is open ${openCount} times on "${host}"`]
+    : [];
+}
+
+/** Why there is nothing to copy from. */
+function syncObstacles(view: ResourceView): string[] {
+  const { designated, host, members } = view;
+  if (designated === undefined) return ["no primary is designated"];
+  const source = members.find((member) => member.host === designated);
+  return designated !== host && source?.hasEmergency === true
+    ? [`the primary "${designated}" is in emergency mode`]
+    : [];
+}
+
+/** Why the disk is not open. */
+export function attachObstacles(own: MemberState | undefined): string[] {
+  if (own?.isAttached === true) return [];
+  const { diskErrno = 0, disk } = own ?? {};
+  return [
+    diskErrno === 0
+      ? "the disk is not open yet"
+      : `cannot open "${disk}": ${errnoText(diskErrno)}`,
+  ];
+}
+
+/** What still runs on a disk. */
+export function detachObstacles(own: MemberState | undefined): string[] {
   const left: string[] = [];
   if (own?.isAttached === true) left.push("the disk is open");
   if (own?.isDeviceOn === true) left.push("the device is there");

@@ -44,7 +44,7 @@ export const VIEW_COMMANDS: readonly Command[] = [
 async function view(desk: Desk, subject: string): Promise<void> {
   const snapshot = desk.look();
   const isDaemonRunning = desk.isDaemonRunning();
-  const resources = resourcesOf(subject, snapshot, desk.host);
+  const resources = resourcesOf(subject, snapshot, desk);
   const reports: Report[] = [];
   for (const resource of resources) {
     reports.push(await report(desk, snapshot, resource, isDaemonRunning));

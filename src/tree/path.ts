@@ -66,6 +66,10 @@ export const linkPath = {
     `resource-${resource}/actual-${host}/${name}`,
   userspace: (resource: string, name: string): string =>
     `resource-${resource}/userspace/${name}`,
+  systemdWant: (resource: string): string =>
+    `resource-${resource}/systemd-want`,
+  systemdUnit: (resource: string, word: "start" | "stop"): string =>
+    `resource-${resource}/systemd-${word}-unit`,
 
   replay: (resource: string, host: string): string =>
     `resource-${resource}/replay-${host}`,
@@ -73,6 +77,8 @@ export const linkPath = {
     `resource-${resource}/version-${formatSequence(sequence)}-${host}`,
   log: (resource: string, sequence: number, host: string): string =>
     `resource-${resource}/${logFileName({ sequence, host })}`,
+  syncFrom: (resource: string, host: string): string =>
+    `resource-${resource}/syncfrom-${host}`,
   syncStatus: (resource: string, host: string): string =>
     `resource-${resource}/syncstatus-${host}`,
   syncPos: (resource: string, host: string): string =>

@@ -8,6 +8,7 @@
  *   == The old primary is busy                     title
  *   # why this matters                             remark
  *   host beta                                      who acts; alpha at first
+ *   machine alpha                                  where commands are typed
  *   daemon off                                     none runs; one does at first
  *   link PATH VALUE [AGE_S]                        a link, fresh or so old
  *   unlink PATH
@@ -146,6 +147,7 @@ class Stage implements Disposable {
   readonly #reactions: Reaction[] = [];
   readonly #facts = new Map<string, string>();
   #host = "alpha";
+  #machine: string | undefined;
   #isDaemonRunning = true;
 
   constructor(bases: ReadonlyMap<string, Scenario>) {
@@ -173,6 +175,9 @@ class Stage implements Disposable {
         return await this.#use(words.join(" "));
       case "host":
         this.#host = first;
+        return [];
+      case "machine":
+        this.#machine = first;
         return [];
       case "daemon":
         this.#isDaemonRunning = first === "on";
@@ -241,8 +246,13 @@ class Stage implements Disposable {
       "--logger=",
     ]);
     const openShim = (): Shim => SHIM;
+    const system = systemEffects(settingsOf(line), openShim);
     const effects: Effects = {
-      ...systemEffects(settingsOf(line), openShim),
+      ...system,
+      machine: {
+        ...system.machine,
+        realHost: () => this.#machine ?? this.#host,
+      },
       clock: this.#clock,
       sleep: this.#clock.pass,
       isDaemonRunning: () => this.#isDaemonRunning,

@@ -1,0 +1,293 @@
+/**
+ * leave-resource and delete-resource: what they leave behind.
+ *
+ *   leave   1  check; wait until the state told here is newer than the roles
+ *           2  the device: from now on the daemon does nothing for it
+ *           3  logs and versions that nobody else can reach
+ *           4  all other links of this host, its disk last: stopped anywhere
+ *              and typed again, it does the rest
+ *   delete  1  check that no host takes part any more
+ *           2  everything below the resource but `maxnr`; `size` last
+ *
+ * A tombstone travels, so it must not stand for a log that others may need: of
+ * such logs only the copy on this host is removed, and not before another host
+ * has all of a log that this host wrote.
+ *
+ * `--host=NAME --force` lets a dead host leave: what it does is known to
+ * nobody, so nothing of it is checked, and the files here are not its own.
+ *
+ * Source: `marsadm leave-resource`, `delete-resource`, which leave temporary
+ * links behind and delete logs by reach in a separate step.
+ */
+import { versionOf } from "../resource/history.ts";
+import { reachOf } from "../resource/reach.ts";
+import { type ResourceView, resourceView, sameLog } from "../resource/view.ts";
+import { linkPath, nameOf } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import type { LinkWrite } from "../tree/store.ts";
+import { TOMBSTONE } from "../tree/values.ts";
+import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { isActingForAnother } from "./start_checks.ts";
+import { roleObstacles, stabilityObstacles } from "./standing.ts";
+
+export const LEAVE_COMMANDS: readonly Command[] = [
+  {
+    name: "leave-resource",
+    usage: "RES [--host=DEAD-HOST --force]",
+    summary: "End the membership of this host; the disk stays as it is",
+    subject: "resources",
+    wordsMin: 0,
+    wordsMax: 0,
+    phases: leave,
+  },
+  {
+    name: "delete-resource",
+    usage: "RES [--force]",
+    summary: "Delete a resource that every host has left",
+    subject: "resources",
+    standing: "known",
+    wordsMin: 0,
+    wordsMax: 0,
+    run: deleteResource,
+  },
+];
+
+function leave(desk: Desk, resource: string): readonly Phase[] {
+  return [
+    {
+      title: "check that this host may leave",
+      act: async () => {
+        const snapshot = desk.snapshot();
+        const obstacles = [
+          ...leaveObstacles(desk, snapshot, resource),
+          ...await onlyCopies(desk, snapshot, resource),
+        ];
+        if (desk.options.force) {
+          for (const obstacle of obstacles) desk.warn(`WARNING: ${obstacle}`);
+        }
+        refuseIf(`leave "${resource}"`, obstacles, desk.options);
+      },
+      until: (snapshot) =>
+        desk.options.force
+          ? []
+          : stabilityObstacles(desk, snapshot, desk.view(resource)),
+    },
+    {
+      title: "switch it off here",
+      act: () => {
+        const device = linkPath.device(resource, desk.host);
+        if (desk.snapshot().value(device) === undefined) return;
+        desk.write([{ path: device, value: TOMBSTONE }]);
+      },
+    },
+    {
+      title: "delete logs that nobody else can reach",
+      act: async () => {
+        const view = desk.view(resource);
+        const others = othersOf(view);
+        if (others.length === 0 && view.own !== undefined) {
+          desk.warn(`WARNING: "${desk.host}" has the last copy`);
+        }
+        desk.write(await unreachable(desk, view, others));
+        await removeCopies(desk, resource);
+      },
+    },
+    {
+      title: "delete what this host says",
+      act: () => {
+        desk.write(ownLinks(desk.snapshot(), resource, desk.host), "3");
+        desk.print(`"${resource}": "${desk.host}" is no member any more`);
+      },
+    },
+  ];
+}
+
+function othersOf(view: ResourceView): string[] {
+  return view.members.map(({ host }) => host)
+    .filter((host) => host !== view.host);
+}
+
+const LIMIT = "emergency-limit";
+/** What a daemon does: 0 when it does not. */
+const ACTIVE = /^(is-|logfile-)/;
+/** Work items of a very old version. */
+const DELETE_ITEM = /^delete/;
+
+function leaveObstacles(
+  desk: Desk,
+  snapshot: Snapshot,
+  resource: string,
+): string[] {
+  const { host } = desk;
+  const obstacles = roleObstacles(desk.view(resource));
+  const switchedOn: string[] = [];
+  for (const { path, value } of childrenOf(snapshot, resource, "todo", host)) {
+    const name = nameOf(path);
+    if (value === "0" || DELETE_ITEM.test(name)) continue;
+    if (name !== LIMIT) switchedOn.push(name);
+    else {
+      obstacles.push(
+        `the emergency limit is ${value}; type set-emergency-limit ${resource} 0`,
+      );
+    }
+  }
+  if (switchedOn.length > 0) {
+    obstacles.push(`on are: ${switchedOn.join(", ")}; type down ${resource}`);
+  }
+  for (
+    const { path, value } of childrenOf(snapshot, resource, "actual", host)
+  ) {
+    // What it is as primary was said above.
+    const name = nameOf(path);
+    if (!ACTIVE.test(name) || name === "is-primary" || value === "0") continue;
+    obstacles.push(`"${name}" is still ${value} on "${host}"`);
+  }
+  return obstacles;
+}
+
+type OwnDirectory = "todo" | "actual" | "defaults" | "local";
+
+function childrenOf(
+  snapshot: Snapshot,
+  resource: string,
+  directory: OwnDirectory,
+  host: string,
+): { path: string; value: string }[] {
+  const path = `${linkPath.resource(resource)}/${directory}-${host}`;
+  return [...snapshot.children(path)].filter(({ value }) => value !== TOMBSTONE)
+    .sort(byPath);
+}
+
+function byPath(left: { path: string }, right: { path: string }): number {
+  return left.path < right.path ? -1 : 1;
+}
+
+/** Tombstones of logs and versions that none of `others` can need. */
+async function unreachable(
+  desk: Desk,
+  view: ResourceView,
+  others: readonly string[],
+): Promise<LinkWrite[]> {
+  const { resource, host } = view;
+  const reach = reachOf(view, others);
+  const links: LinkWrite[] = [];
+  for (const { log } of await desk.logs.list(resource)) {
+    const isOurs = log.host === host || others.length === 0;
+    if (!isOurs || reach.needsLog(log)) continue;
+    const path = linkPath.log(resource, log.sequence, log.host);
+    links.push({ path, value: TOMBSTONE });
+  }
+  for (const sequence of view.versions.keys()) {
+    const link = versionOf(view, sequence, host);
+    if (link === undefined) continue;
+    // What the author says of a log is what others compare with.
+    const { log } = link.value.self;
+    if (log.host === host && reach.needsVersion(log)) continue;
+    const path = linkPath.version(resource, sequence, host);
+    links.push({ path, value: TOMBSTONE });
+  }
+  return links;
+}
+
+/** Removes what is left of logs here, without telling anybody. */
+async function removeCopies(desk: Desk, resource: string): Promise<void> {
+  if (isActingForAnother(desk, desk.snapshot())) return;
+  for (const { log } of await desk.logs.list(resource)) {
+    if (!desk.options.dryRun) await desk.logs.delete(resource, log);
+    else {
+      desk.print(`remove ${linkPath.log(resource, log.sequence, log.host)}`);
+    }
+  }
+}
+
+/** Logs of this host of which nobody else has everything, but needs it. */
+async function onlyCopies(
+  desk: Desk,
+  snapshot: Snapshot,
+  resource: string,
+): Promise<string[]> {
+  if (isActingForAnother(desk, snapshot)) return [];
+  const view = resourceView(snapshot, resource, desk.host);
+  const others = view.members.filter(({ host }) => host !== view.host);
+  const reach = reachOf(view, othersOf(view));
+  const files = (await desk.logs.list(resource)).filter(({ log, sizeBytes }) =>
+    sizeBytes > 0 && log.host === view.host && reach.needsLog(log)
+  );
+  return files.filter(({ log, sizeBytes }) =>
+    !others.some(({ host, replay }) => {
+      if ((replay?.log.sequence ?? 0) > log.sequence) return true;
+      const known = versionOf(view, log.sequence, host)?.value.self;
+      return known !== undefined && sameLog(known.log, log) &&
+        known.endBytes >= sizeBytes;
+    })
+  ).map(({ log }) => `nobody else has all of its log ${log.sequence} yet`);
+}
+
+/** Tombstones of all else that makes `host` take part; the disk is last. */
+function ownLinks(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): LinkWrite[] {
+  const directories: readonly OwnDirectory[] = [
+    "todo",
+    "actual",
+    "defaults",
+    "local",
+  ];
+  const paths = [
+    ...directories.flatMap((directory) =>
+      childrenOf(snapshot, resource, directory, host).map(({ path }) => path)
+    ),
+    linkPath.syncStatus(resource, host),
+    linkPath.syncPos(resource, host),
+    linkPath.syncFrom(resource, host),
+    linkPath.skipCheck(resource, host),
+    linkPath.verifyStatus(resource, host),
+    linkPath.connect(resource, host),
+    linkPath.actsize(resource, host),
+    linkPath.replay(resource, host),
+    linkPath.data(resource, host),
+  ];
+  return paths.filter((path) => snapshot.value(path) !== undefined)
+    .map((path) => ({ path, value: TOMBSTONE }));
+}
+
+/** Entries by which a host still takes part. */
+const TAKING_PART = /^(?:device|data|replay)-(.+)$/;
+
+const DEVICE = /^device-/;
+
+async function deleteResource(desk: Desk, resource: string): Promise<void> {
+  const snapshot = desk.snapshot();
+  const directory = linkPath.resource(resource);
+  const hosts = new Set<string>();
+  for (const { path, value } of snapshot.children(directory)) {
+    const host = TAKING_PART.exec(nameOf(path))?.[1];
+    if (host !== undefined && value !== TOMBSTONE) hosts.add(host);
+  }
+  refuseIf(
+    `delete "${resource}"`,
+    [...hosts].map((host) =>
+      `"${host}" still takes part; type leave-resource there`
+    ),
+    desk.options,
+  );
+  // Daemons let go first; what makes it a resource goes last.
+  const last = [linkPath.primary(resource), linkPath.size(resource)];
+  const kept = [linkPath.maxnr(resource), ...last];
+  const first: string[] = [];
+  const others: string[] = [];
+  for (const { path, value } of snapshot.under(directory)) {
+    if (value === TOMBSTONE || kept.includes(path)) continue;
+    (DEVICE.test(nameOf(path)) ? first : others).push(path);
+  }
+  const logs = (await desk.logs.list(resource)).map(({ log }) =>
+    linkPath.log(resource, log.sequence, log.host)
+  );
+  const present = last.filter((path) => snapshot.value(path) !== undefined);
+  const links = [...first.sort(), ...others.sort(), ...logs, ...present]
+    .map((path) => ({ path, value: TOMBSTONE }));
+  desk.write(links, "3");
+  desk.print(`"${resource}" is deleted`);
+}
