@@ -6,6 +6,7 @@
  * would have to be loaded again.
  */
 import { RefusedError } from "../base/errors.ts";
+import { TOOL_VERSION } from "../base/version.ts";
 import { MARS_DIR } from "../base/settings.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -38,9 +39,6 @@ export const CREATE_COMMANDS: readonly Command[] = [
     },
   },
 ];
-
-/** Prescribed by MARS: the version of its tool whose commands these are. */
-const TOOL_VERSION = "2.9";
 
 const DIRECTORIES = ["ips", "userspace", "defaults", "todo-global"];
 

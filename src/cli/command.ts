@@ -18,6 +18,7 @@ import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite, TreeStore } from "../tree/store.ts";
 import type { DiskAccess, Effects, LogShelf } from "./effects.ts";
+import type { FileShelf } from "./files.ts";
 import type { Options } from "./options.ts";
 
 /** What a command takes after its name. */
@@ -76,6 +77,8 @@ export interface Command {
   readonly isReading?: true;
   /** What becomes of a resource that another command works on. */
   readonly whenBusy?: "skip";
+  /** A timer runs it: for `all` or a list it only warns, unless --verbose. */
+  readonly isQuiet?: true;
   /** Once, before the phases of all resources. */
   readonly begin?: (
     desk: Desk,
@@ -97,6 +100,9 @@ export interface Command {
   /** Once, after all resources. */
   readonly finish?: (desk: Desk) => void | Promise<void>;
 }
+
+/** Prescribed by MARS: begins what is said of a resource that is left out. */
+export const SKIPPING = "SKIPPING: ";
 
 /** Ours. Links arrive within milliseconds; looking is cheap. */
 export const POLL_MS = 100;
@@ -169,6 +175,10 @@ export class Desk {
     return this.#effects.logs;
   }
 
+  get files(): FileShelf {
+    return this.#effects.files;
+  }
+
   get effects(): Effects {
     return this.#effects;
   }
@@ -221,10 +231,22 @@ export class Desk {
     this.trigger(trigger ?? triggerFor(links));
   }
 
-  /** Removes a link without a trace. */
-  unlink(path: string): void {
+  /** Removes a link without a trace, if it still has this value. */
+  unlink(path: string, value: string): void {
     if (this.options.dryRun) this.print(`unlink ${path}`);
-    else this.#openTree().unlink(path);
+    else this.#openTree().unlink(path, value);
+  }
+
+  /** Removes a file, a link that is none of the tree, an empty directory. */
+  remove(path: string): void {
+    if (this.options.dryRun) this.print(`remove ${path}`);
+    else this.#effects.files.remove(path);
+  }
+
+  /** Removes a directory and everything in it. */
+  removeAll(path: string): void {
+    if (this.options.dryRun) this.print(`remove ${path}`);
+    else this.#effects.files.removeAll(path);
   }
 
   /** Makes everything in the tree durable. */

@@ -8,18 +8,19 @@
  */
 import { RefusedError, UsageError } from "../base/errors.ts";
 import type { Shim } from "../../ffi/shim.ts";
-import { resourcesOf } from "./arguments.ts";
+import { ALL, resourcesOf } from "./arguments.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
-import { type Command, Desk, type Voice } from "./command.ts";
+import { type Command, Desk, SKIPPING, type Voice } from "./command.ts";
 import { type Effects, systemEffects } from "./effects.ts";
 import { runPhases, type Surround } from "./engine.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
 import type { Lock } from "./lock.ts";
 import { LEAVE_COMMANDS } from "./leave.ts";
-import { MAINTENANCE_COMMANDS } from "./maintenance.ts";
+import { HOUSEKEEPING_COMMANDS } from "./housekeeping.ts";
 import {
   type CommandLine,
   OPTION_ROWS,
+  type Options,
   optionsOf,
   settingsOf,
 } from "./options.ts";
@@ -29,6 +30,7 @@ import { checkStanding } from "./standing.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
 import { checkStart } from "./start_checks.ts";
 import { VIEW_COMMANDS } from "./view.ts";
+import { WAIT_COMMANDS } from "./wait.ts";
 
 export const COMMANDS: readonly Command[] = [
   ...CLUSTER_COMMANDS,
@@ -38,7 +40,8 @@ export const COMMANDS: readonly Command[] = [
   ...SWITCH_COMMANDS,
   ...ROLE_COMMANDS,
   ...VIEW_COMMANDS,
-  ...MAINTENANCE_COMMANDS,
+  ...WAIT_COMMANDS,
+  ...HOUSEKEEPING_COMMANDS,
 ];
 
 /** Command lines of the program itself, for help. */
@@ -90,21 +93,23 @@ export async function runCommand(
   const command = commandOf(name);
   const settings = settingsOf(line);
   const { openShim, effects, color } = surroundings;
+  const options = optionsOf(line, color);
+  const { subject, words } = subjectOf(command, rest);
+  const isTimed = isOfTimer(command, subject, options);
   const desk = new Desk({
     settings,
-    options: optionsOf(line, color),
+    options,
     effects: effects ?? systemEffects(settings, openShim),
-    voice: surroundings,
+    voice: isTimed ? warningVoice(surroundings) : surroundings,
     openShim,
   });
-  const { subject, words } = subjectOf(command, rest);
   if (command.isReading !== true) checkStart(command.name, desk);
   const resources = subject === undefined
     ? [""]
     : command.subject === "name"
     ? [subject]
     : resourcesOf(subject, desk.look(), desk);
-  if (resources.length === 0) {
+  if (resources.length === 0 && !isTimed) {
     desk.warn(`WARNING: "${desk.host}" takes part in no resource`);
   }
   using holding = new Holding(command, desk);
@@ -115,6 +120,25 @@ export async function runCommand(
     ? undefined
     : desk.effects.onInterrupt(() => desk.interrupt());
   await runPhases(command, desk, held, words, NO_SURROUND);
+}
+
+/** Whether nobody reads what the command says, unless something is wrong. */
+function isOfTimer(
+  { isQuiet }: Command,
+  subject: string | undefined,
+  { verbose, dryRun }: Options,
+): boolean {
+  const isList = subject === ALL || subject?.includes(",") === true;
+  return isQuiet === true && isList && verbose <= 0 && !dryRun;
+}
+
+function warningVoice(voice: Voice): Voice {
+  return {
+    print: () => {},
+    warn: (line) => {
+      if (!line.startsWith(SKIPPING)) voice.warn(line);
+    },
+  };
 }
 
 const NO_SURROUND: Surround = {
@@ -172,8 +196,9 @@ class Holding implements Disposable {
       return true;
     } catch (error) {
       const isSkipped = error instanceof RefusedError && whenBusy === "skip";
-      if (isSkipped) return false;
-      throw error;
+      if (!isSkipped) throw error;
+      this.#desk.warn(`${SKIPPING}${error.message}`);
+      return false;
     }
   }
 

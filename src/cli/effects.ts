@@ -13,8 +13,10 @@ import { type Clock, sleep, systemClock } from "../base/time.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import { createLog, deleteLog, listLogs, type LogFile } from "../log/files.ts";
 import { linkPath } from "../tree/path.ts";
+import { asMarsError } from "../tree/scan.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { LinkTree, ReadOnlyTree, type TreeStore } from "../tree/store.ts";
+import { type FileShelf, systemFileShelf } from "./files.ts";
 import { type Keyring, systemKeyring } from "./keyring.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type MachineEffects, machineEffects } from "./machine.ts";
@@ -33,6 +35,13 @@ export interface LogShelf {
   readonly changedAtMs: (resource: string, log: LogName) => number | undefined;
 }
 
+/** How a program ended. */
+export interface Ended {
+  readonly code: number;
+  /** What it wrote, errors included. */
+  readonly output: string;
+}
+
 /** "exclusive": for reading and writing, by nobody else, as daemons want it. */
 export type DiskAccess = "exclusive" | "read";
 
@@ -49,6 +58,14 @@ export interface Effects {
   readonly logs: LogShelf;
   readonly machine: MachineEffects;
   readonly keys: Keyring;
+  readonly files: FileShelf;
+  /** Runs a program to its end. @throws MarsError if it cannot be started */
+  readonly run: (
+    program: string,
+    args: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+  ) => Promise<Ended>;
+  readonly environment: (name: string) => string | undefined;
   /** Makes directories below the tree. */
   readonly makeDirectory: (path: string) => void;
   /** Bytes of a block device or a regular file. @throws MarsError */
@@ -89,6 +106,9 @@ export function systemEffects(
     },
     machine: machineEffects(settings),
     keys: systemKeyring(settings),
+    files: systemFileShelf,
+    run: runProgram,
+    environment: (name) => Deno.env.get(name),
     makeDirectory: (path) => makeDirectory(`${marsDir}/${path}`),
     diskBytes: (path, access) => diskBytes(openShim(), path, access),
     onInterrupt,
@@ -121,6 +141,27 @@ function changedAtMs(path: string): number | undefined {
     // Another command deleted it between listing and here.
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  }
+}
+
+async function runProgram(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const command = new Deno.Command(program, {
+    args: [...args],
+    env: { ...environment },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  try {
+    const { code, stdout, stderr } = await command.output();
+    const decoder = new TextDecoder();
+    return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    throw asMarsError("run", program, error);
   }
 }
 

@@ -73,7 +73,13 @@ export async function runPhases(
       (walker) => walk.together([walker], forkAt, count),
     );
   }
-  await command.finish?.(desk);
+  try {
+    await command.finish?.(desk);
+  } catch (error) {
+    // What failed before is worse, because it is of somebody's resource.
+    if (walkers.every(({ failure }) => failure === undefined)) throw error;
+    desk.warn(`WARNING: ${messageOf(error)}`);
+  }
   report(walkers);
 }
 

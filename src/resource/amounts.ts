@@ -19,7 +19,7 @@
  */
 import type { LogName } from "../base/names.ts";
 import type { LocalLog } from "./plan_types.ts";
-import { deletableLogs } from "./retention.ts";
+import { memberClaims, oldLogs } from "./retention.ts";
 import type { ResourceView } from "./view.ts";
 
 /** `restBytes` is what `sizeBytes` has more than `doneBytes`. */
@@ -150,7 +150,7 @@ function unneeded(
   logs: readonly LocalLog[],
 ): LocalLog[] {
   const names: readonly LogName[] = logs.map(({ log }) => log);
-  const old = new Set(deletableLogs(view, names));
+  const old = new Set(oldLogs(memberClaims(view), names));
   return logs.filter(({ log }) => old.has(log));
 }
 

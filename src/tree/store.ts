@@ -64,8 +64,11 @@ export interface TreeStore {
   write(links: Iterable<LinkWrite>): Link[];
   /** Merges foreign links; returns those that were taken. */
   apply(links: Iterable<Link>, context: ApplyContext): Link[];
-  /** Removes a link physically, without a tombstone. */
-  unlink(path: string): void;
+  /**
+   * Removes a link physically, without a tombstone; if `value` is given, only
+   * while the link still has it.
+   */
+  unlink(path: string, value?: string): void;
   /** Looks for changes that others made; returns new and changed links. */
   rescan(directories?: Iterable<string>): Link[];
   /** Makes everything durable that was written before. */
@@ -176,8 +179,12 @@ export class LinkTree implements TreeStore {
   }
 
   /** Also if the link is not in the index; never removes a log. */
-  unlink(path: string): void {
+  unlink(path: string, value?: string): void {
     checkPath(path);
+    // Somebody may have written another one since the tree was read.
+    const isOther = value !== undefined &&
+      this.#files.value(path) !== value;
+    if (isOther) return;
     if (this.#files.status(path)?.kind === "link") this.#files.remove(path);
     this.#forget(path);
   }

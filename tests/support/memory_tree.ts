@@ -70,7 +70,10 @@ export class MemoryTree implements TreeStore {
   /** Memory is as durable as it gets. */
   flush(): void {}
 
-  unlink(path: string): void {
+  unlink(path: string, value?: string): void {
+    const isOther = value !== undefined &&
+      this.#snapshot.get(path)?.value !== value;
+    if (isOther) return;
     this.#snapshot = this.#snapshot.without([path]);
   }
 

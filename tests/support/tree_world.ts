@@ -1,6 +1,10 @@
 /** A tree in a temporary directory, and commands run against it. */
 import { runCommand } from "../../src/cli/commands.ts";
-import { systemEffects } from "../../src/cli/effects.ts";
+import {
+  type Effects,
+  type Ended,
+  systemEffects,
+} from "../../src/cli/effects.ts";
 import {
   type CommandLine,
   optionsOf,
@@ -10,6 +14,7 @@ import {
 import { Desk } from "../../src/cli/command.ts";
 import { logFileName } from "../../src/base/names.ts";
 import { LamportClock } from "../../src/base/lamport.ts";
+import type { Settings } from "../../src/base/settings.ts";
 import { MS_PER_S, NS_PER_S, systemClock } from "../../src/base/time.ts";
 import { LinkTree } from "../../src/tree/store.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
@@ -27,6 +32,18 @@ export interface Output {
 export class TreeWorld implements Disposable {
   readonly directory = Deno.makeTempDirSync({ prefix: "mars-tree-" });
   readonly marsDir = `${this.directory}/mars`;
+  /** How far the wall clock of commands is ahead. */
+  aheadS = 0;
+  /** All that commands see of the environment. */
+  readonly environment: Record<string, string> = {
+    SYSTEMD_TARGET_DIR: `${this.directory}/units`,
+    SYSTEMD_SCRIPT_DIR: `${this.directory}/scripts`,
+    ETC_MARSADM: `${this.directory}/etc`,
+  };
+  /** Programs that commands ran, with arguments. */
+  readonly ran: string[] = [];
+  /** How they end. */
+  ends: (line: string) => Ended = () => ({ code: 0, output: "" });
   readonly #tree: LinkTree;
 
   constructor() {
@@ -94,6 +111,10 @@ export class TreeWorld implements Disposable {
       warn: (line) => warned.push(line),
       openShim: () => wrap(SHIM),
       color: false,
+      effects: this.#effects(
+        settingsOf(this.commandLine(args)),
+        () => wrap(SHIM),
+      ),
     });
     return { printed, warned };
   }
@@ -106,10 +127,26 @@ export class TreeWorld implements Disposable {
     return new Desk({
       settings,
       options: optionsOf(line, false),
-      effects: systemEffects(settings, openShim),
+      effects: this.#effects(settings, openShim),
       voice: { print: () => {}, warn: () => {} },
       openShim,
     });
+  }
+
+  #effects(settings: Settings, openShim: () => Shim): Effects {
+    return {
+      ...systemEffects(settings, openShim),
+      clock: {
+        realNs: () => systemClock.realNs() + BigInt(this.aheadS) * NS_PER_S,
+        monotonicMs: () => systemClock.monotonicMs(),
+      },
+      environment: (name) => this.environment[name],
+      run: (program, args) => {
+        const line = [program, ...args].join(" ");
+        this.ran.push(line);
+        return Promise.resolve(this.ends(line));
+      },
+    };
   }
 
   commandLine(args: readonly string[]): CommandLine {

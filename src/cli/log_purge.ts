@@ -1,0 +1,70 @@
+/**
+ * log-purge-all and err-purge-all: what a split brain, an invalidation or a
+ * host that left have made useless.
+ *
+ *   versions  own links that lead to no position of anybody
+ *   logs      the same, and written by this host; with --force by any
+ *
+ * A log that was written lately stays, unless --force is given. If positions
+ * move meanwhile, all is looked at again.
+ */
+import { RefusedError } from "../base/errors.ts";
+import type { LogFile } from "../log/files.ts";
+import { unreachable, unreadableClaims } from "../resource/retention.ts";
+import { resourceView } from "../resource/view.ts";
+import { directoryOf, linkPath, nameOf } from "../tree/path.ts";
+import { TOMBSTONE } from "../tree/values.ts";
+import { claimsAt, isRecentFile, warnOfUnreadable } from "./claims.ts";
+import type { Desk } from "./command.ts";
+import { bury } from "./log_delete.ts";
+
+/** Prescribed by MARS. */
+const TRIES = 3;
+
+/** Purges and says which logs. @throws RefusedError while positions move */
+export async function purgeLogs(
+  desk: Desk,
+  resource: string,
+): Promise<LogFile[]> {
+  const { force } = desk.options;
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const snapshot = desk.snapshot();
+    const view = resourceView(snapshot, resource, desk.host);
+    const claims = claimsAt(desk, snapshot, view);
+    const files = await desk.logs.list(resource);
+    if (files.length > 1) {
+      warnOfUnreadable(desk, snapshot, resource, unreadableClaims(claims));
+    }
+    const lost = unreachable(view, claims, files.map(({ log }) => log));
+    const lostLogs = new Set(lost.logs);
+    const purged = files.filter((file) =>
+      lostLogs.has(file.log) && (force || file.log.host === desk.host) &&
+      (force || !isRecentFile(desk, resource, file))
+    );
+    const now = desk.snapshot();
+    const nowClaims = claimsAt(
+      desk,
+      now,
+      resourceView(now, resource, desk.host),
+    );
+    if (JSON.stringify(claims) !== JSON.stringify(nowClaims)) continue;
+    bury(desk, resource, {
+      logs: purged.map(({ log }) => log),
+      versions: lost.versions.filter(({ host }) => host === desk.host),
+    });
+    return purged;
+  }
+  throw new RefusedError(`Cannot purge logs of "${resource}"`, [
+    "positions of members keep moving to other logs; try again",
+  ]);
+}
+
+/** Deletes what this host complains of in `resource`. */
+export function purgeErrors(desk: Desk, resource: string): void {
+  const snapshot = desk.snapshot();
+  const directory = directoryOf(linkPath.actual(resource, desk.host, ""));
+  const links = [...snapshot.children(directory)].filter(({ path, value }) =>
+    nameOf(path).startsWith("msg-err-") && value !== TOMBSTONE
+  );
+  desk.write(links.map(({ path }) => ({ path, value: TOMBSTONE })));
+}
