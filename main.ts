@@ -49,13 +49,13 @@ async function run(args: readonly string[]): Promise<number> {
 
 /** The exit code of one command line. @throws MarsError */
 async function dispatch(args: readonly string[]): Promise<number> {
-  const commands = await import("./src/cli/commands.ts");
   const options = await import("./src/cli/options.ts");
   const line = options.parseCommandLine(args);
   const [first, second, ...rest] = line.words;
   if (first === undefined || first === "help" || line.isOn("help")) {
+    const { helpText } = await import("./src/cli/help.ts");
     const name = first === "help" ? line.words.slice(1).join(" ") : first;
-    console.log(commands.helpText(name === "" ? undefined : name));
+    console.log(helpText(name === "" ? undefined : name));
     return 0;
   }
   if (first === "version" || line.isOn("version")) {
@@ -87,14 +87,18 @@ async function dispatch(args: readonly string[]): Promise<number> {
     }
     case "log":
       return await runLog(second, rest[0], line.isOn("json"));
-    default:
-      await commands.runCommand(line, {
+    default: {
+      const { performCommand } = await import("./src/cli/run.ts");
+      const { SYSTEM_PROGRAMS } = await import("./src/cli/programs.ts");
+      return await performCommand(line, {
         print: console.log,
         warn: console.error,
         openShim,
         color: Deno.stdout.isTerminal() && !Deno.noColor,
+        programs: SYSTEM_PROGRAMS,
+        ...(Deno.stdin.isTerminal() ? { confirm } : {}),
       });
-      return 0;
+    }
   }
 }
 

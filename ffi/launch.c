@@ -146,6 +146,7 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
 #define WRITE READ, "--allow-write"
 #define SHIM "--allow-ffi" /* of the shim and nothing else */
 #define SSH "--allow-run=ssh" /* only together with the option --ssh */
+#define HOOKS "--allow-run" /* of hooks and the logger, if there are any */
 
 /*
  * One thread per resource, each with a heap of its own: small young generations
@@ -171,10 +172,10 @@ static const struct permission {
 	{ "log", { READ, SHIM } },
 	{ "key", { WRITE } },
 	{ "token", { WRITE } },
-	{ "join-cluster", { WRITE, SHIM, SSH, "--allow-net" } },
+	{ "join-cluster", { WRITE, SHIM, SSH, HOOKS, "--allow-net" } },
 	{ "daemon", { "--allow-all", SMALL_HEAP } },
 	{ "demo", { "--allow-all" } },
-	{ "*", { WRITE, SHIM } },
+	{ "*", { WRITE, SHIM, HOOKS } },
 };
 
 /* Options whose value may be the next word, as in src/cli/options.ts. */
@@ -214,6 +215,21 @@ static bool has_option(int argc, char **argv, const char *option)
 		if (!strcmp(argv[i], option))
 			return true;
 	return false;
+}
+
+/* The value of an option, after "=" or as the next word; the last one counts. */
+static const char *value_of(int argc, char **argv, const char *option)
+{
+	const size_t length = strlen(option);
+	const char *value = NULL;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strncmp(argv[i], option, length) && argv[i][length] == '=')
+			value = argv[i] + length + 1;
+		else if (!strcmp(argv[i], option) && i + 1 < argc)
+			value = argv[i + 1];
+	}
+	return value;
 }
 
 static const struct permission *permission_of(const char *command)
@@ -835,6 +851,76 @@ static char *text(const char *format, ...)
 	return result;
 }
 
+/* ------------------------------------------------------- hooks and the logger */
+
+/* Adds a program to a list for a flag, separated by commas. */
+static void add_program(char **list, const char *path)
+{
+	char *longer;
+
+	/* A comma would make two programs of it. */
+	if (strchr(path, ',') || access(path, X_OK) < 0)
+		return;
+	longer = *list ? text("%s,%s", *list, path) : text("%s", path);
+	free(*list);
+	*list = longer;
+}
+
+/* Adds what lies in a directory, and if a hook is one, what lies in that. */
+static void add_hooks(char **list, const char *directory, const char *prefix)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		const char *name = entry->d_name;
+		const char *end = strrchr(name, '.');
+		char *path;
+
+		if (name[0] == '.' || strncmp(name, prefix, strlen(prefix)))
+			continue;
+		path = text("%s/%s", directory, name);
+		if (*prefix && end && !strcmp(end, ".d"))
+			add_hooks(list, path, "");
+		else
+			add_program(list, path);
+		free(path);
+	}
+	closedir(dir);
+}
+
+/*
+ * What a command may start, as in src/cli/mars_path.ts and syslog.ts. Whether
+ * a hook is to be trusted is decided there.
+ */
+static char *startable(int argc, char **argv)
+{
+	const char *given = getenv("MARS_PATH");
+	const char *etc = getenv("ETC_MARSADM");
+	const char *home = getenv("HOME");
+	const char *logger = value_of(argc, argv, "--logger");
+	char *path = given ? text("%s", given)
+			   : text("%s%s:%s:/usr/lib/marsadm:/usr/local/lib/marsadm",
+				  home ? home : "", home && *home ? "/.marsadm" : "",
+				  etc ? etc : "/etc/marsadm");
+	char *list = NULL;
+	char *save = NULL;
+	char real[PATH_MAX];
+
+	if (!logger || *logger)
+		add_program(&list, logger ? logger : "/usr/bin/logger");
+	for (char *directory = strtok_r(path, ":", &save); directory;
+	     directory = strtok_r(NULL, ":", &save))
+		if (directory[0] == '/')
+			add_hooks(&list, directory, "hook-");
+		else if (realpath(directory, real))
+			add_hooks(&list, real, "hook-");
+	free(path);
+	return list;
+}
+
 int main(int argc, char **argv)
 {
 	static struct payload payload;
@@ -888,7 +974,12 @@ int main(int argc, char **argv)
 
 		if (!strcmp(flag, SHIM))
 			words[count++] = text("%s=%s", SHIM, shim);
-		else if (strcmp(flag, SSH) || has_option(argc, argv, "--ssh"))
+		else if (!strcmp(flag, HOOKS)) {
+			const char *programs = startable(argc, argv);
+
+			if (programs)
+				words[count++] = text("%s=%s", HOOKS, programs);
+		} else if (strcmp(flag, SSH) || has_option(argc, argv, "--ssh"))
 			words[count++] = text("%s", flag);
 	}
 	if (deno >= 0) {

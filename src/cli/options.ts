@@ -361,7 +361,8 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     ignoreSync: line.isOn("ignore-sync"),
     ignoreDeletedPeers: number("ignore-deleted-peers", 1),
     parallel: parallelOf(line),
-    singlestep: line.isOn("singlestep"),
+    // Several at once cannot be asked about.
+    singlestep: line.isOn("singlestep") && parallelOf(line) === undefined,
     failInPhase: optionalNumber(line, "error-injection-phase"),
     timeoutMs: timeoutS * MS_PER_S,
     windowMs: number("window", WINDOW_S) * MS_PER_S,

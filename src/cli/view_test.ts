@@ -2,7 +2,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
 import { UsageError } from "../base/errors.ts";
-import { runCommand } from "./commands.ts";
+import { runCommand } from "./run.ts";
 
 function cluster(): TreeWorld {
   const world = new TreeWorld();

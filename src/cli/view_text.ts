@@ -44,7 +44,7 @@ export interface TextOptions {
 }
 
 /** `--------- resource res1 16.000 MiB [2/2]` */
-export function headerLine(report: Report): string {
+export function headerLine(report: Counted): string {
   const { view } = report;
   const kind = view.own === undefined ? "guest" : "resource";
   return `--------- ${kind} ${view.resource} ${
@@ -52,8 +52,10 @@ export function headerLine(report: Report): string {
   } ${countsOf(report)}`;
 }
 
+type Counted = Pick<Report, "view" | "hostCount">;
+
 /** Members and hosts of the cluster. */
-function countsOf(report: Report): string {
+function countsOf(report: Counted): string {
   return `[${report.view.members.length}/${report.hostCount}]`;
 }
 

@@ -573,6 +573,51 @@ Deno.test("launch gives each command only what it needs", async () => {
   assertEquals(found, PERMISSIONS);
 });
 
+/** The programs that a command line may start. */
+async function startable(
+  place: Place,
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  const { stderr } = await place.start(words, env);
+  const match = /^mars launch: argument \d+: --allow-run=(.*)$/m.exec(stderr);
+  return match?.[1]?.split(",").sort() ?? [];
+}
+
+Deno.test("launch lets commands start the hooks of MARS_PATH and nothing else", async () => {
+  await using place = await Place.make();
+  const add = async (name: string, mode: number): Promise<string> => {
+    await Deno.writeTextFile(`${place.path}/${name}`, "");
+    await Deno.chmod(`${place.path}/${name}`, mode);
+    return `${place.path}/${name}`;
+  };
+  await Deno.mkdir(`${place.path}/hook-post-attach.d`);
+  const pre = await add("hook-pre", 0o755);
+  const below = await add("hook-post-attach.d/10-x", 0o700);
+  await add("hook-post", 0o644);
+  await add("other", 0o755);
+  await add("hook-pre,comma", 0o755);
+  const env = { MARS_PATH: `/none:${place.path}`, HOME: place.path };
+
+  const words = ["attach", "x", "--logger="];
+  assertEquals(await startable(place, words, env), [below, pre].sort());
+  assertEquals(await startable(place, ["view"], env), []);
+  assertEquals(await startable(place, words, { MARS_PATH: "" }), []);
+});
+
+Deno.test("launch lets commands start the logger that is named", async () => {
+  await using place = await Place.make();
+  const logger = `${place.path}/logger`;
+  await Deno.writeTextFile(logger, "", { mode: 0o755 });
+  const env = { MARS_PATH: "" };
+  for (const option of [[`--logger=${logger}`], ["--logger", logger]]) {
+    const words = ["attach", "x", ...option];
+    assertEquals(await startable(place, words, env), [logger]);
+  }
+  const words = ["attach", "x", "--logger=/does/not/exist"];
+  assertEquals(await startable(place, words, env), []);
+});
+
 Deno.test("launch refuses directories that others may write to", async () => {
   await using place = await Place.make();
   for (const mode of [0o770, 0o707, 0o1777]) {

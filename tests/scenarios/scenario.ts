@@ -37,7 +37,7 @@ import {
   NS_PER_S,
 } from "../../src/base/time.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
-import { runCommand } from "../../src/cli/commands.ts";
+import { performCommand } from "../../src/cli/run.ts";
 import { type Effects, systemEffects } from "../../src/cli/effects.ts";
 import { parseCommandLine, settingsOf } from "../../src/cli/options.ts";
 import { plan } from "../../src/resource/plan.ts";
@@ -263,7 +263,7 @@ class Stage implements Disposable {
     };
     let code = 0;
     try {
-      await runCommand(line, {
+      code = await performCommand(line, {
         print: (text) => void told.push(...prefixed("> ", text)),
         warn: (text) => void told.push(...prefixed("! ", text)),
         openShim,

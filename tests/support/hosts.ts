@@ -90,6 +90,7 @@ export class Host {
       `--etc-dir=${this.directory}/etc`,
       `--host=${this.name}`,
       `--port=${this.port}`,
+      "--logger=",
       ...words,
     ];
   }

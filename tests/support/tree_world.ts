@@ -1,5 +1,5 @@
 /** A tree in a temporary directory, and commands run against it. */
-import { runCommand } from "../../src/cli/commands.ts";
+import { runCommand } from "../../src/cli/run.ts";
 import {
   type Effects,
   type Ended,

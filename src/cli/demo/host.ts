@@ -140,7 +140,7 @@ export class DemoHost {
   async command(words: readonly string[]): Promise<CommandResult> {
     const [program = "", ...before] = this.#self;
     const result = await new Deno.Command(program, {
-      args: [...before, ...words],
+      args: [...before, ...words, "--logger="],
       env: this.#environment,
       stdin: "null",
       stdout: "piped",
@@ -162,6 +162,8 @@ export class DemoHost {
       MARS_ETC_DIR: etcDir,
       MARS_HOST: host,
       MARS_PORT: String(port),
+      // Hooks are for the hosts of this machine, not for ours.
+      MARS_PATH: "",
     };
   }
 
