@@ -348,6 +348,7 @@ int mars_layout(uint32_t index)
 		offsetof(struct io_uring_sqe, len),
 		offsetof(struct io_uring_sqe, rw_flags),
 		offsetof(struct io_uring_sqe, user_data),
+		offsetof(struct io_uring_sqe, cmd),
 		sizeof(struct io_uring_cqe),
 		offsetof(struct io_uring_cqe, user_data),
 		offsetof(struct io_uring_cqe, res),

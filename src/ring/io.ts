@@ -97,6 +97,27 @@ export interface Io {
   close(fd: number): void;
 }
 
+/** What front ends in the kernel need on top. */
+export interface CommandIo extends Io {
+  /**
+   * Gives a driver a command of its own (IORING_OP_URING_CMD). The words are
+   * copied at once. An interrupted command is not started again.
+   */
+  command(
+    fd: number,
+    operation: number,
+    command: Uint32Array,
+    done: Completion,
+    tag: number,
+  ): void;
+
+  /** Memory that a driver shows; only to be read. @throws SyscallError */
+  map(fd: number, offsetBytes: number, lengthBytes: number): Memory;
+
+  /** Gives back what `map` or `allocate` has given. */
+  release(memory: Memory): void;
+}
+
 /** What front ends on sockets need on top. */
 export interface SocketIo extends Io {
   /** A listening unix socket; replaces a stale one. @throws SyscallError */

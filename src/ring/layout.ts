@@ -7,7 +7,9 @@
  * Source: include/uapi/linux/io_uring.h.
  */
 
-export const SQE_BYTES = 64;
+/** What the C compiler knows; commands of drivers need twice as much. */
+export const SQE_PLAIN_BYTES = 64;
+export const SQE_BYTES = 128;
 export const CQE_BYTES = 16;
 export const PARAMS_BYTES = 120;
 
@@ -23,6 +25,7 @@ export const AT = {
     length: 24,
     opFlags: 28,
     userData: 32,
+    command: 48,
   },
   cqe: { userData: 0, result: 8, flags: 12 },
   params: {
@@ -46,7 +49,7 @@ export const AT = {
 
 /** The offsets and sizes in the order of `mars_layout`. */
 export const LAYOUT: readonly number[] = [
-  SQE_BYTES,
+  SQE_PLAIN_BYTES,
   ...Object.values(AT.sqe),
   CQE_BYTES,
   ...Object.values(AT.cqe),
@@ -68,12 +71,14 @@ export const OP = {
   WRITE: 23,
   SEND: 26,
   RECV: 27,
+  URING_CMD: 46,
 } as const;
 
 /** IORING_SETUP_*. */
 export const SETUP = {
   CQSIZE: 1 << 3,
   SUBMIT_ALL: 1 << 7,
+  SQE128: 1 << 10,
   SINGLE_ISSUER: 1 << 12,
   DEFER_TASKRUN: 1 << 13,
 } as const;

@@ -63,7 +63,7 @@ export class Queues {
     this.#shim = shim;
     const params = new Uint32Array(PARAMS_BYTES / 4);
     params[AT.params.cqEntries / 4] = size.completions;
-    params[AT.params.flags / 4] = SETUP.CQSIZE | SETUP.SUBMIT_ALL |
+    params[AT.params.flags / 4] = SETUP.CQSIZE | SETUP.SUBMIT_ALL | SETUP.SQE128 |
       SETUP.SINGLE_ISSUER | SETUP.DEFER_TASKRUN;
     this.fd = shim.mars_ring_setup(size.entries, params);
     if (this.fd < 0) throw new SyscallError("set up", "io_uring", -this.fd);
@@ -98,8 +98,12 @@ export class Queues {
     return this.#sqCount - this.#preparedCount;
   }
 
-  /** Writes the next submission entry. There must be a free one. */
-  push(entry: Entry): void {
+  /**
+   * Writes the next submission entry. There must be a free one.
+   *
+   * @param command what a driver is told, at most 80 bytes
+   */
+  push(entry: Entry, command?: Uint32Array): void {
     assert(this.#preparedCount < this.#sqCount, "Submission queue has room");
     const words = this.#sqes;
     const word = (this.#tail & this.#sqMask) * SQE_WORDS;
@@ -114,6 +118,7 @@ export class Queues {
     words[word + 6] = entry.length;
     words[word + 7] = entry.opFlags;
     words[word + 8] = entry.index;
+    if (command !== undefined) words.set(command, word + AT.sqe.command / 4);
     this.#tail = (this.#tail + 1) >>> 0;
     this.#preparedCount++;
   }

@@ -28,7 +28,7 @@ import { assert } from "../base/assert.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import { MemoryMap } from "./buffers.ts";
-import type { Completion, Memory, SocketIo } from "./io.ts";
+import type { CommandIo, Completion, Memory, SocketIo } from "./io.ts";
 import { ENTER_GETEVENTS, FSYNC_DATASYNC, OP, SQE_LINK } from "./layout.ts";
 import { Queues } from "./queues.ts";
 import {
@@ -61,7 +61,7 @@ const DIRECT_TURNS_MAX = 8;
 const LISTEN_BACKLOG = 64;
 const SOCKET_MODE = 0o600;
 
-export class Ring implements SocketIo {
+export class Ring implements SocketIo, CommandIo {
   readonly #shim: Shim;
   readonly #fd: number;
   readonly #maps: MemoryMap;
@@ -238,6 +238,20 @@ export class Ring implements SocketIo {
     this.#prepare(slot);
   }
 
+  command(
+    fd: number,
+    operation: number,
+    command: Uint32Array,
+    done: Completion,
+    tag: number,
+  ): void {
+    const slot = this.#take(OP.URING_CMD, fd, done, tag);
+    // Its number stands where others have their offset.
+    slot.offset = operation;
+    if (this.#queues.freeCount === 0) this.#submit(0, 0);
+    this.#queues.push(slot, command);
+  }
+
   /** Calls back once after somebody added to `eventfd`, and resets it. */
   pollEvent(eventfd: number, done: Completion, tag: number): void {
     // A chain must reach the kernel in one submission.
@@ -255,6 +269,14 @@ export class Ring implements SocketIo {
 
   monotonicMs(): number {
     return performance.now();
+  }
+
+  map(fd: number, offsetBytes: number, lengthBytes: number): Memory {
+    return this.#maps.shown(fd, offsetBytes, lengthBytes);
+  }
+
+  release(memory: Memory): void {
+    this.#maps.release(memory);
   }
 
   allocate(lengthBytes: number): Memory {
@@ -435,7 +457,8 @@ export class Ring implements SocketIo {
   #isUnfinished(slot: Slot, result: number): boolean {
     const isShort = slot.opcode === OP.SEND && result > 0 &&
       result < slot.length;
-    if (!isShort && result !== -ERRNO.EINTR) return false;
+    const isAgain = result === -ERRNO.EINTR && slot.opcode !== OP.URING_CMD;
+    if (!isShort && !isAgain) return false;
     if (this.#isEnded) return false;
     if (isShort) {
       slot.address += result;
