@@ -15,6 +15,7 @@
 import { UsageError } from "./errors.ts";
 import { isIdentifier } from "./names.ts";
 
+const RUN_DIR = "/run/mars";
 export const MARS_DIR = "/mars";
 export const PORT = 7777;
 
@@ -79,7 +80,7 @@ export function settingsFrom(
       `Cannot use "${portText}" as port: expected 0 to 65535`,
     );
   }
-  const runDir = directory("run-dir", "MARS_RUN_DIR", "/run/mars");
+  const runDir = directory("run-dir", "MARS_RUN_DIR", RUN_DIR);
   return {
     marsDir: directory("mars-dir", "MARS_DIR", MARS_DIR),
     runDir,
@@ -109,4 +110,18 @@ export function pidPath(settings: Settings): string {
 
 export function nbdSocketPath(settings: Settings, device: string): string {
   return `${settings.runDir}/nbd/${device}.sock`;
+}
+
+/** Of a block device: the link that people open, and what is noted of it. */
+export function ublkPaths(
+  settings: Settings,
+  device: string,
+): { readonly linkPath: string; readonly statePath: string } {
+  const { runDir } = settings;
+  // Several daemons on one machine must not meet in one directory.
+  const directory = runDir === RUN_DIR ? "/dev/mars" : `${runDir}/dev`;
+  return {
+    linkPath: `${directory}/${device}`,
+    statePath: `${runDir}/ublk/${device}`,
+  };
 }

@@ -206,6 +206,7 @@ function birthOf(
     diskPath: options.diskPath,
     deviceName: options.deviceName,
     nbdSocketPath: options.nbdSocketPath,
+    ublk: options.ublk,
     traceLevel: options.traceLevel,
     traceFormat: options.traceFormat,
   };

@@ -22,7 +22,11 @@ import { join } from "@std/path";
 import { ERRNO, MarsError, RefusedError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
+import { type FrontEnd, FrontEnds } from "../device/front_end.ts";
 import { NbdServer } from "../device/nbd.ts";
+import { UblkFront } from "../device/ublk_front.ts";
+import { SECTOR_BYTES } from "../device/ublk_protocol.ts";
+import { PAYLOAD_BYTES_MAX } from "../log/record.ts";
 import type { LogFile } from "../logger/open_logs.ts";
 import { Logger } from "../logger/logger.ts";
 import type { Desired } from "./mailbox.ts";
@@ -36,7 +40,7 @@ type Phase = "serving" | "closing" | "draining" | "stopping" | "over";
 export class LogRole implements Role {
   readonly #parts: Parts;
   readonly #logger: Logger;
-  readonly #server: NbdServer;
+  readonly #server: FrontEnd;
   readonly #before: { readonly [Key in TotalName]: number };
   #phase: Phase = "serving";
   /** Highest sequence that was handed to the logger. */
@@ -53,7 +57,7 @@ export class LogRole implements Role {
    * @throws SyscallError, RefusedError
    */
   constructor(parts: Parts, desired: Desired, totals: Report) {
-    const { birth, ring, crc, disk, stamps } = parts;
+    const { ring, crc, disk, stamps } = parts;
     const { sizeBytes, level, logSequence } = desired;
     this.#parts = parts;
     this.#before = totalsOf(totals);
@@ -68,20 +72,33 @@ export class LogRole implements Role {
       log: this.#openLog(desired),
       now: () => stamps.next(),
     });
-    this.#server = new NbdServer({
-      io: ring,
-      target: this.#logger,
-      exportName: birth.deviceName,
-      sizeBytes,
-      path: birth.nbdSocketPath,
-    });
     try {
+      this.#server = this.#frontEnds(parts, desired);
       this.#server.start();
     } catch (error) {
       this.#logger.close();
       throw error;
     }
     this.#trace("Device is on");
+  }
+
+  #frontEnds({ birth, ring }: Parts, desired: Desired): FrontEnd {
+    const { sizeBytes, level } = desired;
+    const common = { io: ring, target: this.#logger, sizeBytes };
+    const nbd = new NbdServer({
+      ...common,
+      exportName: birth.deviceName,
+      path: birth.nbdSocketPath,
+    });
+    if (birth.ublk === undefined) return nbd;
+    const ublk = new UblkFront({
+      ...common,
+      ...birth.ublk,
+      logicalBlockBytes: SECTOR_BYTES,
+      physicalBlockBytes: PAYLOAD_BYTES_MAX,
+      hasVolatileCache: level === "flush",
+    });
+    return new FrontEnds([nbd, ublk]);
   }
 
   get isOver(): boolean {

@@ -126,6 +126,11 @@ export interface Birth {
   /** Name of the device, and of the NBD export. */
   readonly deviceName: string;
   readonly nbdSocketPath: string;
+  /** Where the block device of the kernel is shown; undefined for none. */
+  readonly ublk: {
+    readonly linkPath: string;
+    readonly statePath: string;
+  } | undefined;
   readonly traceLevel: TraceLevel;
   readonly traceFormat: "text" | "json";
 }

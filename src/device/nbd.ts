@@ -26,6 +26,7 @@
 import { assert } from "../base/assert.ts";
 import { ERRNO } from "../base/errors.ts";
 import type { SocketIo } from "../ring/io.ts";
+import type { FrontEnd } from "./front_end.ts";
 import type { BlockTarget } from "../block/request.ts";
 import {
   type ConnectionMemory,
@@ -52,7 +53,7 @@ export interface NbdServerOptions {
   readonly path: string;
 }
 
-export class NbdServer {
+export class NbdServer implements FrontEnd {
   readonly #io: SocketIo;
   readonly #target: BlockTarget;
   readonly #export: NbdExport;

@@ -21,6 +21,7 @@ import type { BlockTarget } from "../block/request.ts";
 import type { CommandIo, Memory } from "../ring/io.ts";
 import {
   CONTROL,
+  CONTROL_PATH,
   type ControlCommand,
   decodeInfo,
   DESCRIPTOR_BYTES,
@@ -37,7 +38,6 @@ import {
 } from "./ublk_protocol.ts";
 import { UblkQueue } from "./ublk_queue.ts";
 
-export const CONTROL_PATH = "/dev/ublk-control";
 // Ours: as many requests as tools keep in flight, of the size that one record
 // batch holds well.
 const DEPTH = 64;
@@ -57,6 +57,8 @@ export interface UblkOptions {
   readonly leftDeviceId: number | undefined;
   /** Of this process, as the kernel shows it. */
   readonly pid: number;
+  /** The kernel has given it a number; it is not there for anybody yet. */
+  readonly onAdded: (deviceId: number) => void;
 }
 
 type Phase =
@@ -67,11 +69,6 @@ type Phase =
   | "on"
   | "stopping"
   | "deleting";
-
-/** What the kernel's driver can do, or why it can do nothing. */
-export interface UblkFeatures {
-  readonly mask: number;
-}
 
 export class UblkDevice {
   readonly #options: UblkOptions;
@@ -87,12 +84,14 @@ export class UblkDevice {
   readonly #memory: Memory[] = [];
   #errno = 0;
   #sizeBytes: number;
+  #left: number | undefined;
 
   /** @throws SyscallError where the kernel has no ublk */
   constructor(options: UblkOptions) {
     this.#options = options;
     this.#io = options.io;
     this.#sizeBytes = options.sizeBytes;
+    this.#left = options.leftDeviceId;
     this.#controlFd = options.io.open(CONTROL_PATH, "readwrite");
     this.#buffer = options.io.allocate(PAGE_BYTES);
     const { buffer, byteOffset } = this.#buffer.bytes;
@@ -117,11 +116,26 @@ export class UblkDevice {
     return this.#queue?.inFlight ?? 0;
   }
 
+  /** Whether the kernel itself uses it: mounted, part of a volume, swap. */
+  isClaimed(): boolean {
+    try {
+      this.#io.close(this.#io.open(`/dev/ublkb${this.#deviceId}`, "claim"));
+      return false;
+    } catch (error) {
+      const errno = error instanceof SyscallError ? error.errno : 0;
+      if (errno === ERRNO.EBUSY) return true;
+      if (errno === 0) throw error;
+      // It is about to go.
+      return false;
+    }
+  }
+
   /** Makes the device, or takes over the one that was left. */
   start(): void {
     assert(this.#phase === "off", "the device is off");
     this.#errno = 0;
-    const { leftDeviceId } = this.#options;
+    const leftDeviceId = this.#left;
+    this.#left = undefined;
     if (leftDeviceId === undefined) return this.#add();
     this.#phase = "recovering";
     this.#control("startRecovery", { deviceId: leftDeviceId }, (result) => {
@@ -142,8 +156,11 @@ export class UblkDevice {
   /** Lets it grow, where the kernel can. */
   resize(sizeBytes: number, done: (errno: number) => void): void {
     this.#sizeBytes = sizeBytes;
-    this.#control("updateSize", { data: sizeBytes / SECTOR_BYTES }, (result) =>
-      done(Math.max(0, -result)));
+    this.#control(
+      "updateSize",
+      { data: sizeBytes / SECTOR_BYTES },
+      (result) => done(Math.max(0, -result)),
+    );
   }
 
   #add(): void {
@@ -161,6 +178,7 @@ export class UblkDevice {
     this.#control("addDevice", { lengthBytes: INFO_BYTES }, (result) => {
       if (result < 0) return this.#fail(result);
       this.#deviceId = decodeInfo(this.#words).deviceId;
+      this.#options.onAdded(this.#deviceId);
       this.#setParameters();
     });
   }

@@ -16,6 +16,7 @@
 import { assert } from "../base/assert.ts";
 
 // Prescribed by Linux.
+export const CONTROL_PATH = "/dev/ublk-control";
 export const CONTROL_BYTES = 32;
 export const INFO_BYTES = 64;
 export const DESCRIPTOR_BYTES = 24;

@@ -84,9 +84,13 @@ export interface Io {
 
   /**
    * Opens an existing file or disk; "exclusive" is "readwrite" and refuses a
-   * disk that is mounted or otherwise claimed (EBUSY). @throws SyscallError
+   * disk that is mounted or otherwise claimed (EBUSY); "claim" does the same
+   * for reading. @throws SyscallError
    */
-  open(path: string, mode: "read" | "readwrite" | "exclusive"): number;
+  open(
+    path: string,
+    mode: "read" | "readwrite" | "exclusive" | "claim",
+  ): number;
 
   /** Bytes of a file or disk. @throws SyscallError */
   size(fd: number): number;

@@ -18,6 +18,7 @@ import {
   PARAMS_BYTES,
   SETUP,
   SQE_BYTES,
+  SQE_PLAIN_BYTES,
 } from "./layout.ts";
 
 const HALF = 0x1_0000_0000;
@@ -63,7 +64,8 @@ export class Queues {
     this.#shim = shim;
     const params = new Uint32Array(PARAMS_BYTES / 4);
     params[AT.params.cqEntries / 4] = size.completions;
-    params[AT.params.flags / 4] = SETUP.CQSIZE | SETUP.SUBMIT_ALL | SETUP.SQE128 |
+    params[AT.params.flags / 4] = SETUP.CQSIZE | SETUP.SUBMIT_ALL |
+      SETUP.SQE128 |
       SETUP.SINGLE_ISSUER | SETUP.DEFER_TASKRUN;
     this.fd = shim.mars_ring_setup(size.entries, params);
     if (this.fd < 0) throw new SyscallError("set up", "io_uring", -this.fd);
@@ -118,7 +120,10 @@ export class Queues {
     words[word + 6] = entry.length;
     words[word + 7] = entry.opFlags;
     words[word + 8] = entry.index;
-    if (command !== undefined) words.set(command, word + AT.sqe.command / 4);
+    const rest = word + AT.sqe.command / 4;
+    if (command !== undefined) words.set(command, rest);
+    // Whatever a command left there means something to other operations.
+    else words.fill(0, rest, word + SQE_PLAIN_BYTES / 4);
     this.#tail = (this.#tail + 1) >>> 0;
     this.#preparedCount++;
   }

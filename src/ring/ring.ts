@@ -41,7 +41,12 @@ import {
 } from "./slots.ts";
 
 // Prescribed by Linux.
-const OPEN_FLAGS = { read: 0, readwrite: 0o2, exclusive: 0o202 } as const;
+const OPEN_FLAGS = {
+  read: 0,
+  readwrite: 0o2,
+  exclusive: 0o202,
+  claim: 0o200,
+} as const;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_WAITALL = 0x100;
 const MSG_NOSIGNAL = 0x4000;
@@ -283,7 +288,10 @@ export class Ring implements SocketIo, CommandIo {
     return this.#maps.anonymous(lengthBytes);
   }
 
-  open(path: string, mode: "read" | "readwrite" | "exclusive"): number {
+  open(
+    path: string,
+    mode: "read" | "readwrite" | "exclusive" | "claim",
+  ): number {
     const fd = this.#shim.mars_file_open(cString(path), OPEN_FLAGS[mode], 0);
     if (fd < 0) throw new SyscallError("open", path, -fd);
     return fd;

@@ -65,6 +65,7 @@ export class DataPlane {
       diskPath: this.path(diskName),
       deviceName: "mydata",
       nbdSocketPath: this.path("nbd.sock"),
+      ublk: undefined,
       traceLevel: "error",
       traceFormat: "text",
       ...options,

@@ -1,0 +1,64 @@
+// Pure
+/**
+ * What roles know of a front end: it may let clients in, and is busy or not.
+ */
+
+export interface FrontEnd {
+  /** Lets clients in. Only while `isStopped`. @throws SyscallError */
+  start(): void;
+  /** Lets nobody in any more, as far as it can; clients stay. */
+  stopListening(): void;
+  /** Whether `start` may be called. */
+  readonly isStopped: boolean;
+  /** Whatever must be gone before the device is. */
+  readonly clientCount: number;
+  /** Those who have the device open. */
+  readonly openCount: number;
+  /** Ends all clients, or leaves them to the next process. */
+  closeAll(): void;
+  /** A device may grow. */
+  resize(sizeBytes: number): void;
+  /** Does what is to be done once per turn; costs nothing if there is nothing. */
+  endOfTurn(): void;
+}
+
+/** Several front ends of one device, as one. */
+export class FrontEnds implements FrontEnd {
+  readonly #all: readonly FrontEnd[];
+
+  constructor(all: readonly FrontEnd[]) {
+    this.#all = all;
+  }
+
+  start(): void {
+    for (const each of this.#all) each.start();
+  }
+
+  stopListening(): void {
+    for (const each of this.#all) each.stopListening();
+  }
+
+  get isStopped(): boolean {
+    return this.#all.every((each) => each.isStopped);
+  }
+
+  get clientCount(): number {
+    return this.#all.reduce((sum, each) => sum + each.clientCount, 0);
+  }
+
+  get openCount(): number {
+    return this.#all.reduce((sum, each) => sum + each.openCount, 0);
+  }
+
+  closeAll(): void {
+    for (const each of this.#all) each.closeAll();
+  }
+
+  resize(sizeBytes: number): void {
+    for (const each of this.#all) each.resize(sizeBytes);
+  }
+
+  endOfTurn(): void {
+    for (const each of this.#all) each.endOfTurn();
+  }
+}
