@@ -9,7 +9,6 @@ import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
 import { loadShim } from "../../ffi/shim.ts";
 import { logDirectory } from "../log/files.ts";
-import { CONTROL_PATH } from "../device/ublk_protocol.ts";
 import { dial, PeerServer } from "../peer/connection.ts";
 import { loadIdentity } from "../peer/identity.ts";
 import { JoinDesk } from "../peer/token.ts";
@@ -51,7 +50,6 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
   const disk = new LinkFiles(marsDir, shim);
   const tree = new LinkTree({ root: marsDir, files: disk, lamport });
   tree.rescan();
-  const hasUblk = isThere(CONTROL_PATH);
   Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
   return {
     clock,
@@ -74,7 +72,7 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
     startWorker: (subject) =>
       new DataplaneHandle({
         ...subject,
-        ublk: hasUblk ? ublkPaths(settings, subject.deviceName) : undefined,
+        ublk: ublkPaths(settings, subject.deviceName),
         workerUrl: options.workerUrl,
         shim,
         lamport,
@@ -116,18 +114,5 @@ async function note(text: string): Promise<void> {
     }).output();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-/** Whether the kernel offers block devices, and this process may make them. */
-function isThere(path: string): boolean {
-  try {
-    Deno.openSync(path, { read: true, write: true }).close();
-    return true;
-  } catch (error) {
-    const isForeseen = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.PermissionDenied;
-    if (isForeseen) return false;
-    throw error;
   }
 }

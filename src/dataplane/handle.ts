@@ -179,6 +179,7 @@ function stateOf(actual: Actual): string {
     logSequence,
     writtenBackSequence,
     deviceOn,
+    deviceErrno,
     bypass,
     openCount,
     diskErrno,
@@ -187,8 +188,8 @@ function stateOf(actual: Actual): string {
   } = actual;
   const isClean = actual.writtenBackBytes === actual.loggedBytes;
   return `${desiredVersion} ${role} ${logSequence} ${writtenBackSequence} ` +
-    `${deviceOn} ${bypass} ${openCount} ${diskErrno} ${logErrno} ` +
-    `${replayStatus} ${isClean}`;
+    `${deviceOn} ${deviceErrno} ${bypass} ${openCount} ${diskErrno} ` +
+    `${logErrno} ${replayStatus} ${isClean}`;
 }
 
 function birthOf(

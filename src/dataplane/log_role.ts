@@ -19,7 +19,12 @@
  * is refused: nothing is ever appended to an old log.
  */
 import { join } from "@std/path";
-import { ERRNO, MarsError, RefusedError } from "../base/errors.ts";
+import {
+  ERRNO,
+  MarsError,
+  RefusedError,
+  SyscallError,
+} from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import { type FrontEnd, FrontEnds } from "../device/front_end.ts";
@@ -91,14 +96,24 @@ export class LogRole implements Role {
       path: birth.nbdSocketPath,
     });
     if (birth.ublk === undefined) return nbd;
-    const ublk = new UblkFront({
-      ...common,
-      ...birth.ublk,
-      logicalBlockBytes: SECTOR_BYTES,
-      physicalBlockBytes: PAYLOAD_BYTES_MAX,
-      hasVolatileCache: level === "flush",
-    });
-    return new FrontEnds([nbd, ublk]);
+    try {
+      const ublk = new UblkFront({
+        ...common,
+        ...birth.ublk,
+        logicalBlockBytes: SECTOR_BYTES,
+        physicalBlockBytes: PAYLOAD_BYTES_MAX,
+        hasVolatileCache: level === "flush",
+      });
+      return new FrontEnds([nbd, ublk]);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      // No such kernel, or no right to it: the socket is the device.
+      trace.info("log", "No block device of the kernel", {
+        resource: birth.resource,
+        error,
+      });
+      return nbd;
+    }
   }
 
   get isOver(): boolean {
@@ -149,7 +164,9 @@ export class LogRole implements Role {
     report.durableBytes = state.durableBytes;
     report.writtenBackSequence = state.writtenBackSequence;
     report.writtenBackBytes = state.writtenBackBytes;
-    report.deviceOn = this.#phase === "serving" ? 1 : 0;
+    const isServing = this.#phase === "serving";
+    report.deviceOn = isServing && this.#server.isOn ? 1 : 0;
+    report.deviceErrno = isServing ? this.#server.errno : 0;
     report.bypass = state.bypass;
     report.openCount = this.#server.openCount;
     report.inFlight = state.inFlight;
@@ -164,6 +181,7 @@ export class LogRole implements Role {
   abandon(): void {
     this.#server.stopListening();
     this.#server.closeAll();
+    this.#server.close();
     this.#phase = "over";
   }
 
@@ -257,6 +275,7 @@ export class LogRole implements Role {
   }
 
   #ended(errno: number): void {
+    this.#server.close();
     this.#logger.close();
     this.#phase = "over";
     this.#trace("Device is off");

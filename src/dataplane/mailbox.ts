@@ -81,6 +81,8 @@ export interface Actual {
   readonly writtenBackBytes: number;
   /** 1 while clients may connect to the device. */
   readonly deviceOn: number;
+  /** 0, or the positive errno that keeps the device from being there. */
+  readonly deviceErrno: number;
   /**
    * Emergency mode: 0 not, or not yet; 1 everything logged is on the disk, and
    * writes wait for "serve"; 2 writes go to the disk without the log.
@@ -235,6 +237,7 @@ const ACTUAL_NUMBERS = [
   "writtenBackSequence",
   "writtenBackBytes",
   "deviceOn",
+  "deviceErrno",
   "bypass",
   "openCount",
   "inFlight",

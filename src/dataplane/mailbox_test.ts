@@ -26,6 +26,7 @@ const anyActual: fc.Arbitrary<Actual> = fc.record({
   writtenBackSequence: anyCount,
   writtenBackBytes: anyCount,
   deviceOn: fc.nat(1),
+  deviceErrno: anyCount,
   bypass: fc.nat(2),
   openCount: anyCount,
   inFlight: anyCount,

@@ -204,6 +204,7 @@ class ResourceWorker {
     } else {
       report.role = this.#isStopped ? "stopped" : "idle";
       report.deviceOn = 0;
+      report.deviceErrno = 0;
       report.bypass = 0;
       report.openCount = 0;
       report.inFlight = 0;

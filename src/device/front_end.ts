@@ -10,6 +10,10 @@ export interface FrontEnd {
   stopListening(): void;
   /** Whether `start` may be called. */
   readonly isStopped: boolean;
+  /** Whether clients get in right now. */
+  readonly isOn: boolean;
+  /** Why it is not on although it should be; 0 if nothing is wrong. */
+  readonly errno: number;
   /** Whatever must be gone before the device is. */
   readonly clientCount: number;
   /** Those who have the device open. */
@@ -18,6 +22,8 @@ export interface FrontEnd {
   closeAll(): void;
   /** A device may grow. */
   resize(sizeBytes: number): void;
+  /** Lets go of everything that is left; the last call. */
+  close(): void;
   /** Does what is to be done once per turn; costs nothing if there is nothing. */
   endOfTurn(): void;
 }
@@ -42,6 +48,14 @@ export class FrontEnds implements FrontEnd {
     return this.#all.every((each) => each.isStopped);
   }
 
+  get isOn(): boolean {
+    return this.#all.every((each) => each.isOn);
+  }
+
+  get errno(): number {
+    return this.#all.find((each) => each.errno !== 0)?.errno ?? 0;
+  }
+
   get clientCount(): number {
     return this.#all.reduce((sum, each) => sum + each.clientCount, 0);
   }
@@ -56,6 +70,10 @@ export class FrontEnds implements FrontEnd {
 
   resize(sizeBytes: number): void {
     for (const each of this.#all) each.resize(sizeBytes);
+  }
+
+  close(): void {
+    for (const each of this.#all) each.close();
   }
 
   endOfTurn(): void {

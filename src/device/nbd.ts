@@ -122,6 +122,13 @@ export class NbdServer implements FrontEnd {
     }
   }
 
+  get isOn(): boolean {
+    return this.#isListening;
+  }
+
+  /** What keeps it from listening is thrown by `start`. */
+  readonly errno = 0;
+
   /** Whether `start` may be called. */
   get isStopped(): boolean {
     return this.#listener < 0;
@@ -131,6 +138,9 @@ export class NbdServer implements FrontEnd {
   closeAll(): void {
     for (const client of [...this.#clients]) client.end();
   }
+
+  /** Its memory ends with the ring, its sockets with their clients. */
+  close(): void {}
 
   /** Sends the replies of this turn. Costs nothing if there are none. */
   endOfTurn(): void {

@@ -241,12 +241,23 @@ export class UblkDevice {
     });
   }
 
-  #delete(): void {
-    this.#phase = "deleting";
-    // The kernel deletes it when nobody has the character device open or mapped.
+  /** Lets go of everything. A device that is on waits for the next process. */
+  close(): void {
+    this.#letGo();
+    this.#io.release(this.#buffer);
+    this.#io.close(this.#controlFd);
+  }
+
+  #letGo(): void {
     for (const memory of this.#memory.splice(0)) this.#io.release(memory);
     if (this.#fd >= 0) this.#io.close(this.#fd);
     this.#fd = -1;
+  }
+
+  #delete(): void {
+    this.#phase = "deleting";
+    // The kernel deletes it when nobody has the character device open or mapped.
+    this.#letGo();
     this.#control("deleteDevice", {}, () => {
       this.#phase = "off";
       this.#deviceId = -1;

@@ -76,6 +76,14 @@ export class UblkFront implements FrontEnd {
     return !this.#isWanted;
   }
 
+  get isOn(): boolean {
+    return !this.#isLeft && this.#device.phase === "on";
+  }
+
+  get errno(): number {
+    return this.#isWanted ? this.#device.errno : 0;
+  }
+
   get clientCount(): number {
     return this.#isLeft || this.#device.phase === "off" ? 0 : 1;
   }
@@ -102,6 +110,10 @@ export class UblkFront implements FrontEnd {
         reason: errnoText(errno),
       });
     });
+  }
+
+  close(): void {
+    this.#device.close();
   }
 
   endOfTurn(): void {

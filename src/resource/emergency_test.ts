@@ -21,6 +21,7 @@ const READY: WorkerState = {
   writtenBackSequence: 1,
   writtenBackBytes: 4180,
   deviceOn: 1,
+  deviceErrno: 0,
   bypass: 1,
   openCount: 1,
   diskBytes: MIB,

@@ -26,6 +26,7 @@
  *
  * Source: tables of the logger decision of MARS, without its mistakes.
  */
+import { errnoText } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
@@ -117,7 +118,12 @@ function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
     return text === "" ? base : blocked(base, "inf-replay-start", text);
   }
   const current = { sequence: worker.logSequence, host: view.host };
-  const going: Plan = { ...base, role: "log", log: current };
+  const plain: Plan = { ...base, role: "log", log: current };
+  const going = worker.deviceErrno === 0 ? plain : blocked(
+    plain,
+    "err-device",
+    `The device cannot be made: ${errnoText(worker.deviceErrno)}`,
+  );
   const next = { sequence: current.sequence + 1, host: view.host };
   const isRotating = worker.writtenBackSequence < worker.logSequence;
   return localLog(facts.logs, next)?.bytes === 0 && !isRotating

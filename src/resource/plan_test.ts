@@ -18,6 +18,7 @@ const WORKER: WorkerState = {
   writtenBackSequence: 0,
   writtenBackBytes: 0,
   deviceOn: 0,
+  deviceErrno: 0,
   bypass: 0,
   openCount: 0,
   diskBytes: MIB,

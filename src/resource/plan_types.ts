@@ -21,6 +21,7 @@ export interface WorkerState {
   readonly writtenBackSequence: number;
   readonly writtenBackBytes: number;
   readonly deviceOn: number;
+  readonly deviceErrno: number;
   readonly bypass: number;
   readonly openCount: number;
   readonly diskBytes: number;

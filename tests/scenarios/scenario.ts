@@ -114,6 +114,7 @@ const IDLE: WorkerState = {
   writtenBackSequence: 0,
   writtenBackBytes: 0,
   deviceOn: 0,
+  deviceErrno: 0,
   bypass: 0,
   openCount: 0,
   diskBytes: 1 << 20,

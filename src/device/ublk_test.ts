@@ -1,0 +1,308 @@
+/** The queue and the device against a driver that a test plays. */
+import { assert, assertEquals } from "@std/assert";
+import { ERRNO, SyscallError } from "../base/errors.ts";
+import type { BlockRequest, BlockTarget } from "../block/request.ts";
+import type { CommandIo, Completion, Memory } from "../ring/io.ts";
+import { UblkDevice } from "./ublk.ts";
+import {
+  CONTROL,
+  decodeInfo,
+  DESCRIPTOR_BYTES,
+  encodeInfo,
+  encodeParameters,
+  FLAG_FUA,
+  INFO_BYTES,
+  OPERATION,
+  QUEUE,
+  RESULT_ABORT,
+} from "./ublk_protocol.ts";
+
+interface Sent {
+  readonly operation: number;
+  readonly words: Uint32Array;
+  readonly done: Completion;
+  readonly tag: number;
+}
+
+/** The kernel's side: keeps commands until the test answers them. */
+class Driver {
+  readonly sent: Sent[] = [];
+  readonly opened: string[] = [];
+  readonly closed: number[] = [];
+  descriptors: Uint32Array = new Uint32Array(0);
+  openErrno = 0;
+  releasedCount = 0;
+
+  /** As much of the interface as a ublk device uses. */
+  readonly io: CommandIo = {
+    ...unused(),
+    open: (path) => {
+      if (this.openErrno !== 0) {
+        throw new SyscallError("open", path, this.openErrno);
+      }
+      this.opened.push(path);
+      return this.opened.length;
+    },
+    close: (fd) => void this.closed.push(fd),
+    allocate: (lengthBytes) => memory(lengthBytes),
+    map: (_fd, _offset, lengthBytes) => {
+      const shown = memory(lengthBytes);
+      this.descriptors = new Uint32Array(shown.bytes.buffer);
+      return shown;
+    },
+    release: () => void this.releasedCount++,
+    command: (_fd, operation, words, done, tag) =>
+      void this.sent.push({ operation, words: words.slice(), done, tag }),
+  };
+
+  /** Answers the oldest command of this kind. */
+  answer(operation: number, result: number, tag?: number): void {
+    const index = this.sent.findIndex((each) =>
+      each.operation === operation && (tag === undefined || each.tag === tag)
+    );
+    const [found] = index < 0 ? [] : this.sent.splice(index, 1);
+    assert(found !== undefined, `command ${operation} was sent`);
+    found.done(result, found.tag);
+  }
+
+  /** Puts a request of the kernel under `tag`. */
+  request(
+    tag: number,
+    request: {
+      readonly operation: number;
+      readonly sector: number;
+      readonly sectors: number;
+    },
+  ): void {
+    const at = tag * DESCRIPTOR_BYTES / 4;
+    this.descriptors[at] = request.operation;
+    this.descriptors[at + 1] = request.sectors;
+    this.descriptors[at + 2] = request.sector;
+  }
+}
+
+let lastAddress = 0x10_0000;
+
+function memory(lengthBytes: number): Memory {
+  lastAddress += 0x1000_0000;
+  return { bytes: new Uint8Array(lengthBytes), address: lastAddress };
+}
+
+function unused(): CommandIo {
+  const never = (): never => {
+    throw new Error("not used by a ublk device");
+  };
+  return {
+    read: never,
+    write: never,
+    append: never,
+    flush: never,
+    zero: never,
+    timer: never,
+    monotonicMs: () => 0,
+    allocate: never,
+    open: never,
+    size: never,
+    truncate: never,
+    close: never,
+    command: never,
+    map: never,
+    release: never,
+  };
+}
+
+/** Keeps requests until the test acknowledges them. */
+class Target implements BlockTarget {
+  readonly requests: {
+    readonly request: BlockRequest;
+    readonly acknowledge: (errno: number) => void;
+  }[] = [];
+
+  submit(request: BlockRequest, acknowledge: (errno: number) => void): void {
+    this.requests.push({ request: { ...request }, acknowledge });
+  }
+}
+
+const MIB = 1 << 20;
+
+function deviceOf(
+  driver: Driver,
+  target: Target,
+  leftDeviceId?: number,
+): { device: UblkDevice; added: number[] } {
+  const added: number[] = [];
+  const device = new UblkDevice({
+    io: driver.io,
+    target,
+    sizeBytes: MIB,
+    logicalBlockBytes: 512,
+    physicalBlockBytes: 4096,
+    hasVolatileCache: true,
+    leftDeviceId,
+    pid: 4711,
+    onAdded: (deviceId) => added.push(deviceId),
+  });
+  return { device, added };
+}
+
+/** A device that is on. */
+function started(): { driver: Driver; target: Target; device: UblkDevice } {
+  const driver = new Driver();
+  const target = new Target();
+  const { device } = deviceOf(driver, target);
+  device.start();
+  driver.answer(CONTROL.addDevice, 0);
+  driver.answer(CONTROL.setParameters, 0);
+  driver.answer(CONTROL.startDevice, 0);
+  assertEquals(device.phase, "on");
+  return { driver, target, device };
+}
+
+Deno.test("A device is added, set, fetched for and started, in order", () => {
+  const driver = new Driver();
+  const { device, added } = deviceOf(driver, new Target());
+  device.start();
+  assertEquals(driver.sent.map(({ operation }) => operation), [
+    CONTROL.addDevice,
+  ]);
+  driver.answer(CONTROL.addDevice, 0);
+  assertEquals(added, [device.deviceId]);
+  driver.answer(CONTROL.setParameters, 0);
+  const fetches = driver.sent.filter(({ operation }) =>
+    operation === QUEUE.fetch
+  );
+  assertEquals(fetches.length, 64);
+  assertEquals(driver.sent.at(-1)?.operation, CONTROL.startDevice);
+  assertEquals(driver.sent.at(-1)?.words[4], 4711);
+});
+
+Deno.test("A write reaches the target, its result the kernel", () => {
+  const { driver, target } = started();
+  driver.request(5, {
+    operation: OPERATION.write | FLAG_FUA,
+    sector: 8,
+    sectors: 16,
+  });
+  driver.answer(QUEUE.fetch, 0, 5);
+  const [taken] = target.requests;
+  assertEquals(taken?.request.kind, "write");
+  assertEquals(taken?.request.offsetBytes, 4096);
+  assertEquals(taken?.request.lengthBytes, 8192);
+  assertEquals(taken?.request.forceUnitAccess, true);
+  taken?.acknowledge(0);
+  const commit = driver.sent.at(-1);
+  assertEquals(commit?.operation, QUEUE.commitAndFetch);
+  assertEquals(commit?.words[0], 5 << 16);
+  assertEquals(commit?.words[1], 8192);
+});
+
+Deno.test("Errors and unknown operations reach the kernel as errno", () => {
+  const { driver, target } = started();
+  driver.request(0, { operation: OPERATION.read, sector: 0, sectors: 8 });
+  driver.answer(QUEUE.fetch, 0, 0);
+  target.requests[0]?.acknowledge(ERRNO.EIO);
+  assertEquals((driver.sent.at(-1)?.words[1] ?? 0) | 0, -ERRNO.EIO);
+  driver.request(1, { operation: 99, sector: 0, sectors: 8 });
+  driver.answer(QUEUE.fetch, 0, 1);
+  assertEquals((driver.sent.at(-1)?.words[1] ?? 0) | 0, -ERRNO.EOPNOTSUPP);
+  driver.request(2, { operation: OPERATION.write, sector: 0, sectors: 9999 });
+  driver.answer(QUEUE.fetch, 0, 2);
+  assertEquals((driver.sent.at(-1)?.words[1] ?? 0) | 0, -ERRNO.EINVAL);
+  assertEquals(target.requests.length, 1);
+});
+
+Deno.test("A device that stops serves what is in flight, then goes", () => {
+  const { driver, target, device } = started();
+  driver.request(0, { operation: OPERATION.flush, sector: 0, sectors: 0 });
+  driver.answer(QUEUE.fetch, 0, 0);
+  device.stop();
+  target.requests[0]?.acknowledge(0);
+  assertEquals(device.inFlight, 0);
+  for (let tag = 1; tag < 64; tag++) {
+    driver.answer(QUEUE.fetch, RESULT_ABORT, tag);
+  }
+  driver.answer(QUEUE.commitAndFetch, RESULT_ABORT, 0);
+  driver.answer(CONTROL.stopDevice, 0);
+  assertEquals(device.phase, "deleting");
+  assertEquals(driver.releasedCount, 2);
+  driver.answer(CONTROL.deleteDevice, 0);
+  assertEquals(device.phase, "off");
+});
+
+Deno.test("A device that was left is recovered, not made anew", () => {
+  const driver = new Driver();
+  const { device, added } = deviceOf(driver, new Target(), 7);
+  device.start();
+  driver.answer(CONTROL.startRecovery, 0);
+  assertEquals(driver.opened.at(-1), "/dev/ublkc7");
+  driver.answer(CONTROL.endRecovery, 0);
+  assertEquals(device.phase, "on");
+  assertEquals(device.deviceId, 7);
+  assertEquals(added, []);
+});
+
+Deno.test("A device that was left and is gone is made anew", () => {
+  const driver = new Driver();
+  const { device } = deviceOf(driver, new Target(), 7);
+  device.start();
+  driver.answer(CONTROL.startRecovery, -ERRNO.ENODEV);
+  assertEquals(driver.sent.at(-1)?.operation, CONTROL.addDevice);
+});
+
+Deno.test("What cannot be made is taken back, and says why", () => {
+  const driver = new Driver();
+  const { device } = deviceOf(driver, new Target());
+  device.start();
+  driver.answer(CONTROL.addDevice, -ERRNO.EACCES);
+  assertEquals(device.phase, "off");
+  assertEquals(device.errno, ERRNO.EACCES);
+  device.start();
+  driver.answer(CONTROL.addDevice, 0);
+  driver.openErrno = ERRNO.EPERM;
+  driver.answer(CONTROL.setParameters, 0);
+  driver.answer(CONTROL.deleteDevice, 0);
+  assertEquals(device.phase, "off");
+  assertEquals(device.errno, ERRNO.EPERM);
+});
+
+Deno.test("Device info and parameters are laid out as the kernel wants", () => {
+  const info = {
+    queueCount: 1,
+    depth: 64,
+    state: "quiesced",
+    requestBytesMax: MIB,
+    deviceId: 3,
+    serverPid: 4711,
+    features: 0x58,
+  } as const;
+  const words = encodeInfo(info);
+  assertEquals(words.byteLength, INFO_BYTES);
+  assertEquals(decodeInfo(words), info);
+  const parameters = encodeParameters({
+    sizeBytes: MIB,
+    logicalBlockBytes: 512,
+    physicalBlockBytes: 4096,
+    requestBytesMax: MIB,
+    isReadOnly: false,
+    hasVolatileCache: true,
+    discardBytesMax: MIB,
+    writeZeroesBytesMax: MIB,
+  });
+  assertEquals([...parameters], [
+    60,
+    3,
+    12,
+    9 | 12 << 8 | 12 << 16 | 12 << 24,
+    2048,
+    0,
+    2048,
+    0,
+    0,
+    0,
+    0,
+    512,
+    2048,
+    2048,
+    1,
+  ]);
+});
