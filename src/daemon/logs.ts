@@ -19,6 +19,8 @@ export class ResourceLogs {
   readonly #host: string;
   /** Logs that are being fetched: durable bytes by file name. */
   readonly #fetched = new Map<string, number>();
+  /** How much of own logs was durable when their writer said so last. */
+  readonly #written = new Map<string, number>();
   #logs: readonly LocalLog[] = [];
   #ends = new Map<string, LogEnd>();
   readonly #listeners = new Map<string, Set<() => void>>();
@@ -68,16 +70,22 @@ export class ResourceLogs {
       const bytes = isWritten
         ? worker.durableBytes
         : Math.min(sizeBytes, this.#fetched.get(name) ?? sizeBytes);
+      if (isWritten) this.#written.set(name, bytes);
       const finalBytes = finalEndBytes(view, log);
       logs.push({ log, bytes });
-      const goodBytes = worker?.role === "log"
-        ? bytes
-        : knownEndBytes(view, log, bytes);
+      // Peers have it already when the writer ends and its links are not told.
+      const goodBytes = worker?.role === "log" ? bytes : Math.max(
+        knownEndBytes(view, log, bytes),
+        Math.min(bytes, this.#written.get(name) ?? 0),
+      );
       ends.set(name, {
         bytes: goodBytes,
         isFinal: !isWritten && finalBytes !== undefined &&
           goodBytes >= finalBytes,
       });
+    }
+    for (const name of this.#written.keys()) {
+      if (!ends.has(name)) this.#written.delete(name);
     }
     const before = this.#ends;
     this.#logs = logs;
