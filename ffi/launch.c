@@ -169,6 +169,8 @@ static const struct permission {
 	{ "help", { READ } },
 	{ "version", { READ } },
 	{ "view*", { READ } },
+	{ "cat", { READ } },
+	{ "get-*", { READ } },
 	{ "log", { READ, SHIM } },
 	{ "key", { WRITE } },
 	{ "token", { WRITE } },

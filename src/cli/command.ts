@@ -73,6 +73,8 @@ export interface Command {
   readonly wordsMax: number;
   /** By subject: "member" for resources, "none" else. */
   readonly standing?: Standing;
+  /** Left out of the list of commands: there is a better name. */
+  readonly isOldName?: true;
   /** It changes nothing: needs no lock, calls no hooks, is not recorded. */
   readonly isReading?: true;
   /** What becomes of a resource that another command works on. */

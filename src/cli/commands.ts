@@ -7,12 +7,15 @@
 import { nearest } from "../base/nearest.ts";
 import { UsageError } from "../base/errors.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
+import { COMPAT_COMMANDS } from "./compat.ts";
 import type { Command } from "./command.ts";
+import { EXPERT_COMMANDS } from "./expert.ts";
 import { HOUSEKEEPING_COMMANDS } from "./housekeeping.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
 import { LEAVE_COMMANDS } from "./leave.ts";
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
+import { SETTING_COMMANDS } from "./settings.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
 import { VIEW_COMMANDS } from "./view.ts";
 import { WAIT_COMMANDS } from "./wait.ts";
@@ -27,6 +30,9 @@ export const COMMANDS: readonly Command[] = [
   ...VIEW_COMMANDS,
   ...WAIT_COMMANDS,
   ...HOUSEKEEPING_COMMANDS,
+  ...SETTING_COMMANDS,
+  ...EXPERT_COMMANDS,
+  ...COMPAT_COMMANDS,
 ];
 
 /** Command lines of the program itself, for help. */

@@ -6,7 +6,7 @@ import { OPTION_ROWS } from "./options.ts";
 export function helpText(name: string | undefined): string {
   const rows = [...PROGRAM_COMMANDS, ...COMMANDS];
   const wanted = name === undefined
-    ? rows
+    ? rows.filter((row) => !("isOldName" in row))
     : rows.filter((row) => row.name === name);
   if (wanted.length === 0) throw unknownCommand(name ?? "");
   const lines = wanted.map((row) =>
