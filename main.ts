@@ -141,7 +141,7 @@ async function serve(settings: Settings, line: CommandLine): Promise<number> {
     settings,
     shimPath: shimPath(),
     workerUrl: new URL(import.meta.url),
-    buildTag: `mars-${VERSION}`,
+    buildTag: `mars-${VERSION}-userspace`,
     listen: line.text("listen") ?? "",
     reserveBytes: reserve === undefined
       ? undefined

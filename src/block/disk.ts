@@ -9,7 +9,7 @@ import { Transfers } from "./transfers.ts";
 /** An open disk. */
 export class Disk {
   readonly fd: number;
-  readonly sizeBytes: number;
+  #sizeBytes: number;
   readonly #io: Io;
   readonly #transfers: Transfers;
 
@@ -17,7 +17,16 @@ export class Disk {
     this.#io = io;
     this.#transfers = new Transfers(io);
     this.fd = fd;
-    this.sizeBytes = sizeBytes;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Looks whether it has grown since it was opened; it never gets smaller. */
+  measure(): void {
+    this.#sizeBytes = Math.max(this.#sizeBytes, this.#io.size(this.fd));
   }
 
   /**

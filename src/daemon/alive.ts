@@ -1,133 +1,130 @@
+// Pure
 /**
- * Alive: the links that say that this host lives, and what it is.
+ * Alive: the links by which this host says that it lives, and what it is.
  *
  *   each few seconds   time, alive
  *   when it changes    tree, features, usable, buildtag, emergency,
- *                      rest-space, total-space, used-…
+ *                      rest-space, total-space, used-…, msg-…
+ *   now and then       read-stamp of a peer: how fresh its links are here
+ *
+ * What changed is found by comparison with the tree: a link that could not be
+ * written, or that somebody has changed, is written the next time.
  *
  * Source: `actual-<host>/*` of MARS.
  */
-import { statfsSync } from "node:fs";
-import type { LinkValue } from "../resource/plan_types.ts";
+import type { LinkValue, Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
-import { formatFeatures, formatStamp } from "../tree/values.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import { formatStamp, TOMBSTONE } from "../tree/values.ts";
+import {
+  featureLinks,
+  featureObstacles,
+  preferencesIn,
+  usableWith,
+} from "./features.ts";
+import { Messages, messagesLeftBehind, type Stamps } from "./messages.ts";
 
 /** Prescribed by MARS. */
 export const TREE_VERSION = "0.1";
-/** Every digest and compression that can be read: bits of the features mask. */
-const FEATURES = { features: 4, strategy: 5, mask: 0x071f_0000 };
-/** Bit of CRC32C, which we write. */
-const DIGEST_CRC32C = 0x4_0000;
 
+// Ours. Readers want to know whether it is seconds or minutes; a link per peer.
+const READ_STAMP_MS = 10_000;
 const GIB = 1 << 30;
 
-/**
- * Prescribed by MARS: four reserves. Falling below the sum of the last n of
- * them raises the emergency level.
- */
-export const RESERVE_BYTES = 2_000_000_000;
-const LEVEL_MAX = 4;
-// Ours. With less room a log that has just begun would fail at once, and each
-// one costs a hole in the numbers.
-const ROOM_BYTES_MIN = 4 * 1024 * 1024;
-
-/** Space of the file system that holds the tree. */
-export interface Space {
-  readonly freeBytes: number;
-  readonly totalBytes: number;
-}
-
-/**
- * Level 4 ends logging, level 0 lets it begin again.
- *
- * @param reserveBytes size of each of the four reserves; 0 for none
- */
-export function emergencyLevel(space: Space, reserveBytes: number): number {
-  for (let level = LEVEL_MAX; level > 0; level--) {
-    const reserves = LEVEL_MAX - level + 1;
-    if (space.freeBytes < reserves * reserveBytes) return level;
-  }
-  return space.freeBytes < ROOM_BYTES_MIN ? 1 : 0;
-}
-
-/** The level over time: rises at once, falls one step per `fall`. */
-export class EmergencyWatch {
-  readonly #reserveBytes: number;
-  #level = 0;
-
-  constructor(reserveBytes: number) {
-    this.#reserveBytes = reserveBytes;
-  }
-
-  get level(): number {
-    return this.#level;
-  }
-
-  look(space: Space): void {
-    const level = emergencyLevel(space, this.#reserveBytes);
-    this.#level = Math.max(level, this.#level);
-  }
-
-  fall(space: Space): void {
-    const level = emergencyLevel(space, this.#reserveBytes);
-    this.#level = Math.max(level, this.#level - 1);
-  }
-}
-
-export function spaceOf(path: string): Space {
-  const status = statfsSync(path);
-  return {
-    freeBytes: status.bavail * status.bsize,
-    totalBytes: status.blocks * status.bsize,
-  };
-}
-
-export interface AliveFacts {
-  readonly host: string;
-  readonly buildTag: string;
-  readonly stampNs: bigint;
+/** What is told; everything is of this moment. */
+export interface AliveFacts extends Stamps {
+  readonly nowMs: number;
+  readonly snapshot: Snapshot;
   readonly isRunning: boolean;
-  readonly space: Space;
-  readonly reserveBytes: number;
+  /** Beyond the reserves. */
+  readonly restBytes: number;
+  readonly totalBytes: number;
   readonly emergencyLevel: number;
+  /** Peers whose lines are up. */
+  readonly connected: readonly string[];
+  /** Lamport stamps of the newest messages of peers. */
+  readonly heardNs: ReadonlyMap<string, bigint>;
+  /** What concerns the whole host. */
+  readonly obstacles: readonly Obstacle[];
 }
 
-/** Links that are written again each time. */
-export function aliveLinks(facts: AliveFacts): LinkValue[] {
-  return [
-    {
-      path: linkPath.global(facts.host, "time"),
-      value: formatStamp(facts.stampNs),
-    },
-    {
-      path: linkPath.global(facts.host, "alive"),
-      value: facts.isRunning ? "1" : "0",
-    },
-  ];
-}
+export class Alive {
+  readonly #host: string;
+  readonly #buildTag: string;
+  readonly #messages: Messages;
+  /** Values of message links, by their paths. */
+  readonly #told = new Map<string, string>();
+  #readAtMs = -Infinity;
 
-/** Links that are written when their value has changed. */
-export function nameplateLinks(facts: AliveFacts): LinkValue[] {
-  const features = formatFeatures(FEATURES);
-  const netGib = (bytes: number): string =>
-    String(
-      Math.max(0, Math.floor((bytes - LEVEL_MAX * facts.reserveBytes) / GIB)),
-    );
-  const values = {
-    tree: TREE_VERSION,
-    features,
-    usable: features,
-    buildtag: facts.buildTag,
-    emergency: String(facts.emergencyLevel),
-    "rest-space": netGib(facts.space.freeBytes),
-    "total-space": netGib(facts.space.totalBytes),
-    "used-log-digest": String(DIGEST_CRC32C),
-    "used-net-digest": String(DIGEST_CRC32C),
-    "used-log-compression": "0",
-    "used-net-compression": "0",
-  };
-  return Object.entries(values).map(([name, value]) => ({
-    path: linkPath.global(facts.host, name),
-    value,
-  }));
+  /** @param snapshot with what an earlier daemon left behind */
+  constructor(
+    options: { host: string; buildTag: string; snapshot: Snapshot },
+  ) {
+    const { host, buildTag, snapshot } = options;
+    this.#host = host;
+    this.#buildTag = buildTag;
+    const prefix = linkPath.global(host, "msg-");
+    this.#messages = new Messages(messagesLeftBehind(snapshot, prefix));
+  }
+
+  /** Links to write now. */
+  links(facts: AliveFacts): LinkValue[] {
+    const host = this.#host;
+    const usable = usableWith(facts.connected, facts.snapshot);
+    this.#updateMessages([
+      ...facts.obstacles,
+      ...featureObstacles(usable, preferencesIn(facts.snapshot)),
+    ], facts);
+    const values = {
+      tree: TREE_VERSION,
+      buildtag: this.#buildTag,
+      emergency: String(facts.emergencyLevel),
+      "rest-space": String(Math.floor(facts.restBytes / GIB)),
+      "total-space": String(Math.floor(facts.totalBytes / GIB)),
+    };
+    const lazy = [
+      ...Object.entries(values).map(([name, value]) => ({
+        path: linkPath.global(host, name),
+        value,
+      })),
+      ...featureLinks(host, usable),
+      ...[...this.#told].map(([path, value]) => ({ path, value })),
+    ];
+    return [
+      {
+        path: linkPath.global(host, "time"),
+        value: formatStamp(facts.stampNs),
+      },
+      {
+        path: linkPath.global(host, "alive"),
+        value: facts.isRunning ? "1" : "0",
+      },
+      ...lazy.filter(({ path, value }) =>
+        facts.snapshot.get(path)?.value !== value
+      ),
+      ...this.#readStamps(facts),
+    ];
+  }
+
+  #updateMessages(obstacles: readonly Obstacle[], facts: AliveFacts): void {
+    for (const [path, value] of this.#told) {
+      const isOver = value === TOMBSTONE &&
+        facts.snapshot.value(path) === undefined;
+      if (isOver) this.#told.delete(path);
+    }
+    for (const [key, value] of this.#messages.update(obstacles, facts)) {
+      this.#told.set(linkPath.global(this.#host, `msg-${key}`), value);
+    }
+  }
+
+  #readStamps(facts: AliveFacts): LinkValue[] {
+    if (facts.nowMs < this.#readAtMs + READ_STAMP_MS) return [];
+    this.#readAtMs = facts.nowMs;
+    return [...facts.heardNs]
+      .map(([peer, stampNs]) => ({
+        path: linkPath.global(peer, "read-stamp"),
+        value: formatStamp(stampNs),
+      }))
+      .filter(({ path, value }) => facts.snapshot.value(path) !== value);
+  }
 }

@@ -14,7 +14,6 @@
  * All effects are in its parts: `start.ts` has those of a machine, a simulation
  * has its own.
  */
-import { MarsError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
 import { nbdSocketPath, type Settings } from "../base/settings.ts";
 import type { Clock } from "../base/time.ts";
@@ -22,13 +21,10 @@ import { trace } from "../base/trace.ts";
 import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { LogDirectory } from "../log/files.ts";
 import type { TrafficClass } from "../peer/connection.ts";
-import {
-  isJsonObject,
-  type JsonObject,
-  type RpcHandlers,
-} from "../peer/rpc.ts";
+import type { JsonObject, RpcHandlers } from "../peer/rpc.ts";
 import type { JoinRequest } from "../peer/token.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
+import { obstacleToSync } from "../resource/sync_limit.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
 import { listingHandlers } from "../transfer/listing.ts";
@@ -37,22 +33,27 @@ import type { LinkDisk } from "../tree/link_files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
-import { formatHostAddress, isHostAddress } from "../tree/values.ts";
-import {
-  aliveLinks,
-  EmergencyWatch,
-  nameplateLinks,
-  RESERVE_BYTES,
-  type Space,
-} from "./alive.ts";
+import { parseCount, TOMBSTONE } from "../tree/values.ts";
+import { Alive } from "./alive.ts";
+import { connectionMessages, neededPeers } from "./connections.ts";
 import type { ControlDesk } from "./control.ts";
 import { Errands } from "./errands.ts";
-import { Executor } from "./executor.ts";
+import { Executor, type Round } from "./executor.ts";
+import { Failures } from "./failures.ts";
 import { ResourceLogs } from "./logs.ts";
-import { messagesLeftBehind } from "./messages.ts";
+import type { Stamps } from "./messages.ts";
 import { type Network, Peers } from "./peers.ts";
+import { ResourceLinks } from "./resource_links.ts";
 import { diskServices, logServices, type Running } from "./services.ts";
+import {
+  EmergencyWatch,
+  netBytes,
+  RESERVE_BYTES,
+  rotateBytes,
+  type Space,
+} from "./space.ts";
 import { Transfers } from "./transfers.ts";
+import { welcome } from "./welcome.ts";
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -135,7 +136,8 @@ export class Daemon {
   #aliveToldAtMs = -Infinity;
   #rescanAtMs = -Infinity;
   readonly #emergency: EmergencyWatch;
-  readonly #failures = new Map<string, string>();
+  readonly #alive: Alive;
+  readonly #failures = new Failures();
 
   /** @throws SyscallError */
   constructor(options: DaemonOptions, parts: DaemonParts) {
@@ -163,6 +165,11 @@ export class Daemon {
       network: parts.network,
       intake: this.#intake,
       onChange: () => this.#wake(),
+    });
+    this.#alive = new Alive({
+      host,
+      buildTag: options.buildTag,
+      snapshot: this.#tree.snapshot(),
     });
     this.#errands = new Errands({
       marsDir: this.#settings.marsDir,
@@ -234,29 +241,13 @@ export class Daemon {
     });
   }
 
-  /** A host has proved a token: it learns what it needs to come in. */
+  /** A host has proved a token. @throws MarsError */
   #welcome(request: JoinRequest): JsonObject {
-    const snapshot = this.#tree.snapshot();
-    const uuid = snapshot.value(linkPath.uuid);
-    if (uuid === undefined) {
-      throw new MarsError(
-        `Cannot let "${request.host}" join: "${this.#settings.host}" is in no cluster`,
-      );
-    }
-    const address = addressOf(request);
-    if (!isHostAddress(address)) {
-      throw new MarsError(
-        `Cannot let "${request.host}" join: it names no address of its own`,
-      );
-    }
-    this.#publish([{ path: linkPath.ip(request.host), value: address }]);
-    trace.info("daemon", "Host joins", { host: request.host, address });
+    const { host } = this.#settings;
+    const { links, reply } = welcome(this.#tree.snapshot(), host, request);
+    this.#publish(links);
     this.#wake();
-    const ips: Record<string, string> = {};
-    for (const host of snapshot.hosts()) {
-      ips[host] = snapshot.value(linkPath.ip(host)) ?? "";
-    }
-    return { uuid, ips };
+    return reply;
   }
 
   #wake(): void {
@@ -268,6 +259,7 @@ export class Daemon {
   #look(everything: boolean): void {
     this.#isTriggered = true;
     this.#isDistrustful ||= everything;
+    for (const { executor } of this.#running.values()) executor.ask();
     this.#aliveAtMs = Math.min(
       this.#aliveAtMs,
       this.#aliveToldAtMs + ALIVE_MS_MIN,
@@ -312,6 +304,18 @@ export class Daemon {
     }
   }
 
+  /**
+   * The same below a resource, unless this host has left it meanwhile: then
+   * nothing of it may come back. The tree on disk is asked, for the index may
+   * not know yet.
+   */
+  #publishFor(resource: string, links: readonly LinkValue[]): void {
+    const path = linkPath.device(resource, this.#settings.host);
+    const device = this.#parts.disk.value(path);
+    if (device === undefined || device === TOMBSTONE) return;
+    this.#publish(links);
+  }
+
   async #round(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     if (this.#isTriggered || nowMs >= this.#rescanAtMs) {
@@ -322,14 +326,36 @@ export class Daemon {
       this.#changed(isFull ? this.#tree.load() : this.#tree.rescan());
     }
     const { level } = this.#emergency;
-    this.#emergency.look(this.#parts.space());
+    const space = this.#parts.space();
+    this.#emergency.look(space);
     const hasRisen = this.#emergency.level > level;
-    if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs);
+    if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
     const snapshot = this.#tree.snapshot();
     this.#peers.update(snapshot);
+    const round = this.#roundOf(snapshot, space);
     await Promise.all(
-      this.#resources(snapshot).map((resource) => this.#step(resource)),
+      this.#resources(snapshot).map((resource) => this.#step(resource, round)),
     );
+  }
+
+  /** What holds for all resources in this round. */
+  #roundOf(snapshot: Snapshot, space: Space): Round {
+    const { host } = this.#settings;
+    const rest = netBytes(space.freeBytes, this.#reserveBytes);
+    const total = netBytes(space.totalBytes, this.#reserveBytes);
+    const wishes = [...this.#running.values()]
+      .flatMap(({ executor }) => executor.syncWish ?? []);
+    const limit = parseCount(snapshot.value(linkPath.syncLimit(host)) ?? "") ??
+      0;
+    return {
+      snapshot: () => this.#tree.snapshot(),
+      isRunning: this.#isRunning,
+      mayLead: (members) => this.#mayLead(members),
+      emergencyLevel: this.#emergency.level,
+      restPercent: total === 0 ? 0 : Math.floor(rest * 100 / total),
+      rotateBytes: rotateBytes(space),
+      obstacleToSync: obstacleToSync(wishes, limit),
+    };
   }
 
   /** Resources that are switched on here, or still run. */
@@ -341,36 +367,13 @@ export class Daemon {
     return [...new Set([...active, ...this.#running.keys()])];
   }
 
-  async #step(resource: string): Promise<void> {
+  async #step(resource: string, round: Round): Promise<void> {
     const running = this.#running.get(resource) ?? this.#begin(resource);
-    await this.#guarded(resource, () =>
-      running.executor.step({
-        snapshot: () => this.#tree.snapshot(),
-        isRunning: this.#isRunning,
-        mayLead: (members) => this.#mayLead(members),
-        emergencyLevel: this.#emergency.level,
-      }));
+    await this.#failures.guard(resource, () => running.executor.step(round));
     const isOff = this.#tree.snapshot().value(
       linkPath.device(resource, this.#settings.host),
     ) === undefined;
     if (isOff && running.executor.isIdle) this.#running.delete(resource);
-  }
-
-  /** What fails is reported, once, and keeps nobody else. */
-  async #guarded(subject: string, act: () => Promise<void>): Promise<void> {
-    try {
-      await act();
-      this.#failures.delete(subject);
-    } catch (error) {
-      if (!(error instanceof MarsError)) throw error;
-      this.#reportFailure(subject, error.message);
-    }
-  }
-
-  #reportFailure(subject: string, message: string): void {
-    if (this.#failures.get(subject) === message) return;
-    this.#failures.set(subject, message);
-    trace.error("daemon", "Round failed", { subject, message });
   }
 
   #begin(resource: string): Running {
@@ -384,7 +387,8 @@ export class Daemon {
       resource,
       host,
       logs,
-      publish: (links: readonly LinkValue[]) => this.#publish(links),
+      publish: (links: readonly LinkValue[]) =>
+        this.#publishFor(resource, links),
       monotonicMs: () => this.#clock.monotonicMs(),
       wake: () => this.#wake(),
     };
@@ -394,13 +398,19 @@ export class Daemon {
       startWorker,
       logDirectory: directory,
       nbdSocketPath: (device) => nbdSocketPath(this.#settings, device),
-      messagesLeftBehind: messagesLeftBehind(
-        this.#tree.snapshot(),
+      links: new ResourceLinks({
         resource,
         host,
-      ),
+        snapshot: this.#tree.snapshot(),
+      }),
       flushTree: () => this.#tree.flush(),
-      nowNs: () => this.#lamport.now(),
+      measureDisk: async (path) => {
+        const file = await files.open(path, "read");
+        const bytes = file.sizeBytes();
+        await file.close();
+        return bytes;
+      },
+      now: () => this.#stamps(),
     });
     const running = { executor, logs };
     this.#running.set(resource, running);
@@ -416,31 +426,31 @@ export class Daemon {
       );
   }
 
-  #tellAlive(nowMs: number): void {
+  #stamps(): Stamps {
+    return { realNs: this.#clock.realNs(), stampNs: this.#lamport.now() };
+  }
+
+  #tellAlive(nowMs: number, space: Space): void {
     this.#aliveAtMs = nowMs + ALIVE_MS;
     this.#aliveToldAtMs = nowMs;
-    const space = this.#parts.space();
     this.#emergency.fall(space);
-    const facts = {
-      host: this.#settings.host,
-      buildTag: this.#options.buildTag,
-      stampNs: this.#lamport.now(),
-      isRunning: this.#isRunning,
-      space,
-      reserveBytes: this.#reserveBytes,
-      emergencyLevel: this.#emergency.level,
-    };
     const snapshot = this.#tree.snapshot();
-    const nameplate = nameplateLinks(facts).filter((link) =>
-      snapshot.value(link.path) !== link.value
-    );
-    try {
-      this.#publish([...aliveLinks(facts), ...nameplate]);
-      this.#failures.delete("alive");
-    } catch (error) {
-      if (!(error instanceof MarsError)) throw error;
-      this.#reportFailure("alive", error.message);
-    }
+    const links = this.#alive.links({
+      ...this.#stamps(),
+      nowMs,
+      snapshot,
+      isRunning: this.#isRunning,
+      restBytes: netBytes(space.freeBytes, this.#reserveBytes),
+      totalBytes: netBytes(space.totalBytes, this.#reserveBytes),
+      emergencyLevel: this.#emergency.level,
+      connected: this.#peers.connected(),
+      heardNs: this.#intake.heardNs(),
+      obstacles: connectionMessages(
+        neededPeers(snapshot, this.#settings.host),
+        (peer) => this.#peers.obstacleTo(peer),
+      ),
+    });
+    this.#failures.try("alive", () => this.#publish(links));
   }
 
   #infoText(): string {
@@ -458,20 +468,13 @@ export class Daemon {
   async #stop(): Promise<void> {
     await Promise.all(
       [...this.#running].map(([resource, { executor }]) =>
-        this.#guarded(resource, () => executor.stop())
+        this.#failures.guard(
+          resource,
+          () => executor.stop(() => this.#tree.snapshot()),
+        )
       ),
     );
-    this.#tellAlive(this.#clock.monotonicMs());
+    this.#tellAlive(this.#clock.monotonicMs(), this.#parts.space());
     this.#tree.flush();
   }
-}
-
-/** The address a joiner names, as a link has it. */
-function addressOf(request: JoinRequest): string {
-  const address = request.params["address"];
-  if (!isJsonObject(address)) return "";
-  const { hostname, port } = address;
-  return typeof hostname === "string" && typeof port === "number"
-    ? formatHostAddress({ address: hostname, port })
-    : "";
 }

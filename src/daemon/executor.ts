@@ -21,13 +21,20 @@ import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
 import type { LogDirectory } from "../log/files.ts";
 import { plan } from "../resource/plan.ts";
-import { type LinkValue, NOTHING, type Plan } from "../resource/plan_types.ts";
+import {
+  blocked,
+  type LinkValue,
+  NOTHING,
+  type Plan,
+} from "../resource/plan_types.ts";
+import type { SyncWish } from "../resource/sync_limit.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { ResourceLogs } from "./logs.ts";
-import { Messages } from "./messages.ts";
-import { NO_RATES, stateValues } from "./states.ts";
+import type { Stamps } from "./messages.ts";
+import type { ResourceLinks } from "./resource_links.ts";
+import { stateValues } from "./states.ts";
 import { RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
 
@@ -40,14 +47,15 @@ export interface ExecutorOptions {
   readonly startWorker: (subject: WorkerSubject) => Dataplane;
   readonly logDirectory: LogDirectory;
   readonly nbdSocketPath: (device: string) => string;
-  /** Keys of messages in the tree that are not "OK". */
-  readonly messagesLeftBehind: Iterable<string>;
+  readonly links: ResourceLinks;
   /** Writes links of this host and tells the peers. */
   readonly publish: (links: readonly LinkValue[]) => void;
+  /** Bytes of a disk. @throws MarsError */
+  readonly measureDisk: (path: string) => Promise<number>;
   /** Makes the tree's file system durable. */
   readonly flushTree: () => void;
   readonly monotonicMs: () => number;
-  readonly nowNs: () => bigint;
+  readonly now: () => Stamps;
   /** Asks for another round. */
   readonly wake: () => void;
 }
@@ -58,13 +66,17 @@ export interface Round {
   readonly isRunning: boolean;
   readonly mayLead: (members: readonly string[]) => boolean;
   readonly emergencyLevel: number;
+  readonly restPercent: number;
+  readonly rotateBytes: number;
+  /** Why no more disks may be copied at once; undefined if one may. */
+  readonly obstacleToSync: (resource: string) => string | undefined;
 }
 
 // Ours. Positions move with every batch, but others only need to know where
 // they come to rest, and roughly how far they are.
 const POSITION_INTERVAL_MS = 250;
-// Ours. Readers take `is-primary` as stale after half of a 60 s window.
-const STATE_REFRESH_MS = 10_000;
+// Ours. Disks seldom grow, and others wait for it when they do.
+const MEASURE_MS = 10_000;
 // Ours. A worker that fails at once must not fill the traces.
 const RESTART_DELAY_MS = 2_000;
 
@@ -75,7 +87,6 @@ const NO_LOG: Pick<Desired, "logSequence" | "logHost"> = {
 
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #messages: Messages;
   readonly #rates: RateMeter;
   #handle: Dataplane | undefined;
   #stopping: Promise<void> | undefined;
@@ -83,29 +94,40 @@ export class Executor {
   #restartAtMs = 0;
   #positionsAtMs = -Infinity;
   #positionTimer: ReturnType<typeof setTimeout> | undefined;
-  #statesAtMs = -Infinity;
-  #states = new Map<string, string>();
   #obstacleText = "";
-  /** Links of ours that are not in the tree yet: path to value. */
-  readonly #untold = new Map<string, string>();
+  #wantsSync = false;
+  #diskBytes = 0;
+  #measuredAtMs = -Infinity;
+  #measuring: Promise<void> | undefined;
   /** A new log was named, and that is not durable yet. */
   #isFlushOwed = false;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    this.#messages = new Messages(options.messagesLeftBehind);
     this.#rates = new RateMeter(options.monotonicMs);
   }
 
   /** Whether nothing of the resource runs here any more. */
   get isIdle(): boolean {
     return this.#handle === undefined && this.#stopping === undefined &&
-      this.#options.transfers.isIdle;
+      this.#measuring === undefined && this.#options.transfers.isIdle;
+  }
+
+  /** Whether its disk is copied, or would be if it were allowed. */
+  get syncWish(): SyncWish | undefined {
+    const { resource, transfers } = this.#options;
+    const { isSyncing } = transfers;
+    return isSyncing || this.#wantsSync ? { resource, isSyncing } : undefined;
   }
 
   /** What the worker does, for those who serve peers. */
   actual(): Actual | undefined {
     return this.#handle?.actual();
+  }
+
+  /** Somebody wants to know how this host is. */
+  ask(): void {
+    this.#options.links.ask();
   }
 
   /** What runs here, for people. */
@@ -131,13 +153,16 @@ export class Executor {
       ({ sequence, host: author }) =>
         snapshot.isTombstone(linkPath.log(resource, sequence, author)),
     );
-    const next = plan(view, {
+    const planned = plan(view, {
       logs: logs.all,
-      worker,
+      worker: this.#measured(worker),
       isRunning: round.isRunning,
       mayLead: round.mayLead(view.members.map((member) => member.host)),
       emergencyLevel: round.emergencyLevel,
+      restPercent: round.restPercent,
+      rotateBytes: round.rotateBytes,
     });
+    const next = this.#inTurn(planned, round);
     let refusal: MarsError | undefined;
     const attempt = async (step: () => void | Promise<void>): Promise<void> => {
       try {
@@ -152,30 +177,42 @@ export class Executor {
     this.#adjust(next, view);
     transfers.adjust(next, view);
     // Guests have a device and no disk: nothing runs, and they say so.
+    this.#measure(next, view);
     const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
-    if (isOn) await attempt(() => this.#publishStates(next));
+    if (isOn) await attempt(() => this.#publishStates(next, round.snapshot()));
     if (refusal !== undefined) throw refusal;
   }
 
+  /** A worker learns that its disk has grown when it has to. */
+  #measured(worker: Actual | undefined): Actual | undefined {
+    if (worker === undefined || worker.diskBytes === 0) return worker;
+    return {
+      ...worker,
+      diskBytes: Math.max(worker.diskBytes, this.#diskBytes),
+    };
+  }
+
+  /** Without the copy that others have to end before. */
+  #inTurn(planned: Plan, round: Round): Plan {
+    const wantsSync = planned.sync !== undefined;
+    const { resource, wake } = this.#options;
+    const obstacle = wantsSync ? round.obstacleToSync(resource) : undefined;
+    // Who may begin is decided before the next round, among those who want to.
+    if (wantsSync !== this.#wantsSync && obstacle !== undefined) wake();
+    this.#wantsSync = wantsSync;
+    return obstacle === undefined
+      ? planned
+      : blocked({ ...planned, sync: undefined }, "inf-sync-start", obstacle);
+  }
+
   /** Ends worker and transfers, and says so. @throws MarsError */
-  async stop(): Promise<void> {
+  async stop(snapshot: () => Snapshot): Promise<void> {
     clearTimeout(this.#positionTimer);
     await this.#options.transfers.stop();
     this.#stopWorker();
     await this.#stopping;
-    const { resource, host } = this.#options;
-    const off = stateValues(NOTHING, undefined, {
-      isFetching: false,
-      isSyncing: false,
-      rates: NO_RATES,
-    });
-    const links = Object.entries(off)
-      .filter(([name, value]) => this.#states.get(name) !== value)
-      .map(([name, value]) => ({
-        path: linkPath.actual(resource, host, name),
-        value,
-      }));
-    this.#options.publish(links);
+    await this.#measuring;
+    this.#publishStates(NOTHING, snapshot());
   }
 
   #worker(): Actual | undefined {
@@ -198,6 +235,13 @@ export class Executor {
     for (const change of next.logFiles) {
       if (change.kind === "create") {
         await logDirectory.create(change.log);
+      } else if (change.kind === "delete") {
+        await transfers.release(change.log);
+        await logDirectory.delete(change.log);
+        trace.warn("executor", "Copy of a log given up for want of space", {
+          resource,
+          log: logFileName(change.log),
+        });
       } else if (worker?.role !== "log") {
         // Replay has stopped there and reads no further.
         await transfers.release(change.log);
@@ -291,51 +335,58 @@ export class Executor {
     });
   }
 
-  #publishStates(next: Plan): void {
-    const { resource, host, transfers } = this.#options;
-    const worker = this.#worker();
-    const values = stateValues(next, worker, {
-      isFetching: transfers.isFetching,
-      isSyncing: transfers.isSyncing,
-      rates: this.#rates.read(worker, transfers),
-    });
-    const nowMs = this.#options.monotonicMs();
-    const isDue = nowMs >= this.#statesAtMs + STATE_REFRESH_MS;
-    if (isDue) this.#statesAtMs = nowMs;
-    const untold = this.#untold;
-    for (const [name, value] of Object.entries(values)) {
-      const isFresh = isDue && name === "is-primary";
-      if (this.#states.get(name) === value && !isFresh) continue;
-      this.#states.set(name, value);
-      untold.set(linkPath.actual(resource, host, name), value);
+  /** Now and then; somebody may have made it larger. */
+  #measure(next: Plan, view: ResourceView): void {
+    const { measureDisk, monotonicMs, wake } = this.#options;
+    const path = view.own?.disk;
+    if (next.role === "detached" || path === undefined) {
+      this.#diskBytes = 0;
+      return;
     }
-    const diskBytes = String(worker?.diskBytes ?? 0);
-    if (diskBytes !== "0" && this.#states.get("actsize") !== diskBytes) {
-      this.#states.set("actsize", diskBytes);
-      untold.set(linkPath.actsize(resource, host), diskBytes);
-    }
-    const told = [...next.obstacles, ...transfers.obstacles];
-    for (
-      const [key, value] of this.#messages.update(told, {
-        nowMs,
-        stampNs: this.#options.nowNs(),
-      })
-    ) {
-      untold.set(linkPath.actual(resource, host, `msg-${key}`), value);
-    }
-    this.#traceObstacles(told.map((obstacle) => obstacle.text).join("; "));
-    this.#tell();
+    const nowMs = monotonicMs();
+    if (this.#measuring || nowMs < this.#measuredAtMs + MEASURE_MS) return;
+    this.#measuredAtMs = nowMs;
+    const measure = async (): Promise<void> => {
+      try {
+        const bytes = await measureDisk(path);
+        if (bytes !== this.#diskBytes) wake();
+        this.#diskBytes = bytes;
+      } catch (error) {
+        if (!(error instanceof MarsError)) throw error;
+        // The worker tells what is wrong with the disk.
+        this.#diskBytes = 0;
+      } finally {
+        this.#measuring = undefined;
+      }
+    };
+    this.#measuring = measure();
   }
 
-  /** Writes what is untold; what cannot be written does not hold up the rest. */
-  #tell(): void {
-    const links = [...this.#untold].map(([path, value]) => ({ path, value }));
+  #publishStates(next: Plan, snapshot: Snapshot): void {
+    const { transfers, links } = this.#options;
+    const worker = this.#worker();
+    const obstacles = [...next.obstacles, ...transfers.obstacles];
+    this.#traceObstacles(obstacles.map(({ text }) => text).join("; "));
+    this.#tell(links.links({
+      ...this.#options.now(),
+      nowMs: this.#options.monotonicMs(),
+      snapshot,
+      states: stateValues(next, worker, {
+        isFetching: transfers.isFetching,
+        isSyncing: transfers.isSyncing,
+        rates: this.#rates.read(worker, transfers),
+      }),
+      diskBytes: this.#diskBytes,
+      obstacles,
+    }));
+  }
+
+  /** Writes links; one that cannot be written does not hold up the rest. */
+  #tell(links: readonly LinkValue[]): void {
     if (links.length === 0) return;
     const { publish } = this.#options;
     try {
-      publish(links);
-      this.#untold.clear();
-      return;
+      return publish(links);
     } catch (error) {
       if (!(error instanceof MarsError)) throw error;
     }
@@ -343,7 +394,6 @@ export class Executor {
     for (const link of links) {
       try {
         publish([link]);
-        this.#untold.delete(link.path);
       } catch (error) {
         if (!(error instanceof MarsError)) throw error;
         refusal ??= error;

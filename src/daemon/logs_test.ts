@@ -42,6 +42,7 @@ function worker(role: "log" | "idle", durableBytes: number): WorkerState {
     deviceErrno: 0,
     bypass: 0,
     openCount: 0,
+    inFlight: 0,
     diskBytes: 0,
     diskErrno: 0,
     logErrno: 0,

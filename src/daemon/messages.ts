@@ -2,79 +2,108 @@
 /**
  * Messages: the life cycle of `msg-<key>` links.
  *
- *   raised    "<real time> <Lamport time> <text>" of the first occurrence
- *   gone      kept for `KEEP_MS`, then "OK"
+ *   raised    "<real time> <Lamport time> <text>", both of the first occurrence
+ *   gone      kept for `KEEP_MS`, then "OK"; about a connection: tombstone
  *   OK        stays until raised again
+ *
+ * The times stay while the text changes: they say how long something holds.
+ * They also outlive the daemon, as the links do.
  *
  * Source: message links of MARS.
  */
 import type { Obstacle } from "../resource/plan_types.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
+import { directoryOf } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { formatMessage } from "../tree/values.ts";
+import { formatMessage, parseMessage, TOMBSTONE } from "../tree/values.ts";
 
 /** Prescribed by MARS: `mars_keep_msg_s`. */
 const KEEP_MS = 10_000;
 
+/** Prescribed by MARS: keys of messages about lines to peers. */
+export const CONNECTION_KEY = "needed-connection-with-";
+
+/** Both clocks at one moment. */
+export interface Stamps {
+  readonly realNs: bigint;
+  readonly stampNs: bigint;
+}
+
 interface Message {
-  text: string;
-  isRaised: boolean;
-  goneAtMs: number;
+  readonly text: string;
+  readonly since: Stamps;
+  /** Undefined while it is raised. */
+  readonly goneAtMs: number | undefined;
 }
 
 export class Messages {
   readonly #messages = new Map<string, Message>();
 
-  /** Messages that an earlier daemon left behind: they end unless raised. */
-  constructor(leftBehind: Iterable<string>) {
-    for (const key of leftBehind) {
-      this.#messages.set(key, { text: "", isRaised: true, goneAtMs: 0 });
+  /** @param leftBehind key and value of links of an earlier daemon */
+  constructor(leftBehind: Iterable<readonly [key: string, value: string]>) {
+    for (const [key, value] of leftBehind) {
+      const message = parseMessage(value);
+      const isReadable = message?.kind === "text";
+      this.#messages.set(key, {
+        text: isReadable ? message.text : "",
+        since: isReadable ? message : { realNs: 0n, stampNs: 0n },
+        goneAtMs: undefined,
+      });
     }
   }
 
   /** Takes what holds now; gives back key and value of links to write. */
   update(
     obstacles: readonly Obstacle[],
-    now: { nowMs: number; stampNs: bigint },
+    now: Stamps & { readonly nowMs: number },
   ): [key: string, value: string][] {
+    const { nowMs, realNs, stampNs } = now;
     const changes: [string, string][] = [];
-    const raised = new Map<string, string>();
-    for (const { key, text } of obstacles) {
-      const other = raised.get(key);
-      raised.set(key, other === undefined ? text : `${other},${text}`);
-    }
+    const raised = joinedTexts(obstacles);
     for (const [key, text] of raised) {
       const before = this.#messages.get(key);
-      this.#messages.set(key, { text, isRaised: true, goneAtMs: 0 });
+      const since = before === undefined || before.text === ""
+        ? { realNs, stampNs }
+        : before.since;
+      this.#messages.set(key, { text, since, goneAtMs: undefined });
       if (before?.text === text) continue;
-      const stamps = { realNs: now.stampNs, stampNs: now.stampNs };
-      changes.push([key, formatMessage({ kind: "text", ...stamps, text })]);
+      changes.push([key, formatMessage({ kind: "text", ...since, text })]);
     }
     for (const [key, message] of this.#messages) {
       if (raised.has(key)) continue;
-      if (message.isRaised) {
-        message.isRaised = false;
-        message.goneAtMs = now.nowMs;
-      } else if (now.nowMs >= message.goneAtMs + KEEP_MS) {
+      if (message.goneAtMs === undefined) {
+        this.#messages.set(key, { ...message, goneAtMs: nowMs });
+      } else if (nowMs >= message.goneAtMs + KEEP_MS) {
         this.#messages.delete(key);
-        changes.push([key, "OK"]);
+        changes.push([key, key.startsWith(CONNECTION_KEY) ? TOMBSTONE : "OK"]);
       }
     }
     return changes;
   }
 }
 
-/** Keys of message links that are not "OK". */
+/** Texts by key; several of one key stand behind one another. */
+function joinedTexts(obstacles: readonly Obstacle[]): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { key, text } of obstacles) {
+    const other = texts.get(key);
+    texts.set(key, other === undefined ? text : `${other},${text}`);
+  }
+  return texts;
+}
+
+/**
+ * Key and value of message links that are not "OK".
+ *
+ * @param prefix of their paths: "actual-alpha/msg-"
+ */
 export function messagesLeftBehind(
   snapshot: Snapshot,
-  resource: string,
-  host: string,
-): string[] {
-  const prefix = linkPath.actual(resource, host, "msg-");
+  prefix: string,
+): [key: string, value: string][] {
   return [...snapshot.children(directoryOf(prefix))]
     .filter((link) =>
       link.path.startsWith(prefix) && link.value !== "OK" &&
-      snapshot.value(link.path) !== undefined
+      link.value !== TOMBSTONE
     )
-    .map((link) => link.path.slice(prefix.length));
+    .map((link) => [link.path.slice(prefix.length), link.value]);
 }

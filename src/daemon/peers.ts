@@ -86,6 +86,23 @@ export class Peers {
       .sort();
   }
 
+  /** Why there is no line to `host`; undefined if there is. */
+  obstacleTo(host: string): string | undefined {
+    const peer = this.#peers.get(host);
+    if (peer !== undefined) {
+      return peer.hasExchanged ? undefined : peer.state;
+    }
+    return this.#options.network.isTrusted(host)
+      ? "no address is known"
+      : "its key is not trusted here";
+  }
+
+  /** Hosts whose lines are up. */
+  connected(): string[] {
+    return [...this.#peers].filter(([, peer]) => peer.hasExchanged)
+      .map(([host]) => host);
+  }
+
   /** Asks every peer for what it has and this host has not; dials at once. */
   ask(): void {
     for (const peer of this.#peers.values()) peer.ask();

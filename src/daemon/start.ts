@@ -17,8 +17,8 @@ import { systemFiles } from "../transfer/file.ts";
 import { LinkFiles } from "../tree/link_files.ts";
 import { LinkTree } from "../tree/store.ts";
 import { checkRoot } from "./adoption.ts";
-import { spaceOf } from "./alive.ts";
 import { Control } from "./control.ts";
+import { spaceOf } from "./space.ts";
 import { Daemon, type DaemonOptions, type DaemonParts } from "./daemon.ts";
 
 export interface StartOptions extends DaemonOptions {

@@ -58,7 +58,7 @@ export function stateValues(
     ),
     "is-copying": flag(activity.isFetching),
     "is-syncing": flag(activity.isSyncing),
-    "has-emergency": flag(plan.bypass !== "off" || (worker?.bypass ?? 0) > 0),
+    "has-emergency": flag(plan.hasEmergency),
     "is-emergency": flag(worker?.bypass === 2),
     "replay-code": replayCode(worker),
     "disk-error": String(-(worker?.diskErrno ?? 0)),
@@ -70,6 +70,7 @@ export function stateValues(
     "amount-sync_rate": String(rates.syncKib),
     "ops-if_rate": String(rates.deviceOps),
     "amount-if_rate": String(rates.deviceKib),
+    "if-flying": String(worker?.inFlight ?? 0),
   };
 }
 

@@ -170,6 +170,7 @@ export class LogRole implements Role {
     report.bypass = state.bypass;
     report.openCount = this.#server.openCount;
     report.inFlight = state.inFlight;
+    report.diskBytes = this.#parts.disk.sizeBytes;
     report.diskErrno = state.diskErrno;
     report.logErrno = state.logErrno || this.#openErrno;
     report.writeCount = before.writeCount + state.writeCount;
@@ -207,7 +208,9 @@ export class LogRole implements Role {
   /** A device may grow; what does not fit onto the disk waits. */
   #resize(sizeBytes: number): void {
     if (sizeBytes <= this.#sizeBytes) return;
-    if (sizeBytes > this.#parts.disk.sizeBytes) return;
+    const { disk } = this.#parts;
+    if (sizeBytes > disk.sizeBytes) disk.measure();
+    if (sizeBytes > disk.sizeBytes) return;
     this.#sizeBytes = sizeBytes;
     this.#logger.resize(sizeBytes);
     this.#server.resize(sizeBytes);

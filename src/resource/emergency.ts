@@ -44,6 +44,27 @@ const FULL_LEVEL = 4;
 const HOLE_VERSION = 10;
 const HOLE_LOG = 11;
 
+/** What the space of the tree allows; see `roomFor`. */
+export type Room = "enough" | "little" | "none";
+
+/**
+ * Room for logs of a resource. "none" ends logging, "enough" lets it begin
+ * again; between the two everything stays as it is.
+ *
+ * @param isInEmergency logging has ended for want of space
+ */
+export function roomFor(
+  view: ResourceView,
+  facts: Pick<PlanFacts, "emergencyLevel" | "restPercent">,
+  isInEmergency: boolean,
+): Room {
+  if (facts.emergencyLevel >= FULL_LEVEL) return "none";
+  if (facts.emergencyLevel > 0 && isInEmergency) return "little";
+  const limitPercent = view.own?.emergencyLimitPercent ?? 0;
+  if (facts.restPercent < limitPercent) return "none";
+  return facts.emergencyLevel === 0 ? "enough" : "little";
+}
+
 /**
  * The plan for a host whose worker has left its log, or shall leave it.
  *
@@ -56,10 +77,10 @@ export function emergency(
   worker: WorkerState,
 ): Plan {
   const log = { sequence: worker.logSequence, host: view.host };
-  const isFull = facts.emergencyLevel >= FULL_LEVEL;
+  const room = roomFor(view, facts, worker.bypass !== 0);
   const told = blocked(
     // A worker whose log has failed prepares without being told.
-    { ...base, log, bypass: isFull ? "prepare" : "off" },
+    { ...base, log, bypass: room === "none" ? "prepare" : "off" },
     "err-emergency",
     worker.logErrno === 0
       ? "No room for logs: serving without replication"
@@ -69,7 +90,7 @@ export function emergency(
   const behind = logBehind(view, facts, worker);
   const isBehind = view.own?.replay?.log.sequence === behind.sequence;
   const isThere = localLog(facts.logs, behind) !== undefined;
-  const isOver = facts.emergencyLevel === 0 && base.role === "log";
+  const isOver = room === "enough" && base.role === "log";
   if (isBehind && isThere && isOver) {
     return { ...base, log: behind, bypass: "off" };
   }
@@ -147,13 +168,13 @@ function endOfLog(view: ResourceView, worker: WorkerState): LinkValue {
 /** Whether the device has to be served although logging is impossible. */
 export function mustBypass(
   worker: WorkerState | undefined,
-  facts: PlanFacts,
+  room: Room,
   mayLog: boolean,
 ): boolean {
   if (worker?.role !== "log") return false;
   // Whoever leaves the role anyway may do so in order, as long as he can.
   return worker.logErrno !== 0 || worker.bypass !== 0 ||
-    (mayLog && facts.emergencyLevel >= FULL_LEVEL);
+    (mayLog && room === "none");
 }
 
 /** The text of a version link that follows nothing. */

@@ -24,6 +24,7 @@ const READY: WorkerState = {
   deviceErrno: 0,
   bypass: 1,
   openCount: 1,
+  inFlight: 0,
   diskBytes: MIB,
   diskErrno: 0,
   logErrno: ENOSPC,
@@ -87,6 +88,8 @@ function planOf(
     isRunning: true,
     mayLead: true,
     emergencyLevel: 0,
+    restPercent: 100,
+    rotateBytes: Infinity,
     ...facts,
   });
 }
@@ -103,7 +106,7 @@ Deno.test("plan() lets a worker prepare when there is no room", () => {
   assertEquals([next.role, next.bypass, next.log], ["log", "prepare", log(1)]);
   assertEquals(next.logFiles, []);
   const early = planOf({}, { worker, emergencyLevel: 3 });
-  assertEquals([early.bypass, early.obstacles], ["off", []]);
+  assertEquals([early.role, early.bypass], ["log", "off"]);
 });
 
 Deno.test("plan() makes no hole before everything is written back", () => {
@@ -195,7 +198,7 @@ Deno.test("plan() ends a secondary before the hole", () => {
   const facts = { worker, logs: [HELD] };
   const next = planOf(BEHIND_HOLE, facts, "beta");
   assertEquals([next.role, next.log], ["replay", log(1)]);
-  assertEquals(next.obstacles[0]?.key, "err-versionlink-hole");
+  assertEquals(next.obstacles[0]?.key, "wrn-log-consecutive");
   assertStringIncludes(next.obstacles[0]?.text ?? "", "invalidate");
   const leading = planOf({ ...BEHIND_HOLE, primary: "beta" }, facts, "beta");
   assertEquals(leading.logFiles, [], "nothing is passed in silence");

@@ -4,7 +4,8 @@
  *
  * Fetching follows the chain from the log being replayed: a log whose final end
  * is known and here is done, the next one follows. It does not wait for replay.
- * Any member that has the log may serve it; its author is asked first.
+ * Any member that has the log may serve it; hosts that the administrator prefers
+ * are asked first, then its author.
  */
 import type { LogName } from "../base/names.ts";
 import { authorsOf, finalEndBytes } from "./history.ts";
@@ -17,28 +18,39 @@ export interface FetchPlan {
 }
 
 /** How far fetching may run ahead of replay. */
-const LOGS_AHEAD_MAX = 1_000;
+export const LOGS_AHEAD_MAX = 1_000;
 
-/** What to fetch for the host of `view`, which replays `current`. */
+/**
+ * What to fetch for the host of `view`, which replays `current`.
+ *
+ * @param logsAheadMax 0: nothing but the current log
+ */
 export function planFetch(
   view: ResourceView,
   logs: readonly { readonly log: LogName; readonly bytes: number }[],
   current: LogName,
+  logsAheadMax: number,
 ): FetchPlan | undefined {
   let log = current;
-  for (let ahead = 0; ahead < LOGS_AHEAD_MAX; ahead++) {
+  for (let ahead = 0; ahead <= logsAheadMax; ahead++) {
     const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes;
     const endBytes = finalEndBytes(view, log);
     const isComplete = haveBytes !== undefined && endBytes !== undefined &&
       haveBytes >= endBytes;
     if (!isComplete) break;
+    if (ahead === logsAheadMax) return undefined;
     const [author, ...others] = authorsOf(view, log.sequence + 1);
     if (author === undefined || others.length > 0) return undefined;
     log = { sequence: log.sequence + 1, host: author };
   }
   if (log.host === view.host) return undefined;
   const members = view.members.map((member) => member.host);
-  const preferred = [log.host, view.designated ?? log.host, ...members];
+  const preferred = [
+    ...view.own?.fetchFrom ?? [],
+    log.host,
+    view.designated ?? log.host,
+    ...members,
+  ];
   const sources = [...new Set(preferred)].filter((host) =>
     host !== view.host && members.includes(host)
   );

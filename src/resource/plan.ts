@@ -24,17 +24,21 @@
  *     the next log is known ............ move the position to its beginning
  *     otherwise ........................ wait for more
  *
+ * What is given up when space runs out is decided in `emergency.ts`, for who
+ * logs, and in `scarcity.ts`, for the others.
+ *
  * Source: tables of the logger decision of MARS, without its mistakes.
  */
 import { errnoText } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
-import { emergency, mustBypass } from "./emergency.ts";
-import { planFetch } from "./fetch.ts";
+import { emergency, mustBypass, roomFor } from "./emergency.ts";
+import { LOGS_AHEAD_MAX, planFetch } from "./fetch.ts";
 import { holeBehind, nextLog, versionOf, versionText } from "./history.ts";
 import {
   blocked,
+  type LinkValue,
   localLog,
   type LogFileChange,
   NOTHING,
@@ -43,6 +47,7 @@ import {
   type WorkerState,
 } from "./plan_types.ts";
 import { positionLinks, reachedBy } from "./positions.ts";
+import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
 import {
   comparePositions,
   isSynced,
@@ -54,17 +59,19 @@ import {
 
 /** What the host of `view` should be doing, given `facts`. */
 export function plan(view: ResourceView, facts: PlanFacts): Plan {
+  const decided = decide(view, facts);
+  return view.own?.device === undefined
+    ? decided
+    : withinSpace(view, facts, decided);
+}
+
+function decide(view: ResourceView, facts: PlanFacts): Plan {
   const own = view.own;
   const worker = facts.worker;
   if (own === undefined || own.device === undefined) {
     return leave(worker, NOTHING);
   }
-  const base: Plan = {
-    ...NOTHING,
-    role: "idle",
-    sizeBytes: view.sizeBytes ?? 0,
-    level: view.level,
-  };
+  const base = sized(view, own, worker);
   const reached = reachedBy(own, facts);
   const positions = reached === undefined
     ? []
@@ -72,7 +79,7 @@ export function plan(view: ResourceView, facts: PlanFacts): Plan {
   if (!own.desired.attach || !facts.isRunning) {
     const leaving: Plan = { ...base, publish: positions };
     // Busy clients must be able to finish.
-    return worker !== undefined && mustBypass(worker, facts, false)
+    return worker !== undefined && mustBypass(worker, "enough", false)
       ? emergency(view, facts, leaving, worker)
       : leave(worker, leaving);
   }
@@ -83,16 +90,44 @@ export function plan(view: ResourceView, facts: PlanFacts): Plan {
     return blocked(base, "err-replaylink-not-readable", "No replay position");
   }
   if (worker?.role === "log") {
-    return logging(view, facts, { ...base, publish: positions });
+    return logging(view, own, facts, { ...base, publish: positions });
   }
-  const fetch = own.desired.fetch
-    ? planFetch(view, facts.logs, reached.log)
+  const logsAheadMax = facts.emergencyLevel < COPIES_LEVEL ? LOGS_AHEAD_MAX : 0;
+  const mayFetch = own.desired.fetch &&
+    (facts.emergencyLevel < TRANSFERS_LEVEL || view.designated === view.host);
+  const fetch = mayFetch
+    ? planFetch(view, facts.logs, reached.log, logsAheadMax)
     : undefined;
   return following(view, own, facts, reached, {
     ...base,
     publish: positions,
     fetch,
   });
+}
+
+/** The size of the device, and what is wrong with it. */
+function sized(
+  view: ResourceView,
+  own: MemberState,
+  worker: WorkerState | undefined,
+): Plan {
+  const wantedBytes = view.sizeBytes ?? 0;
+  // A device never shrinks: what lay behind the end would be lost.
+  const sizeBytes = Math.max(wantedBytes, own.syncedBytes ?? 0);
+  const base: Plan = { ...NOTHING, role: "idle", sizeBytes, level: view.level };
+  if (wantedBytes > 0 && wantedBytes < sizeBytes) {
+    return blocked(
+      base,
+      "err-size-smaller",
+      `The device has ${sizeBytes} bytes and cannot shrink to ${wantedBytes}`,
+    );
+  }
+  const diskBytes = worker?.diskBytes ?? 0;
+  return diskBytes === 0 || diskBytes >= sizeBytes ? base : blocked(
+    base,
+    "err-disk-smaller",
+    `The disk has ${diskBytes} bytes, ${sizeBytes} are needed`,
+  );
 }
 
 /** Leaves the role first; only an idle worker may go. */
@@ -103,11 +138,17 @@ function leave(worker: WorkerState | undefined, base: Plan): Plan {
 }
 
 /** The worker writes to a log of this host. */
-function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
+function logging(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  base: Plan,
+): Plan {
   const worker = facts.worker;
   if (worker === undefined) return base;
   const isDesignated = view.designated === view.host;
-  if (mustBypass(worker, facts, isDesignated)) {
+  const room = roomFor(view, facts, worker.bypass !== 0);
+  if (mustBypass(worker, room, isDesignated)) {
     const role = isDesignated ? "log" : "idle";
     return emergency(view, facts, { ...base, role }, worker);
   }
@@ -118,17 +159,51 @@ function logging(view: ResourceView, facts: PlanFacts, base: Plan): Plan {
     return text === "" ? base : blocked(base, "inf-replay-start", text);
   }
   const current = { sequence: worker.logSequence, host: view.host };
-  const plain: Plan = { ...base, role: "log", log: current };
+  const plain: Plan = {
+    ...base,
+    role: "log",
+    log: current,
+    publish: [...base.publish, ...leaderLinks(view, own, base, worker)],
+  };
   const going = worker.deviceErrno === 0 ? plain : blocked(
     plain,
     "err-device",
     `The device cannot be made: ${errnoText(worker.deviceErrno)}`,
   );
   const next = { sequence: current.sequence + 1, host: view.host };
+  const nextBytes = localLog(facts.logs, next)?.bytes;
   const isRotating = worker.writtenBackSequence < worker.logSequence;
-  return localLog(facts.logs, next)?.bytes === 0 && !isRotating
-    ? { ...going, log: next }
+  if (isRotating) return going;
+  if (nextBytes === 0) return { ...going, log: next };
+  return nextBytes === undefined && worker.durableBytes >= facts.rotateBytes
+    ? { ...going, logFiles: [{ kind: "create", log: next }] }
     : going;
+}
+
+/** What only the host that leads knows: how far numbers and the disk go. */
+function leaderLinks(
+  view: ResourceView,
+  own: MemberState,
+  base: Plan,
+  worker: WorkerState,
+): LinkValue[] {
+  const links: LinkValue[] = [];
+  if ((view.highestLog ?? 0) < worker.logSequence) {
+    links.push({
+      path: linkPath.maxnr(view.resource),
+      value: String(worker.logSequence),
+    });
+  }
+  // Its disk is what others copy: there is nothing to be copied to it.
+  const isGrown = worker.diskBytes >= base.sizeBytes &&
+    (own.syncedBytes ?? 0) < base.sizeBytes;
+  if (isGrown) {
+    links.push({
+      path: linkPath.syncStatus(view.resource, view.host),
+      value: String(base.sizeBytes),
+    });
+  }
+  return links;
 }
 
 /** The worker does not log: it copies, replays, waits, or is about to log. */
@@ -140,7 +215,7 @@ function following(
   base: Plan,
 ): Plan {
   const isDesignated = view.designated === view.host;
-  if (!isSynced(view, own)) return copying(view, own, base, reached);
+  if (!isSynced(view, own)) return copying(view, own, facts, reached, base);
   const file = localLog(facts.logs, reached.log);
   if (file === undefined) {
     const isOwnStart = isDesignated && reached.log.host === view.host &&
@@ -174,8 +249,9 @@ function nameOf(log: LogName): string {
 function copying(
   view: ResourceView,
   own: MemberState,
-  base: Plan,
+  facts: PlanFacts,
   reached: Position,
+  base: Plan,
 ): Plan {
   const told = (text: string): Plan => blocked(base, "inf-sync-start", text);
   const source = view.members.find((member) => member.host === view.designated);
@@ -184,6 +260,9 @@ function copying(
   }
   if (source?.replay === undefined) return told("No primary to copy from");
   if (!own.desired.sync) return told("Sync is switched off");
+  if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
+    return told("No room for the logs that come with a copy");
+  }
   if (holeBehind(view, reached.log.sequence, source.host) !== undefined) {
     return told(
       `"${source.host}" was in emergency mode since the copy began; type invalidate`,
@@ -359,7 +438,7 @@ function messageKey(kind: "wait" | "hole" | "split"): string {
     case "split":
       return "err-splitbrain-detected";
     case "hole":
-      return "err-versionlink-hole";
+      return "wrn-log-consecutive";
     case "wait":
       return "inf-versionlink-not-yet-exist";
   }

@@ -21,6 +21,7 @@ const WORKER: WorkerState = {
   deviceErrno: 0,
   bypass: 0,
   openCount: 0,
+  inFlight: 0,
   diskBytes: MIB,
   diskErrno: 0,
   logErrno: 0,
@@ -65,6 +66,8 @@ function planOf(
     isRunning: true,
     mayLead: true,
     emergencyLevel: 0,
+    restPercent: 100,
+    rotateBytes: Infinity,
     ...facts,
   });
 }

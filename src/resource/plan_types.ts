@@ -24,6 +24,7 @@ export interface WorkerState {
   readonly deviceErrno: number;
   readonly bypass: number;
   readonly openCount: number;
+  readonly inFlight: number;
   readonly diskBytes: number;
   readonly diskErrno: number;
   readonly logErrno: number;
@@ -43,6 +44,10 @@ export interface PlanFacts {
   readonly mayLead: boolean;
   /** Space of the tree: 0 enough … 4 jammed. */
   readonly emergencyLevel: number;
+  /** What is free of the tree beyond the reserves, 0 … 100. */
+  readonly restPercent: number;
+  /** A log of this size is followed by a new one. */
+  readonly rotateBytes: number;
 }
 
 export interface SyncPlan {
@@ -60,6 +65,8 @@ export interface LinkValue {
 export type LogFileChange =
   /** Make it, empty, unless it exists. */
   | { readonly kind: "create"; readonly log: LogName }
+  /** Give up the copy of a log that another host has written. */
+  | { readonly kind: "delete"; readonly log: LogName }
   /** Cut off a tail that never was durable, or is damaged. */
   | {
     readonly kind: "truncate";
@@ -84,6 +91,8 @@ export interface Plan {
   readonly level: AcknowledgeLevel;
   /** Emergency mode; words of the mailbox. */
   readonly bypass: "off" | "prepare" | "serve";
+  /** There is no room for logs of this resource, or was none a moment ago. */
+  readonly hasEmergency: boolean;
   readonly fetch: FetchPlan | undefined;
   readonly sync: SyncPlan | undefined;
   /** Positions of this host: written when they changed. */
@@ -101,6 +110,7 @@ export const NOTHING: Plan = {
   sizeBytes: 0,
   level: "flush",
   bypass: "off",
+  hasEmergency: false,
   fetch: undefined,
   sync: undefined,
   publish: [],

@@ -9,7 +9,7 @@
  *
  * Source: the links of a resource in MARS, tree version 0.1.
  */
-import type { LogName } from "../base/names.ts";
+import { isIdentifier, type LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import {
@@ -45,6 +45,10 @@ export interface MemberState {
   /** Name below `/dev/mars`; undefined switches the resource off there. */
   readonly device: string | undefined;
   readonly desired: Switches;
+  /** Emergency mode begins when less of the tree is free; 0 for never. */
+  readonly emergencyLimitPercent: number;
+  /** Hosts that shall be asked for logs before others. */
+  readonly fetchFrom: readonly string[];
   readonly isAttached: boolean;
   readonly isPrimary: boolean;
   readonly isDeviceOn: boolean;
@@ -74,6 +78,8 @@ export interface ResourceView {
   /** Host that shall be primary; undefined when nobody shall. */
   readonly designated: string | undefined;
   readonly level: AcknowledgeLevel;
+  /** Highest number that a log ever had, as far as it was noted. */
+  readonly highestLog: number | undefined;
   /** Every host with a disk for this resource, sorted by name. */
   readonly members: readonly MemberState[];
   /** The member that this host is; undefined when it is none. */
@@ -97,6 +103,7 @@ export function resourceView(
     host,
     sizeBytes: count(snapshot, linkPath.size(resource)),
     designated: primary === NOBODY ? undefined : primary,
+    highestLog: count(snapshot, linkPath.maxnr(resource)),
     level: level !== undefined && isAcknowledgeLevel(level) ? level : "flush",
     members,
     own: members.find((member) => member.host === host),
@@ -157,6 +164,10 @@ function memberState(
       sync: desired("sync"),
       replay: desired("allow-replay"),
     },
+    emergencyLimitPercent:
+      count(snapshot, linkPath.todo(resource, host, "emergency-limit")) ?? 0,
+    fetchFrom: (snapshot.value(linkPath.connect(resource, host)) ?? "")
+      .split(",").filter(isIdentifier),
     isAttached: actual("is-attached"),
     isPrimary: actual("is-primary"),
     isDeviceOn: actual("if-on"),

@@ -44,6 +44,7 @@ export type IntakeOptions = {
 export class LinkIntake {
   readonly #options: IntakeOptions;
   readonly #refused = new Map<string, number>();
+  readonly #heardNs = new Map<string, bigint>();
   /** Tombstones of links that are not here, by path, oldest first. */
   readonly #buried = new Map<string, Link>();
 
@@ -69,7 +70,11 @@ export class LinkIntake {
     const own = this.#options.uuid() ?? "";
     const isSame = own !== "" && theirs !== "" &&
       (own === theirs || own === ANY_UUID || theirs === ANY_UUID);
-    if (isSame) return;
+    if (isSame) {
+      const stampNs = parseStamp(textParam(greeting, "stamp"));
+      if (stampNs !== undefined) this.#heardNs.set(from, stampNs);
+      return;
+    }
     throw new MarsError(
       `Cannot exchange links of "${from}" with "${host}": they belong to ` +
         `different clusters, "${theirs}" and "${own}"`,
@@ -122,6 +127,11 @@ export class LinkIntake {
       }
     }
     return [...newer.values()];
+  }
+
+  /** Lamport stamp of the newest message of each peer of this cluster. */
+  heardNs(): ReadonlyMap<string, bigint> {
+    return this.#heardNs;
   }
 
   /** How many links of a peer were refused since the start. */

@@ -104,7 +104,7 @@ const KINDS: readonly LinkKind[] = [
   { pattern: "cache-<host>/<name>", owner: "local", value: "text" },
 
   // Hosts. The local daemon notes in a peer's directory when it heard of it.
-  { pattern: `${GLOBAL}/read-stamp`, owner: "any", value: "stamp" },
+  { pattern: `${GLOBAL}/read-stamp`, owner: "local", value: "stamp" },
   { pattern: `${GLOBAL}/time`, owner: "host", value: "stamp" },
   { pattern: `${GLOBAL}/alive`, owner: "host", value: "switch" },
   { pattern: `${GLOBAL}/features`, owner: "host", value: "features" },
@@ -252,11 +252,15 @@ export function isLegalPath(path: string): boolean {
 
 const LOCAL_PREFIXES = ["cache-", "backups-", "probe-", "local-"] as const;
 
+/** When this host heard of another one is nobody else's business. */
+const READ_STAMP = /^actual-[^/]+\/read-stamp$/;
+
 /** Whether a link of this path is sent to other hosts. */
 export function isReplicated(path: string): boolean {
   if (!isLegalPath(path)) return false;
   const names = path.split("/");
   if (names.at(-1)?.startsWith("ignore") ?? true) return false;
+  if (READ_STAMP.test(path)) return false;
   return !names.some((name) =>
     LOCAL_PREFIXES.some((prefix) => name.startsWith(prefix))
   );

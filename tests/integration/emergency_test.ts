@@ -265,7 +265,7 @@ test("A full tree does not stop the primary; secondaries stay consistent", async
     return log === "log-000000012-alpha" && bytes > 0;
   });
   await beta.waitLink(
-    "resource-r/actual-beta/msg-err-versionlink-hole",
+    "resource-r/actual-beta/msg-wrn-log-consecutive",
     (value) => value.includes("invalidate"),
   );
   await waitFor(

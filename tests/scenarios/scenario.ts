@@ -117,6 +117,7 @@ const IDLE: WorkerState = {
   deviceErrno: 0,
   bypass: 0,
   openCount: 0,
+  inFlight: 0,
   diskBytes: 1 << 20,
   diskErrno: 0,
   logErrno: 0,
@@ -368,6 +369,8 @@ class Stage implements Disposable {
       isRunning: this.#facts.get("isRunning") !== "no",
       mayLead: this.#facts.get("mayLead") !== "no",
       emergencyLevel: number("emergencyLevel", 0),
+      restPercent: number("restPercent", 100),
+      rotateBytes: number("rotateBytes", Infinity),
     };
   }
 

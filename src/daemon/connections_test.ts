@@ -1,0 +1,48 @@
+import { assertEquals } from "@std/assert";
+import { Snapshot } from "../tree/snapshot.ts";
+import { connectionMessages, neededPeers } from "./connections.ts";
+
+function tree(values: Readonly<Record<string, string>>): Snapshot {
+  return new Snapshot(
+    Object.entries(values).map(([path, value]) => ({
+      path,
+      value,
+      stampNs: 1n,
+    })),
+  );
+}
+
+Deno.test("neededPeers() are those with whom something is exchanged", () => {
+  const snapshot = tree({
+    // A member of both.
+    "resource-x/device-alpha": "x",
+    "resource-x/data-alpha": "/dev/a",
+    "resource-x/device-beta": "x",
+    "resource-x/data-beta": "/dev/b",
+    // A guest here, and one that has left.
+    "resource-y/device-alpha": "y",
+    "resource-y/device-gamma": "y",
+    "resource-y/device-left": ".deleted",
+    // Not here.
+    "resource-z/device-delta": "z",
+    "resource-z/data-delta": "/dev/d",
+    // Switched off here, but the disk is still a member's.
+    "resource-w/device-alpha": ".deleted",
+    "resource-w/data-alpha": "/dev/w",
+    "resource-w/device-epsilon": "w",
+    "resource-w/data-zeta": "/dev/z",
+  });
+  assertEquals(neededPeers(snapshot, "alpha"), ["beta", "gamma", "zeta"]);
+  assertEquals(neededPeers(snapshot, "nobody"), []);
+});
+
+Deno.test("connectionMessages() begin as readers expect", () => {
+  const messages = connectionMessages(
+    ["beta", "gamma"],
+    (host) => host === "beta" ? undefined : "refused",
+  );
+  assertEquals(messages, [
+    { key: "needed-connection-with-beta", text: "CONNECTED" },
+    { key: "needed-connection-with-gamma", text: "NOT connected: refused" },
+  ]);
+});

@@ -1,0 +1,39 @@
+// Pure
+/**
+ * Failures: what goes wrong in a round keeps nobody else, and is told once.
+ */
+import { MarsError } from "../base/errors.ts";
+import { trace } from "../base/trace.ts";
+
+export class Failures {
+  /** Message by subject, until it goes well again. */
+  readonly #messages = new Map<string, string>();
+
+  /** Operating errors are told; others pass. */
+  async guard(subject: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+      this.#messages.delete(subject);
+    } catch (error) {
+      this.#tell(subject, error);
+    }
+  }
+
+  /** The same at once. */
+  try(subject: string, act: () => void): void {
+    try {
+      act();
+      this.#messages.delete(subject);
+    } catch (error) {
+      this.#tell(subject, error);
+    }
+  }
+
+  #tell(subject: string, error: unknown): void {
+    if (!(error instanceof MarsError)) throw error;
+    const { message } = error;
+    if (this.#messages.get(subject) === message) return;
+    this.#messages.set(subject, message);
+    trace.error("daemon", "Round failed", { subject, message });
+  }
+}

@@ -1,0 +1,84 @@
+import { assertEquals } from "@std/assert";
+import { Snapshot } from "../tree/snapshot.ts";
+import {
+  featureLinks,
+  featureObstacles,
+  OWN_FEATURES,
+  parseMask,
+  preferencesIn,
+  usableWith,
+} from "./features.ts";
+
+function tree(values: Readonly<Record<string, string>>): Snapshot {
+  return new Snapshot(
+    Object.entries(values).map(([path, value]) => ({
+      path,
+      value,
+      stampNs: 1n,
+    })),
+  );
+}
+
+Deno.test("usableWith() is the least that all have", () => {
+  const snapshot = tree({
+    "actual-beta/features": "4,5,0x07000000",
+    "actual-gamma/features": "3,6,0x06040000",
+  });
+  assertEquals(usableWith([], snapshot), OWN_FEATURES);
+  assertEquals(usableWith(["beta", "gamma"], snapshot), {
+    features: 3,
+    strategy: 5,
+    mask: 0x0601_0000,
+  });
+});
+
+Deno.test("usableWith() takes little from old and unknown peers", () => {
+  const snapshot = tree({
+    "actual-old/features": "2,5,0xffffffff",
+    "actual-garbage/features": "four",
+  });
+  assertEquals(usableWith(["old"], snapshot), {
+    features: 2,
+    strategy: 0,
+    mask: 0x1_0000,
+  });
+  const unknown = { ...OWN_FEATURES, mask: 0x1_0000 };
+  assertEquals(usableWith(["nobody"], snapshot), unknown);
+  assertEquals(usableWith(["garbage"], snapshot), unknown);
+});
+
+Deno.test("parseMask() takes hexadecimal masks only", () => {
+  const masks = ["0x03000000", "0xffffffff", "3", "", "0x123456789", "0xg"];
+  assertEquals(masks.map(parseMask), [0x300_0000, 0xffff_ffff, 0, 0, 0, 0]);
+});
+
+Deno.test("featureObstacles() says what is not obeyed", () => {
+  const keys = (values: Readonly<Record<string, string>>): string[] =>
+    featureObstacles(OWN_FEATURES, preferencesIn(tree(values)))
+      .map(({ key }) => key);
+  assertEquals(keys({}), []);
+  // None of these is what logs are written with.
+  assertEquals(keys({ "defaults/disabled-log-digests": "0x001b0000" }), []);
+  assertEquals(keys({ "defaults/disabled-log-digests": "0x00040000" }), [
+    "wrn-log-digest",
+  ]);
+  assertEquals(
+    keys({
+      "defaults/enabled-log-compressions": "0x03000000",
+      "defaults/enabled-net-compressions": "0x04000000",
+    }),
+    ["inf-log-compression", "inf-net-compression"],
+  );
+  assertEquals(keys({ "defaults/enabled-log-compressions": ".deleted" }), []);
+});
+
+Deno.test("featureLinks() claim only what is true", () => {
+  const links = featureLinks("alpha", { ...OWN_FEATURES, mask: 0x5_0000 });
+  const values = Object.fromEntries(
+    links.map(({ path, value }) => [path, value]),
+  );
+  assertEquals(values["actual-alpha/features"], "4,5,0x071f0000");
+  assertEquals(values["actual-alpha/usable"], "4,5,0x00050000");
+  assertEquals(values["actual-alpha/used-log-digest"], String(0x4_0000));
+  assertEquals(values["actual-alpha/used-log-compression"], "0");
+});

@@ -1,0 +1,97 @@
+// Pure
+/**
+ * Resource links: what this host says of itself under one resource.
+ *
+ *   when it changes   all of `states.ts`, actsize, msg-…
+ *   now and then      is-primary: commands that rely on it want it fresh
+ *
+ * What changed is found by comparison with the tree: a link that could not be
+ * written, or that somebody has changed, is written the next time. So all of
+ * them are there after the first round of a resource that was switched on.
+ */
+import type { LinkValue, Obstacle } from "../resource/plan_types.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import { Messages, messagesLeftBehind, type Stamps } from "./messages.ts";
+
+// Ours. Readers take `is-primary` as stale after half of a 60 s window.
+const FRESH_MS = 10_000;
+// Ours. Whoever looks at it can have it fresher, but not more often.
+const FRESH_MS_MIN = 1_000;
+
+export interface ResourceFacts extends Stamps {
+  readonly nowMs: number;
+  readonly snapshot: Snapshot;
+  /** Names below `actual-<host>` to values. */
+  readonly states: Readonly<Record<string, string>>;
+  /** Bytes of the disk; 0 while it is not known. */
+  readonly diskBytes: number;
+  readonly obstacles: readonly Obstacle[];
+}
+
+export class ResourceLinks {
+  readonly #resource: string;
+  readonly #host: string;
+  readonly #messages: Messages;
+  /** Values of message links, by their paths. */
+  readonly #told = new Map<string, string>();
+  #freshAtMs = -Infinity;
+  #isAsked = false;
+
+  /** @param snapshot with what an earlier daemon left behind */
+  constructor(
+    options: { resource: string; host: string; snapshot: Snapshot },
+  ) {
+    const { resource, host, snapshot } = options;
+    this.#resource = resource;
+    this.#host = host;
+    const prefix = linkPath.actual(resource, host, "msg-");
+    this.#messages = new Messages(messagesLeftBehind(snapshot, prefix));
+  }
+
+  /** Somebody wants to know: what is refreshed is due. */
+  ask(): void {
+    this.#isAsked = true;
+  }
+
+  /** Links to write now. */
+  links(facts: ResourceFacts): LinkValue[] {
+    const { snapshot, nowMs } = facts;
+    this.#updateMessages(facts);
+    const pathOf = (name: string): string =>
+      linkPath.actual(this.#resource, this.#host, name);
+    const links = Object.entries(facts.states)
+      .map(([name, value]) => ({ path: pathOf(name), value }));
+    if (facts.diskBytes > 0) {
+      const path = linkPath.actsize(this.#resource, this.#host);
+      links.push({ path, value: String(facts.diskBytes) });
+    }
+    for (const [path, value] of this.#told) links.push({ path, value });
+    const isDue = this.#isDue(nowMs);
+    if (isDue) {
+      this.#freshAtMs = nowMs;
+      this.#isAsked = false;
+    }
+    const fresh = pathOf("is-primary");
+    return links.filter(({ path, value }) =>
+      (isDue && path === fresh) || snapshot.get(path)?.value !== value
+    );
+  }
+
+  #isDue(nowMs: number): boolean {
+    const elapsedMs = nowMs - this.#freshAtMs;
+    return elapsedMs >= FRESH_MS ||
+      (this.#isAsked && elapsedMs >= FRESH_MS_MIN);
+  }
+
+  #updateMessages(facts: ResourceFacts): void {
+    for (const [path, value] of this.#told) {
+      const isOver = value === "OK" && facts.snapshot.get(path)?.value === "OK";
+      if (isOver) this.#told.delete(path);
+    }
+    for (const [key, value] of this.#messages.update(facts.obstacles, facts)) {
+      const name = `msg-${key}`;
+      this.#told.set(linkPath.actual(this.#resource, this.#host, name), value);
+    }
+  }
+}

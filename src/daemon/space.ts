@@ -1,0 +1,101 @@
+/**
+ * Space of the file system that holds the tree, and what follows from it.
+ *
+ *   level  less than      what is given up (`resource/emergency.ts`)
+ *       1  four reserves  nothing: it is said
+ *       2  three          copies of logs that a secondary can fetch again
+ *       3  two            fetch and sync
+ *       4  one            logging
+ *
+ * Source: emergency mode of MARS, as it is documented.
+ */
+import { statfsSync } from "node:fs";
+
+const GIB = 1 << 30;
+
+/**
+ * Prescribed by MARS: four reserves. Falling below the sum of the last n of
+ * them raises the emergency level.
+ */
+export const RESERVE_BYTES = 2_000_000_000;
+const LEVEL_MAX = 4;
+// Ours. With less room a log that has just begun would fail at once, and each
+// one costs a hole in the numbers.
+const ROOM_BYTES_MIN = 4 * 1024 * 1024;
+
+/** Space of the file system that holds the tree. */
+export interface Space {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/**
+ * Level 4 ends logging, level 0 lets it begin again.
+ *
+ * @param reserveBytes size of each of the four reserves; 0 for none
+ */
+export function emergencyLevel(space: Space, reserveBytes: number): number {
+  for (let level = LEVEL_MAX; level > 0; level--) {
+    const reserves = LEVEL_MAX - level + 1;
+    if (space.freeBytes < reserves * reserveBytes) return level;
+  }
+  return space.freeBytes < ROOM_BYTES_MIN ? 1 : 0;
+}
+
+/** The level over time: rises at once, falls one step per `fall`. */
+export class EmergencyWatch {
+  readonly #reserveBytes: number;
+  #level = 0;
+
+  constructor(reserveBytes: number) {
+    this.#reserveBytes = reserveBytes;
+  }
+
+  get level(): number {
+    return this.#level;
+  }
+
+  look(space: Space): void {
+    const level = emergencyLevel(space, this.#reserveBytes);
+    this.#level = Math.max(level, this.#level);
+  }
+
+  fall(space: Space): void {
+    const level = emergencyLevel(space, this.#reserveBytes);
+    this.#level = Math.max(level, this.#level - 1);
+  }
+}
+
+/** Space of the file system that holds `path`. */
+export function spaceOf(path: string): Space {
+  const status = statfsSync(path);
+  return {
+    freeBytes: status.bavail * status.bsize,
+    totalBytes: status.blocks * status.bsize,
+  };
+}
+
+/** What is left when all reserves are kept, never negative. */
+export function netBytes(bytes: number, reserveBytes: number): number {
+  return Math.max(0, bytes - LEVEL_MAX * reserveBytes);
+}
+
+/** Whether the file system is larger than its reserves. */
+export function hasRoomForReserves(
+  space: Space,
+  reserveBytes: number,
+): boolean {
+  return space.totalBytes > LEVEL_MAX * reserveBytes;
+}
+
+// Prescribed by MARS.
+const ROTATE_BYTES_MAX = 32 * GIB;
+const ROTATE_BYTES_MIN = 1 * GIB;
+/** A log has this share of the file system: 3 GiB of 100 GiB. */
+const ROTATE_SHARE = 32;
+
+/** A log of this size is followed by a new one, without being asked. */
+export function rotateBytes(space: Space): number {
+  const shareBytes = Math.floor(space.totalBytes / ROTATE_SHARE);
+  return Math.min(ROTATE_BYTES_MAX, Math.max(ROTATE_BYTES_MIN, shareBytes));
+}

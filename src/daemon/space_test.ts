@@ -1,0 +1,58 @@
+import { assertEquals } from "@std/assert";
+import {
+  emergencyLevel,
+  EmergencyWatch,
+  hasRoomForReserves,
+  rotateBytes,
+  type Space,
+} from "./space.ts";
+
+const MIB = 1024 * 1024;
+
+function free(mebibytes: number): Space {
+  return { freeBytes: mebibytes * MIB, totalBytes: 1_000 * MIB };
+}
+
+Deno.test("emergencyLevel() counts the reserves that are used up", () => {
+  const levels = [500, 400, 399, 299, 199, 99, 0].map((mebibytes) =>
+    emergencyLevel(free(mebibytes), 100 * MIB)
+  );
+  assertEquals(levels, [0, 0, 1, 2, 3, 4, 4]);
+});
+
+Deno.test("emergencyLevel() without reserves lets no log begin in no room", () => {
+  assertEquals([5, 4, 3, 0].map((at) => emergencyLevel(free(at), 0)), [
+    0,
+    0,
+    1,
+    1,
+  ]);
+});
+
+Deno.test("EmergencyWatch rises at once and falls step by step", () => {
+  const watch = new EmergencyWatch(100 * MIB);
+  watch.look(free(50));
+  assertEquals(watch.level, 4);
+  watch.look(free(500));
+  assertEquals(watch.level, 4);
+  const levels = [1, 2, 3, 4, 5].map(() => {
+    watch.fall(free(500));
+    return watch.level;
+  });
+  assertEquals(levels, [3, 2, 1, 0, 0]);
+});
+
+Deno.test("hasRoomForReserves() wants more than the reserves", () => {
+  const space = { freeBytes: 0, totalBytes: 400 * MIB };
+  assertEquals(hasRoomForReserves(space, 100 * MIB), false);
+  assertEquals(hasRoomForReserves(space, 99 * MIB), true);
+  assertEquals(hasRoomForReserves(space, 0), true);
+});
+
+Deno.test("rotateBytes() is a share of the file system, within bounds", () => {
+  const gib = 1024 * MIB;
+  const shares = [10, 64, 320, 1024, 4096].map((size) =>
+    rotateBytes({ freeBytes: 0, totalBytes: size * gib }) / gib
+  );
+  assertEquals(shares, [1, 2, 10, 32, 32]);
+});

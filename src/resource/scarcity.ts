@@ -1,0 +1,98 @@
+// Pure
+/**
+ * Scarcity: what a resource gives up before logging ends for want of space.
+ *
+ *   level 1  nothing; it is said
+ *   level 2  hosts without the role keep no copies of logs that they are not
+ *            working on: the oldest one goes per round, and only the log at
+ *            the position is fetched
+ *   level 3  they do not fetch or copy at all
+ *   level 4  primaries leave their logs: `emergency.ts`
+ *
+ * A copy that was given up is fetched again when it is needed, from its author
+ * or whoever has it. If nobody has it any more the resource must be copied anew
+ * (`invalidate`); without room for logs nothing better can be had.
+ *
+ * Source: emergency levels of MARS, as they are documented.
+ */
+import { logFileName, type LogName } from "../base/names.ts";
+import { roomFor } from "./emergency.ts";
+import type { Obstacle, Plan, PlanFacts } from "./plan_types.ts";
+import type { ResourceView } from "./view.ts";
+
+// Prescribed by MARS.
+const WARNING_LEVEL = 1;
+export const COPIES_LEVEL = 2;
+export const TRANSFERS_LEVEL = 3;
+
+/** `decided`, and what the space of the tree demands. */
+export function withinSpace(
+  view: ResourceView,
+  facts: PlanFacts,
+  decided: Plan,
+): Plan {
+  const { worker, emergencyLevel } = facts;
+  const isInEmergency = decided.bypass !== "off" || (worker?.bypass ?? 0) !== 0;
+  const room = roomFor(view, facts, isInEmergency);
+  const obstacles: Obstacle[] = [];
+  // In emergency mode more has been said already.
+  if (emergencyLevel >= WARNING_LEVEL && !isInEmergency) {
+    obstacles.push({
+      key: emergencyLevel < COPIES_LEVEL ? "wrn-space-low" : "err-space-low",
+      text: `Space for logs runs out: level ${emergencyLevel} of 4`,
+    });
+  } else if (room === "none" && !isInEmergency) {
+    obstacles.push({
+      key: "err-space-low",
+      text: `Less than ${
+        view.own?.emergencyLimitPercent ?? 0
+      } percent of the space for logs is left`,
+    });
+  }
+  const log = emergencyLevel < COPIES_LEVEL || decided.logFiles.length > 0
+    ? undefined
+    : sacrifice(view, facts.logs, numbersInUse(view, facts));
+  if (log !== undefined) {
+    obstacles.push({
+      key: "err-space-low",
+      text: `Copy of "${logFileName(log)}" given up, to be fetched again`,
+    });
+  }
+  return {
+    ...decided,
+    hasEmergency: isInEmergency || room === "none",
+    obstacles: [...decided.obstacles, ...obstacles],
+    logFiles: log === undefined ? decided.logFiles : [{ kind: "delete", log }],
+  };
+}
+
+/**
+ * The oldest log that this host is not working on. Never one that it has
+ * written itself, which may be the only one of its kind. What is still to be
+ * replayed may go only if somebody leads, who has it and keeps it for this host.
+ *
+ * @param inUse numbers of logs that replay is at
+ */
+function sacrifice(
+  view: ResourceView,
+  logs: readonly { readonly log: LogName }[],
+  inUse: readonly number[],
+): LogName | undefined {
+  const leader = view.designated;
+  if (leader === view.host || inUse.length === 0) return undefined;
+  const mayGo = (log: LogName): boolean =>
+    log.host !== view.host && !inUse.includes(log.sequence) &&
+    (log.sequence < Math.min(...inUse) || leader !== undefined);
+  return logs.map(({ log }) => log).filter(mayGo)
+    .sort((left, right) => left.sequence - right.sequence)[0];
+}
+
+/** Numbers of logs that this host is working on, or will next. */
+function numbersInUse(view: ResourceView, facts: PlanFacts): number[] {
+  const replay = view.own?.replay;
+  if (replay === undefined) return [];
+  const worker = facts.worker;
+  return worker === undefined || worker.role === "idle"
+    ? [replay.log.sequence]
+    : [replay.log.sequence, worker.logSequence, worker.writtenBackSequence];
+}
