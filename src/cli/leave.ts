@@ -9,9 +9,10 @@
  *   delete  1  check that no host takes part any more
  *           2  everything below the resource but `maxnr`; `size` last
  *
- * A tombstone travels, so it must not stand for a log that others may need: of
- * such logs only the copy on this host is removed, and not before another host
- * has all of a log that this host wrote.
+ * A tombstone travels and keeps its name from being used again. So it must not
+ * stand for a log that others may need, nor for one whose number is still to
+ * come in the history of the others: of such logs only the copy here is
+ * removed, and of what others need not before another host has all of it.
  *
  * `--host=NAME --force` lets a dead host leave: what it does is known to
  * nobody, so nothing of it is checked, and the files here are not its own.
@@ -89,7 +90,7 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
           desk.warn(`WARNING: "${desk.host}" has the last copy`);
         }
         desk.write(await unreachable(desk, view, others));
-        await removeCopies(desk, resource);
+        await removeCopies(desk, view, others);
       },
     },
     {
@@ -170,10 +171,12 @@ async function unreachable(
 ): Promise<LinkWrite[]> {
   const { resource, host } = view;
   const reach = reachOf(view, others);
+  const isLast = others.length === 0;
   const links: LinkWrite[] = [];
   for (const { log } of await desk.logs.list(resource)) {
-    const isOurs = log.host === host || others.length === 0;
+    const isOurs = log.host === host || isLast;
     if (!isOurs || reach.needsLog(log)) continue;
+    if (!isLast && log.sequence > reach.highestSequence) continue;
     const path = linkPath.log(resource, log.sequence, log.host);
     links.push({ path, value: TOMBSTONE });
   }
@@ -190,9 +193,18 @@ async function unreachable(
 }
 
 /** Removes what is left of logs here, without telling anybody. */
-async function removeCopies(desk: Desk, resource: string): Promise<void> {
-  if (isActingForAnother(desk, desk.snapshot())) return;
+async function removeCopies(
+  desk: Desk,
+  view: ResourceView,
+  others: readonly string[],
+): Promise<void> {
+  const { resource, host } = view;
+  const isAnothers = isActingForAnother(desk, desk.snapshot());
+  const reach = reachOf(view, others);
   for (const { log } of await desk.logs.list(resource)) {
+    // Copies of a dead host's logs belong to the host that stores them.
+    const isNeeded = log.host !== host || reach.needsLog(log);
+    if (isAnothers && isNeeded) continue;
     if (!desk.options.dryRun) await desk.logs.delete(resource, log);
     else {
       desk.print(`remove ${linkPath.log(resource, log.sequence, log.host)}`);

@@ -1,19 +1,44 @@
-/** Commands that make a host a member of a resource. */
-import { UsageError } from "../base/errors.ts";
-import { isAbsolute } from "@std/path";
+/**
+ * create-resource: a resource of one host, which becomes its primary.
+ *
+ * Its first log has number 1, or is far behind all numbers that a deleted
+ * resource of this name has used: their names must not come again. Two version
+ * links that were never computed begin its history.
+ *
+ * `primary`, the position and the empty log are there before the disk is
+ * attached; the daemon need not run.
+ *
+ * Source: `marsadm create-resource`, which takes no files as disks in effect;
+ * we do.
+ */
+import { MarsError } from "../base/errors.ts";
+import { logFileName, type LogName } from "../base/names.ts";
 import { anchorText } from "../resource/emergency.ts";
-import { versionOf } from "../resource/history.ts";
-import { resourceView } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
+import { linkPath, nameOf } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import {
   formatReplay,
   formatSkipCheck,
-  isAcknowledgeLevel,
+  parseCount,
+  TOMBSTONE,
 } from "../tree/values.ts";
-import { checkName, parseSize, SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
-import { type Command, type Desk, refuseIf } from "./command.ts";
+import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { JOIN_COMMANDS } from "./join.ts";
+import {
+  attachLink,
+  deviceObstacles,
+  lookAtDisk,
+  makeDirectories,
+  memberLinks,
+  type MemberWords,
+  memberWords,
+  placeObstacles,
+  wantedBytes,
+  warnOfOtherNames,
+} from "./membership.ts";
+import { RESIZE_COMMANDS } from "./resize.ts";
+import { acknowledgeLink, SETTING_COMMANDS } from "./resource_settings.ts";
 
 /** Prescribed by MARS. */
 const SIZE_BYTES_MIN = 64 * 1024;
@@ -24,76 +49,192 @@ export const RESOURCE_COMMANDS: readonly Command[] = [
     name: "create-resource",
     usage: "RES DISK [DEVICE [SIZE]] [--acknowledge=flush|durable]",
     summary: "Begin a resource on this host, which becomes primary",
+    details:
+      "DISK is a block device or a file. SIZE is a number of bytes, with k m g t p for powers of 1000 or K M G T P for those of 1024, or the path of a disk of that size; without it the whole disk is used.",
     subject: "name",
     wordsMin: 1,
     wordsMax: 3,
-    run: createResource,
+    phases: createResource,
   },
-  {
-    name: "join-resource",
-    usage: "RES DISK [DEVICE]",
-    summary: "Make this host a secondary of a resource",
-    subject: "name",
-    wordsMin: 1,
-    wordsMax: 2,
-    run: joinResource,
-  },
-  {
-    name: "set-acknowledge",
-    usage: "RES flush|durable",
-    summary: "Set what must have happened before a write is acknowledged",
-    subject: "resources",
-    wordsMin: 1,
-    wordsMax: 1,
-    run: (desk, resource, [level = ""]) =>
-      desk.write([acknowledgeLink(resource, level)]),
-  },
+  ...JOIN_COMMANDS,
+  ...RESIZE_COMMANDS,
+  ...SETTING_COMMANDS,
 ];
 
-const SWITCHES = ["connect", "sync", "allow-replay"];
-
-async function createResource(
+function createResource(
   desk: Desk,
   resource: string,
-  [disk = "", device = resource, sizeText]: readonly string[],
+  words: readonly string[],
+): readonly Phase[] {
+  const { host } = desk;
+  let links: readonly LinkWrite[] = [];
+  let sequence = 1;
+  return [
+    {
+      title: "check disk, name and size",
+      act: async () => {
+        const member = memberWords(resource, words);
+        const snapshot = desk.snapshot();
+        const sizeBytes = await checkedSize(desk, member, snapshot);
+        const used = snapshot.value(linkPath.maxnr(resource)) ?? "";
+        const highest = parseCount(used);
+        sequence = highest === undefined ? 1 : highest + SEQUENCES_APART;
+        links = [
+          ...leftoverLinks(snapshot, resource, host),
+          ...resourceLinks(desk, member, { sizeBytes, sequence }),
+        ];
+      },
+    },
+    {
+      title: "make the first log and all links",
+      act: async () => {
+        makeDirectories(desk, resource);
+        if (!desk.options.dryRun) {
+          // Old records must not be replayed onto the new disk.
+          for (const { log } of await desk.logs.list(resource)) {
+            await desk.logs.delete(resource, log);
+          }
+          await createFirstLog(desk, resource, { sequence, host });
+        }
+        desk.write(links);
+        desk.flushTree();
+      },
+    },
+    {
+      title: "attach the disk",
+      act: () => {
+        desk.write([attachLink(desk, resource)], "3");
+        desk.print(`"${resource}" is created; this host is primary`);
+      },
+    },
+  ];
+}
+
+/** @throws MarsError if its name is in use, or was */
+async function createFirstLog(
+  desk: Desk,
+  resource: string,
+  log: LogName,
 ): Promise<void> {
-  checkName(resource, "resource");
-  checkName(device, "device");
-  const snapshot = desk.snapshot();
-  const diskBytes = sizeOfDisk(desk, disk);
-  const sizeBytes = sizeText === undefined
-    ? Math.floor(diskBytes / SIZE_ALIGNMENT_BYTES) * SIZE_ALIGNMENT_BYTES
-    : parseSize(sizeText);
-  const view = resourceView(snapshot, resource, desk.host);
-  const members = view.members.map((member) => `"${member.host}"`);
-  const obstacles = commonObstacles(desk, snapshot, device, resource);
-  if (members.length > 0) {
-    obstacles.push(`it exists already on ${members.join(", ")}`);
+  const result = await desk.logs.create(resource, log);
+  if (result === "created") return;
+  throw new MarsError(
+    `Cannot create "${resource}": "${
+      logFileName(log)
+    }" is there already; type link-purge-all and try again`,
+  );
+}
+
+/** Bytes of the new device. @throws MarsError if it must not be made */
+async function checkedSize(
+  desk: Desk,
+  member: MemberWords,
+  snapshot: Snapshot,
+): Promise<number> {
+  const { resource } = member;
+  const disk = lookAtDisk(desk, member, snapshot);
+  const sizeBytes = wantedBytes(desk, member.size) ?? disk.bytes;
+  const action = `create "${resource}"`;
+  // No force makes a disk longer.
+  refuseIf(action, [
+    ...placeObstacles(desk, snapshot),
+    ...(sizeBytes > disk.bytes && disk.bytes > 0
+      ? [`the disk has ${disk.bytes} bytes, ${sizeBytes} are wanted`]
+      : []),
+    ...(sizeBytes <= SIZE_BYTES_MIN && disk.obstacles.length === 0
+      ? [
+        `${sizeBytes} bytes are too few; more than ${SIZE_BYTES_MIN} are needed`,
+      ]
+      : []),
+    ...deviceObstacles(desk, member, snapshot),
+  ], { ...desk.options, force: false });
+  const positions = positionsElsewhere(snapshot, resource);
+  refuseIf(action, [
+    ...disk.obstacles,
+    ...positions,
+    ...(positions.length > 0 ? [] : await leftovers(desk, snapshot, resource)),
+  ], desk.options);
+  warnOfOtherNames(desk, member, snapshot);
+  return sizeBytes;
+}
+
+/** Hosts that have a position are members. */
+function positionsElsewhere(snapshot: Snapshot, resource: string): string[] {
+  const hosts = namesOf(snapshot, resource, REPLAY);
+  return hosts.length === 0
+    ? []
+    : [`it exists already on ${hosts.map((host) => `"${host}"`).join(", ")}`];
+}
+
+const REPLAY = /^replay-(.+)$/;
+const VERSION = /^version-\d+-(.+)$/;
+
+/** What the names of links that hold have in their group, each once. */
+function namesOf(
+  snapshot: Snapshot,
+  resource: string,
+  pattern: RegExp,
+): string[] {
+  const names = new Set<string>();
+  for (
+    const { path, value } of snapshot.children(linkPath.resource(resource))
+  ) {
+    const name = pattern.exec(nameOf(path))?.[1];
+    if (name !== undefined && value !== TOMBSTONE) names.add(name);
   }
-  if (sizeBytes > diskBytes) {
-    obstacles.push(`the disk has ${diskBytes} bytes, ${sizeBytes} are wanted`);
+  return [...names].sort();
+}
+
+/** What an earlier resource of this name has left here. */
+async function leftovers(
+  desk: Desk,
+  snapshot: Snapshot,
+  resource: string,
+): Promise<string[]> {
+  const logs = await desk.logs.list(resource);
+  const hasVersions = namesOf(snapshot, resource, VERSION).includes(desk.host);
+  return logs.length === 0 && !hasVersions ? [] : [
+    `logs or version links of an earlier time are in "${
+      desk.resourcePath(resource)
+    }"; type leave-resource or delete-resource`,
+  ];
+}
+
+/** Versions and errors of an earlier time do not hold any more. */
+function leftoverLinks(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): LinkWrite[] {
+  const errors = `${linkPath.actual(resource, host, "msg-err-")}`;
+  const links: LinkWrite[] = [];
+  for (const { path, value } of snapshot.under(linkPath.resource(resource))) {
+    const isOld = path.startsWith(errors) ||
+      VERSION.exec(nameOf(path))?.[1] === host;
+    if (isOld && value !== TOMBSTONE) links.push({ path, value: TOMBSTONE });
   }
-  if (sizeBytes <= SIZE_BYTES_MIN) {
-    obstacles.push(`${sizeBytes} bytes are too few`);
-  }
-  refuseIf(`create "${resource}"`, obstacles, desk.options);
-  const used = snapshot.value(linkPath.maxnr(resource));
-  const sequence = used === undefined ? 1 : Number(used) + SEQUENCES_APART;
-  const log = { sequence, host: desk.host };
-  const before = { sequence: sequence - 1, host: desk.host };
-  if (!desk.options.dryRun) await desk.logs.create(resource, log);
-  const host = desk.host;
+  return links;
+}
+
+function resourceLinks(
+  desk: Desk,
+  member: MemberWords,
+  { sizeBytes, sequence }: { sizeBytes: number; sequence: number },
+): LinkWrite[] {
+  const { host } = desk;
+  const { resource } = member;
+  const log = { sequence, host };
+  const before = { sequence: sequence - 1, host };
   const level = desk.options.acknowledge;
-  desk.write([
+  const position = { log, startBytes: 0, dirtyBytes: 0 };
+  return [
+    ...(level === undefined ? [] : [acknowledgeLink(resource, level)]),
     { path: linkPath.size(resource), value: String(sizeBytes) },
-    ...membership(desk, { resource, disk, device }),
+    ...memberLinks(desk, member),
     { path: linkPath.primary(resource), value: host },
     { path: linkPath.userspace(resource, "last-primary"), value: host },
     { path: linkPath.syncStatus(resource, host), value: String(sizeBytes) },
-    {
-      path: linkPath.replay(resource, host),
-      value: formatReplay({ log, startBytes: 0, dirtyBytes: 0 }),
-    },
+    { path: linkPath.replay(resource, host), value: formatReplay(position) },
     {
       path: linkPath.version(resource, sequence - 1, host),
       value: anchorText(before),
@@ -109,150 +250,5 @@ async function createResource(
       }]
       : []),
     { path: linkPath.maxnr(resource), value: String(sequence) },
-    ...(level === undefined ? [] : [acknowledgeLink(resource, level)]),
-  ]);
-  desk.write([attachLink(desk, resource)], "3");
-  desk.print(
-    `Created "${resource}" with ${sizeBytes} bytes; this host is primary`,
-  );
-}
-
-async function joinResource(
-  desk: Desk,
-  resource: string,
-  [disk = "", device = resource]: readonly string[],
-): Promise<void> {
-  checkName(resource, "resource");
-  checkName(device, "device");
-  const { host } = desk;
-  const diskBytes = sizeOfDisk(desk, disk);
-  await desk.waitUntil(`for resource "${resource}" to appear`, (snapshot) => {
-    const view = resourceView(snapshot, resource, host);
-    const source = view.members.find((member) =>
-      member.host === view.designated
-    );
-    const isKnown = view.sizeBytes !== undefined &&
-      source?.replay !== undefined;
-    return isKnown ? [] : [`no primary with a position is known`];
-  });
-  const snapshot = desk.snapshot();
-  const view = resourceView(snapshot, resource, host);
-  const source = view.members.find((member) => member.host === view.designated);
-  const sizeBytes = view.sizeBytes ?? 0;
-  const obstacles = commonObstacles(desk, snapshot, device, resource);
-  if (view.own !== undefined) obstacles.push("this host is a member already");
-  if (source?.host === host) obstacles.push("this host is its primary");
-  if (diskBytes < sizeBytes) {
-    obstacles.push(
-      `the disk has ${diskBytes} bytes, ${sizeBytes} are needed`,
-    );
-  }
-  if (source?.hasEmergency === true) {
-    obstacles.push(`its primary "${source.host}" is in emergency mode`);
-  }
-  const leftovers = await desk.logs.list(resource);
-  const sequence = source?.replay?.log.sequence ?? 0;
-  const isUsed = leftovers.some((file) => file.log.sequence >= sequence);
-  if (isUsed) {
-    obstacles.push(
-      `logs of an earlier time lie in "${desk.resourcePath(resource)}"`,
-    );
-  }
-  refuseIf(`join "${resource}"`, obstacles, desk.options);
-  if (source?.replay === undefined) return;
-  const copies: LinkWrite[] = [];
-  for (const copied of [sequence - 1, sequence]) {
-    const text = versionOf(view, copied, source.host)?.text;
-    if (text === undefined) continue;
-    copies.push({
-      path: linkPath.version(resource, copied, host),
-      value: text,
-    });
-  }
-  desk.makeDirectory(linkPath.resource(resource));
-  desk.write([
-    ...membership(desk, { resource, disk, device }),
-    ...copies,
-    {
-      path: linkPath.skipCheck(resource, host),
-      value: formatSkipCheck(sequence),
-    },
-    { path: linkPath.syncStatus(resource, host), value: "0" },
-    {
-      path: linkPath.replay(resource, host),
-      value: formatReplay({
-        log: source.replay.log,
-        startBytes: 0,
-        dirtyBytes: 0,
-      }),
-    },
-  ]);
-  desk.write([attachLink(desk, resource)], "3");
-  desk.print(
-    `Joined "${resource}"; copying ${sizeBytes} bytes from "${source.host}"`,
-  );
-}
-
-/** What makes this host a member, all switches but attach on. */
-function membership(
-  desk: Desk,
-  { resource, disk, device }: {
-    resource: string;
-    disk: string;
-    device: string;
-  },
-): LinkWrite[] {
-  const { host } = desk;
-  return [
-    { path: linkPath.data(resource, host), value: disk },
-    { path: linkPath.device(resource, host), value: device },
-    { path: linkPath.actual(resource, host, "if-on"), value: "0" },
-    { path: linkPath.actual(resource, host, "is-attached"), value: "0" },
-    { path: linkPath.todo(resource, host, "attach"), value: "0" },
-    ...SWITCHES.map((name) => ({
-      path: linkPath.todo(resource, host, name),
-      value: "1",
-    })),
   ];
-}
-
-/** Last, so that the daemon sees a complete member. */
-function attachLink(desk: Desk, resource: string): LinkWrite {
-  return { path: linkPath.todo(resource, desk.host, "attach"), value: "1" };
-}
-
-function acknowledgeLink(resource: string, level: string): LinkWrite {
-  if (!isAcknowledgeLevel(level) || level === "peer") {
-    throw new UsageError(
-      `Cannot acknowledge at level "${level}": expected flush or durable`,
-    );
-  }
-  return { path: linkPath.acknowledge(resource), value: level };
-}
-
-function commonObstacles(
-  desk: Desk,
-  snapshot: Snapshot,
-  device: string,
-  resource: string,
-): string[] {
-  const obstacles: string[] = [];
-  if (snapshot.value(linkPath.uuid) === undefined) {
-    obstacles.push("this host belongs to no cluster; type create-cluster");
-  }
-  for (const other of snapshot.resources()) {
-    const used = snapshot.value(linkPath.device(other, desk.host));
-    if (other !== resource && used === device) {
-      obstacles.push(`"${other}" uses device name "${device}" here`);
-    }
-  }
-  return obstacles;
-}
-
-/** Bytes of a block device or a regular file. @throws MarsError */
-function sizeOfDisk(desk: Desk, disk: string): number {
-  if (isAbsolute(disk)) return desk.diskBytes(disk);
-  throw new UsageError(
-    `Cannot use disk "${disk}": expected the absolute path of a block device or file`,
-  );
 }

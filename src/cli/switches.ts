@@ -194,16 +194,7 @@ function switchOn(
     },
     {
       title: "see the disk attached",
-      ...waitUnlessAlone(desk, (snapshot, waitedMs) => {
-        const { own } = resourceView(snapshot, resource, desk.host);
-        const left = attachObstacles(own);
-        const [error] = own?.diskErrno === 0 ? [] : left;
-        if (error === undefined || waitedMs < DISK_PATIENCE_MS) return left;
-        // Somebody must do something about it: waiting does not help.
-        throw new MarsError(
-          `Cannot attach "${resource}": ${error}; it stays switched on and is tried again`,
-        );
-      }),
+      ...attachWait(desk, resource),
     },
     {
       title: "say what was left out",
@@ -216,6 +207,23 @@ function switchOn(
       },
     },
   ];
+}
+
+/** Waits until the disk is open. */
+export function attachWait(
+  desk: Desk,
+  resource: string,
+): Pick<Phase, "act" | "until"> {
+  return waitUnlessAlone(desk, (snapshot, waitedMs) => {
+    const { own } = resourceView(snapshot, resource, desk.host);
+    const left = attachObstacles(own);
+    const [error] = own?.diskErrno === 0 ? [] : left;
+    if (error === undefined || waitedMs < DISK_PATIENCE_MS) return left;
+    // Somebody must do something about it: waiting does not help.
+    throw new MarsError(
+      `Cannot attach "${resource}": ${error}; it stays switched on and is tried again`,
+    );
+  });
 }
 
 /** Turns the switches off, and waits until the disk is let go. */
@@ -344,7 +352,7 @@ function syncObstacles(view: ResourceView): string[] {
 }
 
 /** Why the disk is not open. */
-export function attachObstacles(own: MemberState | undefined): string[] {
+function attachObstacles(own: MemberState | undefined): string[] {
   if (own?.isAttached === true) return [];
   const { diskErrno = 0, disk } = own ?? {};
   return [

@@ -39,6 +39,7 @@ function worker(role: "log" | "idle", durableBytes: number): WorkerState {
     writtenBackSequence: 1,
     writtenBackBytes: 0,
     deviceOn: 0,
+    deviceBytes: 0,
     deviceErrno: 0,
     bypass: 0,
     openCount: 0,

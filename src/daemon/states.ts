@@ -52,6 +52,7 @@ export function stateValues(
     "is-attached": flag(isBusy),
     "is-primary": flag(isLogging),
     "if-on": flag(worker?.deviceOn === 1),
+    "device-size": String(worker?.deviceBytes ?? 0),
     "open-count": String(worker?.openCount ?? 0),
     "is-replaying": flag(
       worker?.role === "replay" && worker.replayStatus === 0,

@@ -167,6 +167,7 @@ export class LogRole implements Role {
     const isServing = this.#phase === "serving";
     report.deviceOn = isServing && this.#server.isOn ? 1 : 0;
     report.deviceErrno = isServing ? this.#server.errno : 0;
+    report.deviceBytes = isServing ? this.#sizeBytes : 0;
     report.bypass = state.bypass;
     report.openCount = this.#server.openCount;
     report.inFlight = state.inFlight;

@@ -83,6 +83,8 @@ export interface Actual {
   readonly deviceOn: number;
   /** 0, or the positive errno that keeps the device from being there. */
   readonly deviceErrno: number;
+  /** Bytes that clients see; 0 without a device. */
+  readonly deviceBytes: number;
   /**
    * Emergency mode: 0 not, or not yet; 1 everything logged is on the disk, and
    * writes wait for "serve"; 2 writes go to the disk without the log.
@@ -238,6 +240,7 @@ const ACTUAL_NUMBERS = [
   "writtenBackBytes",
   "deviceOn",
   "deviceErrno",
+  "deviceBytes",
   "bypass",
   "openCount",
   "inFlight",

@@ -9,10 +9,12 @@
  *
  * Source: `log-purge-all` of MARS, which follows replay links both ways.
  */
-import { type LogName } from "../base/names.ts";
+import type { LogName } from "../base/names.ts";
 import type { ResourceView } from "./view.ts";
 
 export interface Reach {
+  /** The highest number among these logs; 0 if there is none. */
+  readonly highestSequence: number;
   /** Whether one of the hosts may still replay it. */
   readonly needsLog: (log: LogName) => boolean;
   /** The same of a version link; they are kept for one number longer. */
@@ -26,23 +28,26 @@ export function reachOf(view: ResourceView, hosts: readonly string[]): Reach {
   for (const { replay } of members) {
     lowest = Math.min(lowest, replay?.log.sequence ?? 0);
   }
-  const known = new Set(
-    members.flatMap(({ replay }) =>
-      replay === undefined ? [] : [nameOf(replay.log)]
-    ),
-  );
+  const known = new Set<string>();
+  let highestSequence = 0;
+  const note = (log: LogName): void => {
+    known.add(nameOf(log));
+    highestSequence = Math.max(highestSequence, log.sequence);
+  };
+  for (const { replay } of members) if (replay !== undefined) note(replay.log);
   for (const [, links] of view.versions) {
     for (const { host } of members) {
       const value = links.get(host)?.value;
       if (value === undefined) continue;
-      known.add(nameOf(value.self.log));
-      if (value.previous !== undefined) known.add(nameOf(value.previous.log));
+      note(value.self.log);
+      if (value.previous !== undefined) note(value.previous.log);
     }
   }
   const isUnknown = members.some(({ replay }) => replay === undefined);
   const needs = (log: LogName, margin: number): boolean =>
     isUnknown || (log.sequence >= lowest - margin && known.has(nameOf(log)));
   return {
+    highestSequence,
     needsLog: (log) => needs(log, 0),
     needsVersion: (log) => needs(log, 1),
   };

@@ -39,6 +39,7 @@ Deno.test("reachOf() goes down to the host that lags most", () => {
   assertEquals(all.needsVersion(log(1, "beta")), true);
   const one = reachOf(view(LINKS), ["beta"]);
   assertEquals(one.needsLog(log(2, "beta")), false);
+  assertEquals([all.highestSequence, one.highestSequence], [4, 4]);
 });
 
 Deno.test("reachOf() tells histories apart by the author", () => {

@@ -56,6 +56,8 @@ export interface MemberState {
   readonly isFetching: boolean;
   readonly isSyncing: boolean;
   readonly hasEmergency: boolean;
+  /** Bytes that clients see; undefined if it was not told. */
+  readonly deviceBytes: number | undefined;
   readonly openCount: number;
   /** First number of `replay-code`: 0 running, 1 done, negative: damage. */
   readonly replayCode: number;
@@ -175,6 +177,7 @@ function memberState(
     isFetching: actual("is-copying"),
     isSyncing: actual("is-syncing"),
     hasEmergency: actual("has-emergency"),
+    deviceBytes: parseCount(actualText("device-size")),
     openCount: parseCount(actualText("open-count")) ?? 0,
     replayCode: Number.parseInt(replayCodeText, 10) || 0,
     replayCodeText,

@@ -148,6 +148,7 @@ const KINDS: readonly LinkKind[] = [
   { pattern: `${ACTUAL}/if-on`, owner: "host", value: "switch" },
   { pattern: `${ACTUAL}/has-emergency`, owner: "host", value: "switch" },
   { pattern: `${ACTUAL}/open-count`, owner: "host", value: "count" },
+  { pattern: `${ACTUAL}/device-size`, owner: "host", value: "count" },
   { pattern: `${ACTUAL}/disk-error`, owner: "host", value: "integer" },
   { pattern: `${ACTUAL}/msg-<name>`, owner: "host", value: "message" },
   { pattern: `${ACTUAL}/<name>`, owner: "host", value: "text" },

@@ -12,6 +12,7 @@
  *   daemon off                                     none runs; one does at first
  *   link PATH VALUE [AGE_S]                        a link, fresh or so old
  *   unlink PATH
+ *   disk NAME BYTES                                a file, `@NAME` in commands
  *   log SEQUENCE HOST BYTES [AGE_S]                a log of resource r
  *   when PATH VALUE => PATH VALUE …                what some daemon does about it
  *   fact NAME VALUE                                what `plan` is told
@@ -115,6 +116,7 @@ const IDLE: WorkerState = {
   writtenBackBytes: 0,
   deviceOn: 0,
   deviceErrno: 0,
+  deviceBytes: 0,
   bypass: 0,
   openCount: 0,
   inFlight: 0,
@@ -190,6 +192,12 @@ class Stage implements Disposable {
       case "unlink":
         Deno.removeSync(`${this.#marsDir}/${first}`);
         return [];
+      case "disk":
+        Deno.writeFileSync(
+          `${this.#directory}/${first}`,
+          new Uint8Array(Number(second)),
+        );
+        return [];
       case "log":
         this.#log(Number(first), second, Number(third), Number(words[3] ?? 0));
         return [];
@@ -242,7 +250,9 @@ class Stage implements Disposable {
       `--${name}-dir=${this.#directory}/${name}`
     );
     const line = parseCommandLine([
-      ...words.map((word) => word.replaceAll("␣", " ")),
+      ...words.map((word) =>
+        word.replaceAll("␣", " ").replace(/^@/, `${this.#directory}/`)
+      ),
       ...directories,
       `--host=${this.#host}`,
       "--logger=",
@@ -288,7 +298,7 @@ class Stage implements Disposable {
     const snapshot = this.#snapshot();
     for (const { path, value, links } of this.#reactions) {
       if (snapshot.value(path) !== value) continue;
-      for (const link of links) this.#link(link.path, link.value, 0);
+      this.#tree.write(links);
     }
   }
 

@@ -1,0 +1,132 @@
+/**
+ * resize: lets the device of a primary grow, while it is in use.
+ *
+ *   1  check: the disks of all members must be large enough
+ *   2  say that the primary has all of the new size, then the new size; wait
+ *      until the daemon offers it to clients
+ *
+ * The secondaries then copy what is new. If the daemon does not offer the new
+ * size in time, the old one is put back.
+ *
+ * Source: `marsadm resize`, which asks the kernel for the size that is offered.
+ */
+import {
+  type MemberState,
+  type ResourceView,
+  resourceView,
+} from "../resource/view.ts";
+import { linkPath } from "../tree/path.ts";
+import type { LinkWrite } from "../tree/store.ts";
+import { SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
+import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { wantedBytes } from "./membership.ts";
+
+export const RESIZE_COMMANDS: readonly Command[] = [
+  {
+    name: "resize",
+    usage: "RES [SIZE]",
+    summary: "Let the device grow, by default as far as all disks allow",
+    subject: "resources",
+    wordsMin: 0,
+    wordsMax: 1,
+    phases: resize,
+  },
+];
+
+function resize(
+  desk: Desk,
+  resource: string,
+  [size]: readonly string[],
+): readonly Phase[] {
+  let oldBytes = 0;
+  let newBytes = 0;
+  const isServed = (own: MemberState | undefined): boolean =>
+    (own?.deviceBytes ?? 0) >= newBytes;
+  const write = (bytes: number): void =>
+    desk.write(sizeLinks(desk, resource, bytes));
+  return [
+    {
+      title: "check the disks of all members",
+      act: () => {
+        const view = desk.view(resource);
+        oldBytes = view.sizeBytes ?? 0;
+        newBytes = checkedSize(desk, view, wantedBytes(desk, size));
+      },
+    },
+    {
+      title: "see the device grow",
+      act: () => {
+        if (newBytes === oldBytes) {
+          desk.print(`"${resource}" has ${oldBytes} bytes already`);
+        } else write(newBytes);
+      },
+      until: (snapshot) => {
+        const { own } = resourceView(snapshot, resource, desk.host);
+        return newBytes === oldBytes || isServed(own) ? [] : [
+          `the device has ${own?.deviceBytes ?? 0} bytes, not ${newBytes}`,
+        ];
+      },
+      undo: () => {
+        if (newBytes === oldBytes || isServed(desk.view(resource).own)) return;
+        write(oldBytes);
+        desk.warn(`WARNING: "${resource}" has ${oldBytes} bytes again`);
+      },
+    },
+    {
+      title: "tell",
+      act: () => {
+        if (newBytes === oldBytes) return;
+        desk.print(`"${resource}" has ${newBytes} bytes now`);
+      },
+    },
+  ];
+}
+
+/** The new size in bytes. @throws RefusedError, also with force */
+function checkedSize(
+  desk: Desk,
+  view: ResourceView,
+  wanted: number | undefined,
+): number {
+  const { resource, own, members, sizeBytes } = view;
+  const obstacles: string[] = [];
+  const oldBytes = sizeBytes ?? 0;
+  if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here");
+  if (own?.isPrimary !== true && own?.isDeviceOn !== true) {
+    obstacles.push(
+      `"${desk.host}" is not primary; type resize on "${view.designated}"`,
+    );
+  }
+  let possible = Infinity;
+  for (const { host, diskBytes } of members) {
+    if (diskBytes === undefined) {
+      obstacles.push(`the size of the disk of "${host}" is not known`);
+    } else possible = Math.min(possible, diskBytes);
+  }
+  possible -= possible % SIZE_ALIGNMENT_BYTES;
+  const newBytes = wanted ?? possible;
+  if (Number.isFinite(possible) && newBytes > possible) {
+    const small = members.filter(({ diskBytes = 0 }) => diskBytes < newBytes)
+      .map(({ host, diskBytes }) => `"${host}" has ${diskBytes}`);
+    obstacles.push(`${newBytes} bytes do not fit: ${small.join(", ")}`);
+  }
+  if (newBytes < oldBytes) {
+    obstacles.push(
+      `it has ${oldBytes} bytes and cannot shrink to ${newBytes}`,
+    );
+  }
+  refuseIf(`resize "${resource}"`, obstacles, {
+    ...desk.options,
+    force: false,
+  });
+  return newBytes;
+}
+
+/** The primary has all of it before anybody may ask. */
+function sizeLinks(desk: Desk, resource: string, bytes: number): LinkWrite[] {
+  const value = String(bytes);
+  return [
+    { path: linkPath.syncStatus(resource, desk.host), value },
+    { path: linkPath.size(resource), value },
+  ];
+}
