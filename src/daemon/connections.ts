@@ -43,7 +43,7 @@ export function connectionMessages(
   needed: Iterable<string>,
   stateOf: (host: string) => string | undefined,
 ): Obstacle[] {
-  return [...needed].map((peer) => {
+  return [...new Set(needed)].map((peer) => {
     const state = stateOf(peer);
     return {
       key: `${CONNECTION_KEY}${peer}`,

@@ -40,6 +40,7 @@ import type { ControlDesk } from "./control.ts";
 import { Errands } from "./errands.ts";
 import { Executor, type Round } from "./executor.ts";
 import { Failures } from "./failures.ts";
+import { outdated } from "./handmade.ts";
 import { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
 import { type Network, Peers } from "./peers.ts";
@@ -323,7 +324,13 @@ export class Daemon {
       this.#rescanAtMs = nowMs + RESCAN_MS;
       const isFull = this.#isDistrustful;
       this.#isDistrustful = false;
-      this.#changed(isFull ? this.#tree.load() : this.#tree.rescan());
+      const before = this.#tree.snapshot();
+      const found = isFull ? this.#tree.load() : this.#tree.rescan();
+      this.#changed(found);
+      this.#failures.try(
+        "handmade",
+        () => this.#publish(outdated(before, found, this.#settings.host)),
+      );
     }
     const { level } = this.#emergency;
     const space = this.#parts.space();
@@ -446,7 +453,10 @@ export class Daemon {
       connected: this.#peers.connected(),
       heardNs: this.#intake.heardNs(),
       obstacles: connectionMessages(
-        neededPeers(snapshot, this.#settings.host),
+        [
+          ...neededPeers(snapshot, this.#settings.host),
+          ...this.#peers.foreign(),
+        ],
         (peer) => this.#peers.obstacleTo(peer),
       ),
     });

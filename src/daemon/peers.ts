@@ -13,7 +13,7 @@ import { trace } from "../base/trace.ts";
 import type { DialOptions, TrafficClass } from "../peer/connection.ts";
 import type { RpcClient } from "../peer/rpc.ts";
 import type { PeerAddress } from "../peer/token.ts";
-import type { LinkIntake } from "../transfer/intake.ts";
+import { FOREIGN, type LinkIntake } from "../transfer/intake.ts";
 import { MetadataLink } from "../transfer/metadata.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
@@ -95,6 +95,12 @@ export class Peers {
     return this.#options.network.isTrusted(host)
       ? "no address is known"
       : "its key is not trusted here";
+  }
+
+  /** Hosts that are said to be ours and belong to another cluster. */
+  foreign(): string[] {
+    return [...this.#peers].filter(([, peer]) => peer.state.includes(FOREIGN))
+      .map(([host]) => host);
   }
 
   /** Hosts whose lines are up. */

@@ -16,10 +16,10 @@ import { TrustStore } from "../peer/trust.ts";
 import { systemFiles } from "../transfer/file.ts";
 import { LinkFiles } from "../tree/link_files.ts";
 import { LinkTree } from "../tree/store.ts";
-import { checkRoot } from "./adoption.ts";
+import { checkSpace, checkTree, prepareRoot } from "./adoption.ts";
 import { Control } from "./control.ts";
-import { spaceOf } from "./space.ts";
 import { Daemon, type DaemonOptions, type DaemonParts } from "./daemon.ts";
+import { RESERVE_BYTES, spaceOf } from "./space.ts";
 
 export interface StartOptions extends DaemonOptions {
   readonly shimPath: string;
@@ -33,7 +33,7 @@ export interface StartOptions extends DaemonOptions {
 /** Runs until `signal`. @throws MarsError if it cannot start */
 export async function runDaemon(options: StartOptions): Promise<void> {
   const { settings } = options;
-  checkRoot(settings);
+  await prepareRoot(settings);
   using _claim = await claimDaemon(settings);
   const daemon = new Daemon(options, await systemParts(options));
   await daemon.run();
@@ -50,6 +50,8 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
   const disk = new LinkFiles(marsDir, shim);
   const tree = new LinkTree({ root: marsDir, files: disk, lamport });
   tree.rescan();
+  checkTree(tree.snapshot(), host);
+  checkSpace(marsDir, spaceOf(marsDir), options.reserveBytes ?? RESERVE_BYTES);
   Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
   return {
     clock,

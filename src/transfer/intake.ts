@@ -30,6 +30,9 @@ import { textParam } from "./params.ts";
 // come back until the next exchange.
 const BURIED_LINKS_MAX = 10_000;
 
+/** Part of the refusal of a host of another cluster, by either side. */
+export const FOREIGN = "they belong to different clusters";
+
 export type IntakeOptions = {
   readonly tree: TreeStore;
   /** The local host. */
@@ -76,8 +79,8 @@ export class LinkIntake {
       return;
     }
     throw new MarsError(
-      `Cannot exchange links of "${from}" with "${host}": they belong to ` +
-        `different clusters, "${theirs}" and "${own}"`,
+      `Cannot exchange links of "${from}" with "${host}": ${FOREIGN}, ` +
+        `"${theirs}" and "${own}"`,
     );
   }
 
