@@ -72,6 +72,17 @@ demo: build/mars ## several hosts on this machine, without root
 test: build/mars build/libmars.so tools-test ## the whole gate: layout, lint, types, all tests
 	@tests/run.sh
 
+# A stock Debian kernel under emulation; needs no rights to virtual machines.
+VM_PACKAGES := qemu-system-x86:qemu-system-x86_64 busybox-static:busybox \
+  cpio:cpio kmod:kmod zstd:zstd e2fsprogs:mke2fs
+
+.PHONY: test-vm
+test-vm: build/mars ## the block device of the kernel, on a kernel that has ublk
+	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES)"
+	MARS_LAUNCH_DIR=$(CURDIR)/build/vm-bin build/mars version
+	tests/vm/vmrun -E qemu -s 2 -t 600 \
+	  -m 'brd rd_nr=1 rd_size=65536,ublk_drv,ext4' -- tests/vm/ext4.sh 2
+
 .PHONY: tools-test
 tools-test: | build ## installs what the integration tests use, if we are root
 	@missing=; for pair in $(TEST_PACKAGES); do \
