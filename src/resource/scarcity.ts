@@ -54,7 +54,7 @@ export function withinSpace(
     : sacrifice(view, facts.logs, numbersInUse(view, facts));
   if (log !== undefined) {
     obstacles.push({
-      key: "err-space-low",
+      key: "wrn-copy-given-up",
       text: `Copy of "${logFileName(log)}" given up, to be fetched again`,
     });
   }

@@ -2,6 +2,7 @@
  * Emergency mode on real hosts: the file system with the logs of the primary
  * is full, and its clients do not notice. Needs root for a small file system.
  */
+import { statfsSync } from "node:fs";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { portableCrc32c } from "../../src/log/checksum.ts";
@@ -15,7 +16,7 @@ const BLOCKS = 1024;
 const LANES = 8;
 const KILLS = 4;
 /** Size of a tmpfs, or a file system on which long links need a block. */
-type TreeKind = "8m" | "24m" | "ext4";
+type TreeKind = "8m" | "24m" | "96m" | "ext4";
 
 /** Time that a client is let write while its daemon is about to be killed. */
 const LIFE_MS_MAX = 400;
@@ -169,6 +170,15 @@ async function primaryOn(
   await alpha.must("create-cluster", `--ip=127.0.0.1:${alpha.port}`);
   await alpha.must("create-resource", "r", alpha.makeDisk(DISK_BYTES));
   return tree;
+}
+
+function hasFile(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 function state(host: Host, name: string): string | undefined {
@@ -366,4 +376,72 @@ test("The level of emergency ends logging before the tree is full", async () => 
   const client = await connect(alpha);
   recorder.check(await client.read(0, recorder.sizeBytes));
   await client.disconnect();
+});
+
+test("A secondary short of space gives up copies, then stops fetching", async () => {
+  await using hosts = new Hosts();
+  const alpha = hosts.add("alpha");
+  await listening(alpha);
+  await alpha.must("create-cluster", `--ip=127.0.0.1:${alpha.port}`);
+  await alpha.must("create-resource", "r", alpha.makeDisk(DISK_BYTES));
+  await using tree = new SmallTree(hosts.add("beta"), "96m");
+  const beta = tree.host;
+  // Level 2 is below 9 MiB, level 3 below 6 MiB.
+  await listening(beta, "--reserve=3M");
+  const token = /mars1\.\S+/.exec(
+    await alpha.must("token", "create", `--ip=127.0.0.1:${alpha.port}`),
+  )?.[0];
+  const ip = `--ip=127.0.0.1:${beta.port}`;
+  await beta.must("join-cluster", ip, `--token=${token}`);
+  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  await beta.waitLink(
+    "resource-r/syncstatus-beta",
+    (value) => value === String(DISK_BYTES),
+  );
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 4 });
+  const writer = new Writer(recorder, await connect(alpha));
+  await writer.more(500);
+  await alpha.must("log-rotate", "r");
+  await writer.more(50);
+  await writer.stop();
+  const isLevel = (host: Host): boolean =>
+    positionOf(host, "beta").join() === positionOf(alpha, "alpha").join();
+  await waitFor("beta to catch up", () => isLevel(alpha));
+
+  const copy = (host: Host): string =>
+    `${host.marsDir}/resource-r/log-000000001-alpha`;
+  assertEquals(hasFile(copy(beta)), true);
+  const ballast = `${beta.marsDir}/ballast`;
+  const freeBytes = (): number => {
+    const { bavail, bsize } = statfsSync(beta.marsDir);
+    return bavail * bsize;
+  };
+  Deno.writeFileSync(ballast, new Uint8Array(freeBytes() - 8 * MIB));
+  await waitFor("the copy to go", () => !hasFile(copy(beta)));
+  assertEquals(hasFile(copy(alpha)), true);
+  const messages = "resource-r/actual-beta/msg-";
+  await beta.waitLink(
+    `${messages}wrn-copy-given-up`,
+    (value) => value.includes("log-000000001-alpha"),
+  );
+
+  Deno.writeFileSync(ballast, new Uint8Array(freeBytes() - 5 * MIB), {
+    append: true,
+  });
+  await beta.waitLink(
+    `${messages}err-space-low`,
+    (value) => value.includes("level 3"),
+  );
+  await waitFor("fetch to stop", () => state(beta, "is-copying") === "0");
+  const late = new Writer(recorder, await connect(alpha));
+  await late.more(50);
+  await late.stop();
+  await waitFor("alpha to write back", () => {
+    const [, bytes] = positionOf(alpha, "alpha");
+    return bytes > 0 && !isLevel(alpha);
+  });
+
+  Deno.removeSync(ballast);
+  await waitFor("beta to catch up", () => isLevel(beta) && isLevel(alpha));
+  assertEquals(Deno.readFileSync(beta.disk), Deno.readFileSync(alpha.disk));
 });
