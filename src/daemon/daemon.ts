@@ -136,6 +136,8 @@ export class Daemon {
   #aliveAtMs = -Infinity;
   #aliveToldAtMs = -Infinity;
   #rescanAtMs = -Infinity;
+  /** Of the Lamport clock when the tree was last read. */
+  #fallCount = 0;
   readonly #emergency: EmergencyWatch;
   readonly #alive: Alive;
   readonly #failures = new Failures();
@@ -322,8 +324,11 @@ export class Daemon {
     if (this.#isTriggered || nowMs >= this.#rescanAtMs) {
       this.#isTriggered = false;
       this.#rescanAtMs = nowMs + RESCAN_MS;
-      const isFull = this.#isDistrustful;
+      const { fallCount } = this.#lamport;
+      // Stamps that were believed before are corrected now.
+      const isFull = this.#isDistrustful || fallCount > this.#fallCount;
       this.#isDistrustful = false;
+      this.#fallCount = fallCount;
       const before = this.#tree.snapshot();
       const found = isFull ? this.#tree.load() : this.#tree.rescan();
       this.#changed(found);

@@ -88,7 +88,7 @@ export class LinkIntake {
   admitStranger(from: string, greeting: JsonObject): void {
     const { lamport, host } = this.#options;
     const stampNs = parseStamp(textParam(greeting, "stamp"));
-    if (stampNs !== undefined && lamport.observe(stampNs)) return;
+    if (stampNs !== undefined && lamport.hear(stampNs)) return;
     throw new MarsError(
       `Cannot exchange links of "${from}" with "${host}": ` +
         `the clock of "${from}" is too far ahead`,

@@ -17,8 +17,10 @@
  *   (5) A regular file is replaced by a foreign link only if it is a log, the
  *       link is a tombstone, and this host has replayed that log (I7).
  *   (6) Illegal links stay on disk and are reported once.
+ *   (7) What others say newer about this host is never taken; it is stated
+ *       again, as it is here, and deleted if it is not here.
  *
- * Source: MARS symlink tree 0.1; (2), (3) and (5) are ours.
+ * Source: MARS symlink tree 0.1; (2), (3), (5) and (7) are ours.
  */
 import { MarsError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
@@ -214,14 +216,42 @@ export class LinkTree implements TreeStore {
     } else {
       const own = this.#linkOnDisk(foreign.path, status);
       const verdict = mergeLink(own, foreign, context);
-      if (verdict === "refuse") return "it states what this host does";
       if (verdict === "keep") return undefined;
+      if (verdict === "refuse") {
+        return this.#stateAgain(own, foreign, taken);
+      }
     }
     if (!this.#files.replace(foreign.path, foreign.value, foreign.stampNs)) {
       return "a directory or file is in the way";
     }
     taken.push(this.#record(foreign));
     return undefined;
+  }
+
+  /**
+   * Others hold something else about this host, with a newer stamp: this host
+   * has lost what it told them, or somebody else wrote it. Saying it again is
+   * all that helps, since they would never take what is older (7).
+   */
+  #stateAgain(
+    own: Link | undefined,
+    foreign: Link,
+    taken: Link[],
+  ): string | undefined {
+    const { path } = foreign;
+    const isSame = own?.value === foreign.value;
+    const stampNs = isSame ? foreign.stampNs : this.#lamport.next();
+    // Who deletes may know better that nothing runs here any more.
+    const isStated = foreign.value !== TOMBSTONE &&
+      this.#files.replace(path, own?.value ?? TOMBSTONE, stampNs);
+    if (isStated) {
+      taken.push(this.#record({
+        path,
+        value: own?.value ?? TOMBSTONE,
+        stampNs,
+      }));
+    }
+    return isSame ? undefined : "it states what this host does";
   }
 
   /** Why `foreign` must not replace the regular file of its name. */

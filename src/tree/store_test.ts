@@ -2,11 +2,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ERRNO, MarsError, SyscallError } from "../base/errors.ts";
 import { FUTURE_NS_MAX, LamportClock } from "../base/lamport.ts";
-import { systemClock } from "../base/time.ts";
+import { NS_PER_S, systemClock } from "../base/time.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
 import { anyLink } from "../../tests/support/links.ts";
 import { LinkFiles } from "./link_files.ts";
 import { mergeLink } from "./merge.ts";
+import { ownerOf } from "./path.ts";
 import { type Link, Snapshot } from "./snapshot.ts";
 import { LinkTree, type LinkWrite, ReadOnlyTree } from "./store.ts";
 import { TOMBSTONE } from "./values.ts";
@@ -386,8 +387,14 @@ Deno.test("apply() does on disk what mergeLink() decides", () => {
       }
       const { tree: other } = treeOf(root);
       other.load();
-      assertEquals(sorted(other.snapshot().all()), sorted(plain.values()));
-      assertEquals(sorted(tree.snapshot().all()), sorted(plain.values()));
+      assertEquals(
+        sorted(other.snapshot().all()),
+        sorted(tree.snapshot().all()),
+      );
+      // What states what this host does has a test of its own.
+      const isForeign = (link: Link): boolean => ownerOf(link.path) !== "alpha";
+      const found = [...tree.snapshot().all()].filter(isForeign);
+      assertEquals(sorted(found), sorted(plain.values()));
     }),
     { numRuns: 30 },
   );
@@ -409,16 +416,48 @@ Deno.test("apply() keeps a newer link that was made by hand meanwhile", () => {
   assertEquals(tree.rescan().map(({ value }) => value), ["10.0.0.9"]);
 });
 
-Deno.test("apply() never takes what states this host's own state (I8)", () => {
+Deno.test("apply() states again what others know wrong about this host (I8)", () => {
+  using root = new Root();
+  const { tree } = treeOf(root);
+  const own = { path: "resource-x/syncstatus-alpha", value: "1", stampNs: 5n };
+  tree.write([own]);
+  const newNs = systemClock.realNs() + NS_PER_S;
+
+  const taken = tree.apply([
+    { ...own, value: "2", stampNs: newNs },
+    foreign("actual-alpha/alive", "0", newNs),
+  ], FROM_BETA);
+
+  const stated = (path: string): Link | undefined =>
+    taken.find((link) => link.path === path);
+  assertEquals(stated(own.path)?.value, "1");
+  assertEquals(stated("actual-alpha/alive")?.value, TOMBSTONE);
+  for (const { stampNs } of taken) assert(stampNs > newNs);
+  assertEquals(sorted(tree.snapshot().all()), sorted(taken));
+});
+
+Deno.test("apply() takes the newer stamp of what this host says itself", () => {
   using root = new Root();
   const { tree } = treeOf(root);
   const own = { path: "resource-x/syncstatus-alpha", value: "1", stampNs: 5n };
   tree.write([own]);
 
-  const taken = tree.apply([
-    { ...own, value: "2", stampNs: 6n },
-    foreign("actual-alpha/alive", "0", 6n),
-  ], FROM_BETA);
+  const taken = tree.apply([{ ...own, stampNs: 6n }], FROM_BETA);
+
+  assertEquals(taken, [{ ...own, stampNs: 6n }]);
+  assertEquals([...tree.snapshot().all()], taken);
+});
+
+Deno.test("apply() lets nobody delete what states this host's own state", () => {
+  using root = new Root();
+  const { tree } = treeOf(root);
+  const own = { path: "resource-x/syncstatus-alpha", value: "1", stampNs: 5n };
+  tree.write([own]);
+
+  const taken = tree.apply(
+    [{ ...own, value: TOMBSTONE, stampNs: 6n }],
+    FROM_BETA,
+  );
 
   assertEquals(taken, []);
   assertEquals([...tree.snapshot().all()], [own]);
