@@ -52,6 +52,8 @@ interface RunningFetch {
   readonly log: LogName;
   readonly source: string;
   readonly fetcher: LogFetcher;
+  /** The source has no more than this host; it may wait for this one itself. */
+  isIdle: boolean;
 }
 
 interface RunningSync {
@@ -143,7 +145,7 @@ export class Transfers {
       const isWanted = wanted !== undefined &&
         sameLog(wanted.log, running.log) &&
         wanted.sources.includes(running.source);
-      if (!isWanted) running.fetcher.stop();
+      if (!isWanted || this.#hasBetter(wanted, running)) running.fetcher.stop();
       return;
     }
     if (wanted === undefined) {
@@ -158,6 +160,13 @@ export class Transfers {
       return;
     }
     this.#startFetch(wanted.log, found);
+  }
+
+  /** A source that has no more gives way to one that is preferred. */
+  #hasBetter(wanted: FetchPlan, { isIdle, source }: RunningFetch): boolean {
+    if (!isIdle) return false;
+    const better = wanted.sources.slice(0, wanted.sources.indexOf(source));
+    return this.#source(better, "log") !== undefined;
   }
 
   #source(
@@ -184,6 +193,7 @@ export class Transfers {
       log,
       path: logs.path(log),
       onProgress: (progress) => {
+        fetch.isIdle = progress.isCaughtUp;
         this.#fetchObstacle = "";
         this.#avoided.delete(from.host);
         this.#fetchedBytes += Math.max(0, progress.durableBytes - lastBytes);
@@ -192,7 +202,8 @@ export class Transfers {
         wake();
       },
     });
-    this.#fetch = { log, source: from.host, fetcher };
+    const fetch = { log, source: from.host, fetcher, isIdle: false };
+    this.#fetch = fetch;
     fetcher.finished.then((result) => this.#endFetch(log, from.host, result));
   }
 

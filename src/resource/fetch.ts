@@ -5,10 +5,10 @@
  * Fetching follows the chain from the log being replayed: a log whose final end
  * is known and here is done, the next one follows. It does not wait for replay.
  * Any member that has the log may serve it; hosts that the administrator prefers
- * are asked first, then its author.
+ * are asked first, then its author, the primary, and who says that it has most.
  */
 import type { LogName } from "../base/names.ts";
-import { authorsOf, finalEndBytes } from "./history.ts";
+import { authorsOf, finalEndBytes, versionOf } from "./history.ts";
 import { type ResourceView, sameLog } from "./view.ts";
 
 export interface FetchPlan {
@@ -44,7 +44,12 @@ export function planFetch(
     log = { sequence: log.sequence + 1, host: author };
   }
   if (log.host === view.host) return undefined;
-  const members = view.members.map((member) => member.host);
+  const saysBytes = (host: string): number => {
+    const said = versionOf(view, log.sequence, host)?.value.self;
+    return said !== undefined && sameLog(said.log, log) ? said.endBytes : 0;
+  };
+  const members = view.members.map((member) => member.host)
+    .sort((left, right) => saysBytes(right) - saysBytes(left));
   const preferred = [
     ...view.own?.fetchFrom ?? [],
     log.host,
