@@ -1,0 +1,247 @@
+/**
+ * What must hold at each moment, checked as it happens:
+ *
+ *   a host begins to log   only as designated primary (I10), on a disk that is
+ *                          the state its history names (I6), never under the
+ *                          number of another, and without forgetting what was
+ *                          durable, unless somebody has forced it
+ *   a record is applied    only if it is durable at its author
+ *   a position is reached  the disk is the state of that position (I6)
+ *   a link is written      by its owner only (I8), not older than what was seen
+ *                          there (I9)
+ *   a log is deleted       only if every member has replayed it (I7)
+ */
+import {
+  logFileName,
+  type LogName,
+  parseLogFileName,
+} from "../../src/base/names.ts";
+import type { Actual } from "../../src/dataplane/mailbox.ts";
+import {
+  comparePositions,
+  isConsistent,
+  type Position,
+  resourceView,
+} from "../../src/resource/view.ts";
+import { linkPath, nameOf, ownerOf } from "../../src/tree/path.ts";
+import type { Link } from "../../src/tree/snapshot.ts";
+import { parseReplay, parseVersion, TOMBSTONE } from "../../src/tree/values.ts";
+import type { ClusterWorld } from "./cluster_world.ts";
+import type { SimHost } from "./host.ts";
+import { RESOURCE, stateOf } from "./records.ts";
+import { differenceOf, isSameState, positionText, Violation } from "./truth.ts";
+import type { SimWorker, WorkerWatch } from "./worker.ts";
+
+/** A worker acts on a plan that is at most so old. */
+const PLAN_AGE_MS = 3_000;
+
+/** Links that a living host writes again and again. */
+export function isPulse(path: string): boolean {
+  return /^actual-[^/]+\/(time|alive)$|\/is-primary$/.test(path);
+}
+
+interface HostRecord {
+  /** When the own tree last said that this host shall be primary. */
+  designatedMs: number;
+  isDesignated: boolean;
+  /** The newest position whose records may be on the disk. */
+  highest: Position | undefined;
+  /** Somebody typed `primary --force` here. */
+  isForced: boolean;
+}
+
+export class ClusterWatch implements WorkerWatch {
+  readonly #world: ClusterWorld;
+  readonly #records = new Map<string, HostRecord>();
+  /** Who wrote a version of a link first. */
+  readonly #origins = new Map<string, string>();
+  /** Somebody has forced something: losses are possible. */
+  isForced = false;
+  /** When any host wrote a link that tells more than that it lives. */
+  lastWriteMs = 0;
+  lastPath = "";
+
+  constructor(world: ClusterWorld) {
+    this.#world = world;
+  }
+
+  record(name: string): HostRecord {
+    let record = this.#records.get(name);
+    if (record === undefined) {
+      record = {
+        designatedMs: -Infinity,
+        isDesignated: false,
+        highest: undefined,
+        isForced: false,
+      };
+      this.#records.set(name, record);
+    }
+    return record;
+  }
+
+  onCommand(host: SimHost, words: readonly string[]): void {
+    if (words[0] === "primary" && words.includes("--force")) {
+      this.record(host.name).isForced = true;
+      this.isForced = true;
+    }
+  }
+
+  // ---- links ----------------------------------------------------------------
+
+  onLink(host: SimHost, link: Link): void {
+    const { path, value, stampNs } = link;
+    this.#world.mix(`${host.name} ${path} ${value} ${stampNs}`);
+    if (!isPulse(path)) {
+      this.lastWriteMs = this.#world.time.nowMs;
+      this.lastPath = `${host.name} ${path} -> ${value}`;
+    }
+    // What is only stamped again is not written anew.
+    const key = `${path} ${value}`;
+    const origin = this.#origins.get(key) ?? host.name;
+    this.#origins.set(key, origin);
+    const owner = ownerOf(path);
+    if (owner !== undefined && origin !== owner) {
+      this.#checkForeignWrite(host, link, owner);
+    }
+    if (path === linkPath.primary(RESOURCE)) {
+      this.#world.note(`${host.name}: primary -> ${value}`);
+      const record = this.record(host.name);
+      if (record.isDesignated) record.designatedMs = this.#world.time.nowMs;
+      record.isDesignated = value === host.name;
+    }
+    if (path === linkPath.syncStatus(RESOURCE, host.name)) {
+      this.record(host.name).highest = undefined;
+    }
+    if (path === linkPath.replay(RESOURCE, host.name)) {
+      this.#world.note(`${host.name}: replay -> ${value}`);
+    }
+    if (value === TOMBSTONE && origin === host.name) {
+      const log = parseLogFileName(nameOf(path));
+      if (log !== undefined) this.#checkDeletion(host, log);
+    }
+  }
+
+  /** A tool may tidy up after a host that is no member any more. */
+  #checkForeignWrite(host: SimHost, link: Link, owner: string): void {
+    if (link.value === TOMBSTONE) return;
+    throw new Violation(
+      `${host.name} wrote ${link.path} -> ${link.value}, which is ${owner}'s (I8)`,
+    );
+  }
+
+  #checkDeletion(host: SimHost, log: LogName): void {
+    this.#world.note(`${host.name}: deletes ${logFileName(log)}`);
+    for (const member of this.#world.hosts) {
+      const snapshot = member.look();
+      const text = snapshot.value(linkPath.replay(RESOURCE, member.name));
+      const isMember =
+        snapshot.value(linkPath.data(RESOURCE, member.name)) !== undefined;
+      const replay = parseReplay(text ?? "");
+      if (!isMember || replay === undefined) continue;
+      if (replay.log.sequence > log.sequence) continue;
+      if (!this.#world.truth.has(log)) continue;
+      throw new Violation(
+        `${host.name} deletes ${
+          logFileName(log)
+        }, ${member.name} is at ${text} (I7)`,
+      );
+    }
+  }
+
+  // ---- workers --------------------------------------------------------------
+
+  onRole(worker: SimWorker, role: Actual["role"]): void {
+    this.#world.note(`${worker.options.host}: worker ${role}`);
+  }
+
+  onLog(
+    worker: SimWorker,
+    log: LogName,
+    behind: Position | undefined,
+  ): void {
+    const { truth, time } = this.#world;
+    const { host: name } = worker.options;
+    const record = this.record(name);
+    const { disk } = worker;
+    if (disk === undefined) throw new Violation("a primary without a disk");
+    const isDesignated = record.isDesignated ||
+      time.nowMs - record.designatedMs < PLAN_AGE_MS;
+    if (!isDesignated) {
+      throw new Violation(
+        `${name} begins ${logFileName(log)}, but is not designated (I10)`,
+      );
+    }
+    const from = behind ?? this.#predecessor(worker, log);
+    this.#world.note(
+      `${name}: begins ${logFileName(log)} behind ${
+        from === undefined ? "nothing" : positionText(from)
+      }`,
+    );
+    if (from !== undefined) {
+      const lostBytes = truth.lostBehind(from);
+      const mayLose = record.isForced && from.log.host !== name;
+      if (lostBytes > 0 && !mayLose) {
+        throw new Violation(
+          `${name} goes on behind ${
+            positionText(from)
+          }, ${lostBytes} durable ` +
+            `bytes of "${from.log.host}" are lost`,
+        );
+      }
+    }
+    const [rival] = truth.rivals(log);
+    if (rival !== undefined && !this.isForced) {
+      throw new Violation(
+        `${name} begins ${logFileName(log)} beside ${
+          logFileName(rival)
+        }: a split brain that nobody forced`,
+      );
+    }
+    const known = from === undefined ? undefined : truth.stateAt(from);
+    const isRotation = behind !== undefined && known !== undefined;
+    truth.begin(log, { base: isRotation ? known : stateOf(disk), from });
+    record.highest = { log, bytes: Number.MAX_SAFE_INTEGER };
+  }
+
+  /** What the own version link of a log says that it follows. */
+  #predecessor(worker: SimWorker, log: LogName): Position | undefined {
+    const host = this.#world.host(worker.options.host);
+    const path = linkPath.version(RESOURCE, log.sequence, log.host);
+    const version = parseVersion(host?.look().value(path) ?? "");
+    const previous = version?.previous;
+    return previous && { log: previous.log, bytes: previous.endBytes };
+  }
+
+  onReplayed(worker: SimWorker, at: Position): void {
+    const { truth } = this.#world;
+    const { host: name } = worker.options;
+    const host = this.#world.host(name);
+    const record = this.record(name);
+    const { disk } = worker;
+    if (host === undefined || disk === undefined) return;
+    const durableBytes =
+      this.#world.host(at.log.host)?.files.log(RESOURCE, at.log)
+        ?.durableBytes ?? truth.durableBytes(at.log) ?? 0;
+    if (at.log.host !== name && at.bytes > durableBytes) {
+      throw new Violation(
+        `${name} has applied ${positionText(at)}, but only ${durableBytes} ` +
+          `bytes are durable at "${at.log.host}"`,
+      );
+    }
+    const isNewest = record.highest === undefined ||
+      comparePositions(at, record.highest) >= 0;
+    if (!isNewest) return;
+    const view = resourceView(host.snapshot(), RESOURCE, name);
+    if (view.own === undefined || !isConsistent(view, view.own)) return;
+    record.highest = at;
+    const expected = truth.stateAt(at);
+    if (expected === undefined) return;
+    const found = stateOf(disk);
+    if (isSameState(expected, found)) return;
+    throw new Violation(
+      `The disk of ${name} is not the state of ${positionText(at)} (I6): ${
+        differenceOf(expected, found)
+      }`,
+    );
+  }
+}

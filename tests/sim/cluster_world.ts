@@ -1,0 +1,270 @@
+/**
+ * A whole cluster from one seed: hosts, a network, clients, administrators, and
+ * everything that can go wrong.
+ *
+ *   settle   a cluster with one resource and its members
+ *   chaos    writes, commands, crashes, partitions, clocks, for some time
+ *   peace    faults end, everybody runs; then all must agree
+ *   repair   what commands have broken on purpose is repaired by commands
+ *
+ * The invariants are checked as things happen, see `cluster_watch.ts`, and in
+ * peace, see `cluster_checks.ts`.
+ */
+import { logFileName } from "../../src/base/names.ts";
+import { linkPath } from "../../src/tree/path.ts";
+import { checkPeace, checkRepaired } from "./cluster_checks.ts";
+import { ClusterWatch } from "./cluster_watch.ts";
+import { type Chaos, chaosOf } from "./chaos.ts";
+import { SimHost } from "./host.ts";
+import { SimNetwork } from "./network.ts";
+import { Random } from "./random.ts";
+import { DISK, DISK_BYTES, RESOURCE } from "./records.ts";
+import { Truth, Violation } from "./truth.ts";
+import { VirtualTime } from "./virtual_time.ts";
+
+const NAMES = ["alpha", "beta", "gamma", "delta", "omega"];
+/** The last events that a report shows. */
+const EVENTS_SHOWN = 60;
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** How long chaos lasts, in virtual time. */
+  readonly chaosMs?: number;
+  /** Every event as a line. */
+  readonly onEvent?: (line: string) => void;
+  /** Breaks something on purpose: a checker that does not notice is blind. */
+  readonly sabotage?: Sabotage;
+}
+
+/** Ways to break the world; see `sim_mutation_test.ts`. */
+export interface Sabotage {
+  readonly onWorld?: (world: ClusterWorld) => void;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  /** Of everything that happened, in order. */
+  readonly hash: string;
+  readonly stepCount: number;
+  readonly writeCount: number;
+  readonly virtualMs: number;
+}
+
+export class ClusterWorld {
+  readonly seed: number;
+  readonly time = new VirtualTime();
+  readonly random: Random;
+  readonly network: SimNetwork;
+  readonly truth = new Truth();
+  readonly watch: ClusterWatch;
+  readonly hosts: readonly SimHost[];
+  readonly chaos: Chaos;
+  /** What happened last, newest last. */
+  readonly #events: string[] = [];
+  readonly #onEvent: (line: string) => void;
+  #hash = 0x811c9dc5;
+  /** Commands that administrators are waiting for. */
+  readonly #pending = new Set<Promise<unknown>>();
+  isChaos = false;
+
+  constructor(options: WorldOptions) {
+    this.seed = options.seed;
+    this.#onEvent = options.onEvent ?? (() => {});
+    this.random = new Random(options.seed);
+    this.network = new SimNetwork(this.time, this.random);
+    this.watch = new ClusterWatch(this);
+    const hostCount = 2 + this.random.below(this.random.chance(0.2) ? 4 : 2);
+    this.hosts = NAMES.slice(0, hostCount).map((name) => this.#newHost(name));
+    this.chaos = chaosOf(this, options.chaosMs);
+  }
+
+  /** Runs the whole life of a cluster. @throws SimFailure */
+  static async run(options: WorldOptions): Promise<Outcome> {
+    const world = new ClusterWorld(options);
+    options.sabotage?.onWorld?.(world);
+    using _timers = world.time.install();
+    try {
+      await world.#settle();
+      await world.#rage();
+      await world.#calm();
+    } catch (error) {
+      throw world.#failure(error);
+    } finally {
+      for (const host of world.hosts) host.cutPower();
+      await world.time.end();
+    }
+    return {
+      seed: options.seed,
+      hash: (world.#hash >>> 0).toString(16),
+      stepCount: world.time.stepCount,
+      writeCount: world.truth.writeCount,
+      virtualMs: world.time.nowMs,
+    };
+  }
+
+  note(text: string): void {
+    const line = `${(this.time.nowMs / 1_000).toFixed(3)} ${text}`;
+    this.mix(line);
+    this.#onEvent(line);
+    this.#events.push(line);
+    if (this.#events.length > EVENTS_SHOWN) this.#events.shift();
+  }
+
+  /** Lets the hash of the run depend on `text`. */
+  mix(text: string): void {
+    let hash = this.#hash;
+    for (let at = 0; at < text.length; at++) {
+      hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    }
+    this.#hash = hash;
+  }
+
+  host(name: string): SimHost | undefined {
+    return this.hosts.find((host) => host.name === name);
+  }
+
+  anyHost(): SimHost {
+    const host = this.hosts[this.random.below(this.hosts.length)];
+    if (host === undefined) throw new Error("a world has hosts");
+    return host;
+  }
+
+  /** An administrator types a command; nobody waits for the end here. */
+  type(host: SimHost, ...words: string[]): void {
+    this.track(this.typeAndWait(host, ...words));
+  }
+
+  /** Peace waits for `work`. */
+  track(work: Promise<unknown>): void {
+    this.#pending.add(work);
+    void work.finally(() => this.#pending.delete(work));
+  }
+
+  async typeAndWait(
+    host: SimHost,
+    ...words: string[]
+  ): Promise<string | undefined> {
+    this.watch.onCommand(host, words);
+    const { error } = await host.command(words);
+    return error;
+  }
+
+  get isTyping(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** Lets time pass until `isDone`. @throws Violation after `limitMs` */
+  async until(
+    limitMs: number,
+    isDone: () => string | undefined,
+  ): Promise<void> {
+    const endMs = this.time.nowMs + limitMs;
+    let left = isDone();
+    while (left !== undefined && this.time.nowMs < endMs) {
+      await this.time.run(this.time.nowMs + 250);
+      left = isDone();
+    }
+    if (left !== undefined) throw new Violation(left);
+  }
+
+  /** Lets time pass until `work` has ended. */
+  async finish<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const noted = work.finally(() => isOver = true);
+    await this.time.run(this.time.nowMs + 3_600_000, () => isOver);
+    return await noted;
+  }
+
+  #newHost(name: string): SimHost {
+    const host = new SimHost({
+      name,
+      time: this.time,
+      random: this.random,
+      network: this.network,
+      truth: this.truth,
+      watch: this.watch,
+      note: (text) => this.note(text),
+    });
+    host.files.addDisk(DISK, DISK_BYTES);
+    host.files.onLink = (path, value, stampNs) =>
+      this.watch.onLink(host, { path, value, stampNs });
+    return host;
+  }
+
+  async #settle(): Promise<void> {
+    const [first, ...others] = this.hosts;
+    if (first === undefined) return;
+    for (const host of this.hosts) {
+      const links: Record<string, string> = { uuid: "alpha_1.000000000" };
+      for (const { name } of this.hosts) {
+        links[linkPath.ip(name)] = `10.0.0.${NAMES.indexOf(name) + 1}`;
+      }
+      host.writeLinks(links);
+      host.start();
+    }
+    const must = async (host: SimHost, ...words: string[]): Promise<void> => {
+      const error = await this.finish(this.typeAndWait(host, ...words));
+      if (error === undefined) return;
+      throw new Violation(`"${words.join(" ")}" on ${host.name}: ${error}`);
+    };
+    await must(first, "create-resource", RESOURCE, DISK);
+    for (const host of others) {
+      if (host !== others[0] && this.random.chance(0.1)) continue;
+      await must(host, "join-resource", RESOURCE, DISK);
+    }
+  }
+
+  async #rage(): Promise<void> {
+    this.isChaos = true;
+    const endMs = this.time.nowMs + this.chaos.durationMs;
+    while (this.time.nowMs < endMs) {
+      const pauseMs = this.chaos.pauseMs();
+      await this.time.run(this.time.nowMs + pauseMs);
+      this.chaos.act();
+    }
+    this.isChaos = false;
+    this.note("peace");
+  }
+
+  async #calm(): Promise<void> {
+    this.chaos.end();
+    await checkPeace(this);
+    await checkRepaired(this);
+  }
+
+  #failure(error: unknown): SimFailure {
+    return new SimFailure(
+      [
+        `${error instanceof Violation ? "" : "Unforeseen: "}${
+          error instanceof Error ? error.stack ?? error.message : error
+        }`,
+        `seed ${this.seed}, step ${this.time.stepCount}, ` +
+        `after ${(this.time.nowMs / 1_000).toFixed(3)} s; the last events:`,
+        ...this.#events.map((line) => `  ${line}`),
+        ...this.hosts.flatMap((host) => describe(host)),
+        `Repeat with: make sim SEED=${this.seed} COUNT=1`,
+      ].join("\n"),
+      { cause: error },
+    );
+  }
+}
+
+/** What a host does and says. */
+function describe(host: SimHost): string[] {
+  const logs = host.files.listLogs(linkPath.resource(RESOURCE))
+    .map(({ log, sizeBytes }) => `${logFileName(log)}:${sizeBytes}`);
+  const telling = /\/(msg-inf-|msg-err-|replay-|version-|syncstatus-|todo-)/;
+  return [
+    `  ${host.name}: ${host.isRunning ? "running" : "down"}, worker ${
+      host.worker(RESOURCE)?.describe() ?? "none"
+    }, logs ${logs.join(" ")}`,
+    ...[...host.look().all()]
+      .filter(({ path, value }) => telling.test(path) && value !== "OK")
+      .map(({ path, value }) => `    ${path} -> ${value}`),
+  ];
+}
+
+/** A run that went wrong, with all that is needed to repeat it. */
+export class SimFailure extends Error {
+  override readonly name = "SimFailure";
+}

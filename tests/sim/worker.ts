@@ -1,0 +1,482 @@
+/**
+ * The data plane of a simulated host, as the daemon sees it: a worker that
+ * obeys the contract of the mailbox.
+ *
+ *   log      records are appended, durable a little later, and written back;
+ *            as long as a client has the device open it is served
+ *   replay   records are applied one by one; a checkpoint flushes the disk and
+ *            moves the position
+ *
+ * It is small where the real one is large, and checked against the truth at
+ * each step that matters. What it writes is volatile until it has flushed it.
+ */
+import { ERRNO } from "../../src/base/errors.ts";
+import { logFileName, type LogName } from "../../src/base/names.ts";
+import type { Dataplane, WorkerSubject } from "../../src/dataplane/handle.ts";
+import type { Actual, Desired } from "../../src/dataplane/mailbox.ts";
+import type { Position } from "../../src/resource/view.ts";
+import type { SimFileSystem } from "./file_system.ts";
+import type { Life } from "./life.ts";
+import type { Random } from "./random.ts";
+import {
+  CELL_COUNT,
+  decodeRecord,
+  encodeRecord,
+  RECORD_BYTES,
+  type SimRecord,
+  writeCell,
+} from "./records.ts";
+import type { Truth } from "./truth.ts";
+import type { VirtualTime } from "./virtual_time.ts";
+import type { VolatileFile } from "./volatile_file.ts";
+
+/** What a worker tells the world; the world checks. */
+export interface WorkerWatch {
+  /**
+   * It begins to log.
+   *
+   * @param behind end of its own log that it leaves; undefined at the begin
+   */
+  readonly onLog: (
+    worker: SimWorker,
+    log: LogName,
+    behind: Position | undefined,
+  ) => void;
+  /** Everything before `at` is on the disk, and nothing else of this log. */
+  readonly onReplayed: (worker: SimWorker, at: Position) => void;
+  readonly onRole: (worker: SimWorker, role: Actual["role"]) => void;
+}
+
+export interface WorkerOptions {
+  readonly host: string;
+  readonly subject: WorkerSubject;
+  readonly time: VirtualTime;
+  readonly random: Random;
+  readonly files: SimFileSystem;
+  readonly truth: Truth;
+  readonly life: Life;
+  readonly watch: WorkerWatch;
+}
+
+/** A log that is written, or that was and is not written back. */
+interface OpenLog {
+  readonly log: LogName;
+  readonly file: VolatileFile;
+  /** Records that are not on the disk, in their order. */
+  dirty: { readonly record: SimRecord; readonly endBytes: number }[];
+  durableBytes: number;
+}
+
+const NOTHING: Actual = {
+  desiredVersion: 0,
+  role: "idle",
+  logSequence: 0,
+  loggedBytes: 0,
+  durableBytes: 0,
+  writtenBackSequence: 0,
+  writtenBackBytes: 0,
+  deviceOn: 0,
+  deviceErrno: 0,
+  deviceBytes: 0,
+  bypass: 0,
+  openCount: 0,
+  inFlight: 0,
+  diskBytes: 0,
+  diskErrno: 0,
+  logErrno: 0,
+  replayStatus: 0,
+  replayDetail: 0,
+  replayByte: 0,
+  writeCount: 0,
+  writeBytes: 0,
+  readCount: 0,
+  readBytes: 0,
+  replayCount: 0,
+  replayBytes: 0,
+};
+
+const RETRY_MS = 1_000;
+const EBADMSG = 74;
+
+export class SimWorker implements Dataplane {
+  readonly failure = undefined;
+  readonly options: WorkerOptions;
+  readonly #random: Random;
+  readonly #callbacks: (() => void)[] = [];
+  #actual: Actual = NOTHING;
+  #desired: Desired | undefined;
+  #desiredText = "";
+  #version = 0;
+  #isTelling = false;
+  #hasStopped: () => void = () => {};
+  readonly #stopped: Promise<void>;
+  #wake: () => void = () => {};
+  /** Newest first is the one written to. */
+  #open: OpenLog[] = [];
+  #clientCount = 0;
+
+  constructor(options: WorkerOptions) {
+    this.options = options;
+    this.#random = options.random;
+    this.#stopped = new Promise((resolve) => this.#hasStopped = resolve);
+    options.time.spawn(this.#work());
+  }
+
+  get resource(): string {
+    return this.options.subject.resource;
+  }
+
+  get disk(): VolatileFile | undefined {
+    return this.options.files.disk(this.options.subject.diskPath);
+  }
+
+  adjust(desired: Desired): void {
+    this.options.life.check();
+    if (this.#desired?.role === "stop") return;
+    const text = JSON.stringify(desired);
+    if (text === this.#desiredText) return;
+    this.#desired = desired;
+    this.#desiredText = text;
+    this.#version += 2;
+    this.options.time.after(0.05 + this.#random.next(), () => this.#wake());
+  }
+
+  actual(): Actual {
+    this.options.life.check();
+    return this.#actual;
+  }
+
+  onChange(callback: () => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  stop(): Promise<void> {
+    const desired = this.#desired;
+    if (desired !== undefined) this.adjust({ ...desired, role: "stop" });
+    else this.#hasStopped();
+    return this.options.life.guard(() => this.#stopped);
+  }
+
+  // ---- the client of the device --------------------------------------------
+
+  get isServing(): boolean {
+    return !this.options.life.isOver && this.#actual.deviceOn === 1;
+  }
+
+  get clientCount(): number {
+    return this.options.life.isOver ? 0 : this.#clientCount;
+  }
+
+  openDevice(): void {
+    this.#clientCount++;
+    this.#report({ openCount: this.#clientCount });
+  }
+
+  closeDevice(): void {
+    this.#clientCount = Math.max(0, this.#clientCount - 1);
+    this.#report({ openCount: this.#clientCount });
+    this.#wake();
+  }
+
+  /** Appends one write; acknowledged at once, durable later. */
+  write(): void {
+    const [current] = this.#open;
+    if (current === undefined) return;
+    const { truth } = this.options;
+    const record = {
+      id: truth.nextWrite(),
+      cell: this.#random.below(CELL_COUNT),
+    };
+    const offsetBytes = current.file.lengthBytes;
+    current.file.write(encodeRecord(record, offsetBytes), offsetBytes);
+    const endBytes = offsetBytes + RECORD_BYTES;
+    current.dirty.push({ record, endBytes });
+    truth.append(current.log, record);
+    this.#report({ loggedBytes: endBytes });
+  }
+
+  // ---- the thread -----------------------------------------------------------
+
+  async #work(): Promise<void> {
+    const { life } = this.options;
+    while (!life.isOver) {
+      const desired = this.#desired;
+      if (desired === undefined) await this.#pause();
+      else if (desired.role === "stop") break;
+      else await this.#play(desired);
+    }
+    if (life.isOver) return;
+    this.#setRole("stopped", { diskBytes: 0 });
+    this.#hasStopped();
+  }
+
+  async #play(desired: Desired): Promise<void> {
+    this.#adopted();
+    const diskBytes = this.disk?.lengthBytes ?? 0;
+    if (diskBytes === 0 || diskBytes < desired.sizeBytes) {
+      const diskErrno = diskBytes === 0 ? ERRNO.ENOENT : ERRNO.EFBIG;
+      this.#setRole("idle", { diskBytes: 0, diskErrno });
+      return await this.#pause(RETRY_MS);
+    }
+    this.#report({ diskBytes, diskErrno: 0 });
+    switch (desired.role) {
+      case "idle":
+        this.#setRole("idle", { logErrno: 0 });
+        return await this.#pause();
+      case "log":
+        return await this.#log(desired);
+      case "replay":
+        return await this.#replay(desired);
+      case "stop":
+        return;
+    }
+  }
+
+  /** Waits for a wake-up, at most so long. */
+  async #pause(atMostMs = Infinity): Promise<void> {
+    const { life, time } = this.options;
+    const version = this.#version;
+    if (version !== this.#actual.desiredVersion && atMostMs === Infinity) {
+      // Something else is desired already.
+      return await life.guard(() => time.sleep(0.01));
+    }
+    await life.guard(() =>
+      new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        if (atMostMs < Infinity) time.after(atMostMs, resolve);
+      })
+    );
+  }
+
+  #adopted(): void {
+    this.#report({ desiredVersion: this.#version });
+  }
+
+  // ---- role "log" -----------------------------------------------------------
+
+  async #log(desired: Desired): Promise<void> {
+    const { host, truth } = this.options;
+    if (!this.#openLog(desired)) {
+      this.#setRole("idle", { logErrno: ERRNO.EEXIST });
+      return await this.#pause(RETRY_MS);
+    }
+    const { logSequence } = desired;
+    this.#setRole("log", {
+      logSequence,
+      loggedBytes: 0,
+      durableBytes: 0,
+      writtenBackSequence: logSequence,
+      writtenBackBytes: 0,
+      deviceOn: 1,
+      logErrno: 0,
+    });
+    for (;;) {
+      const now = this.#desired ?? desired;
+      this.#adopted();
+      if (now.role === "stop") {
+        this.#clientCount = 0;
+        await this.#flushLog();
+        break;
+      }
+      const isWanted = now.role === "log" && now.logHost === host;
+      this.#report({
+        deviceOn: isWanted ? 1 : 0,
+        deviceBytes: isWanted ? now.sizeBytes : 0,
+      });
+      if (!isWanted && this.#clientCount === 0) {
+        await this.#writeBack();
+        if (this.#clientCount === 0) break;
+        continue;
+      }
+      if (isWanted) await this.#rotate(now);
+      if (this.#random.chance(0.3)) await this.#writeBack();
+      else await this.#flushLog();
+      await this.#pause(20 + 150 * this.#random.next());
+    }
+    for (const { log, durableBytes } of this.#open) {
+      truth.setDurable(log, durableBytes);
+    }
+    this.#open = [];
+    this.#setRole("idle", { deviceOn: 0, deviceBytes: 0, openCount: 0 });
+  }
+
+  /** Takes a log that is there and empty. */
+  #openLog({ logSequence, logHost }: Desired): boolean {
+    const { files, watch } = this.options;
+    const log = { sequence: logSequence, host: logHost };
+    const file = files.log(this.resource, log);
+    if (file === undefined || file.lengthBytes > 0) return false;
+    const [current] = this.#open;
+    watch.onLog(
+      this,
+      log,
+      current && { log: current.log, bytes: current.file.lengthBytes },
+    );
+    this.#open.unshift({ log, file, dirty: [], durableBytes: 0 });
+    return true;
+  }
+
+  async #rotate(desired: Desired): Promise<void> {
+    const [current, before] = this.#open;
+    if (current === undefined || before !== undefined) return;
+    if (desired.logSequence <= current.log.sequence) return;
+    await this.#flushLog();
+    // Clients may have written meanwhile; they must not be left behind.
+    current.file.flush();
+    this.options.truth.setDurable(current.log, current.file.lengthBytes);
+    current.durableBytes = current.file.lengthBytes;
+    if (!this.#openLog(desired)) {
+      return this.#report({ logErrno: ERRNO.EEXIST });
+    }
+    this.#report({
+      logSequence: desired.logSequence,
+      loggedBytes: 0,
+      durableBytes: 0,
+      logErrno: 0,
+    });
+  }
+
+  async #flushLog(): Promise<void> {
+    const [current] = this.#open;
+    if (current === undefined) return;
+    const endBytes = current.file.lengthBytes;
+    if (endBytes === current.durableBytes) return;
+    const finish = current.file.beginFlush();
+    await this.#delay(0.2, 4);
+    finish();
+    current.durableBytes = endBytes;
+    this.options.truth.setDurable(current.log, endBytes);
+    this.#report({ durableBytes: endBytes });
+  }
+
+  /** What is durable in the log goes to the disk, the oldest log first. */
+  async #writeBack(): Promise<void> {
+    await this.#flushLog();
+    const { disk } = this;
+    if (disk === undefined) return;
+    const goals = this.#open.map((open) => open.durableBytes);
+    for (const [index, open] of [...this.#open.entries()].reverse()) {
+      const goalBytes = goals[index] ?? 0;
+      for (const { record, endBytes } of open.dirty) {
+        if (endBytes > goalBytes) break;
+        if (this.#random.chance(0.1)) await this.#delay(0.05, 1);
+        writeCell(disk, record);
+      }
+      open.dirty = open.dirty.filter(({ endBytes }) => endBytes > goalBytes);
+    }
+    const finish = disk.beginFlush();
+    await this.#delay(0.2, 4);
+    finish();
+    // Nothing is written to an old log any more.
+    if (this.#open.length > 1) this.#open.pop();
+    const [oldest] = this.#open;
+    if (oldest === undefined) return;
+    this.#report({
+      writtenBackSequence: oldest.log.sequence,
+      writtenBackBytes: goals[0] ?? 0,
+    });
+  }
+
+  // ---- role "replay" --------------------------------------------------------
+
+  async #replay(desired: Desired): Promise<void> {
+    const { files, watch } = this.options;
+    const log = { sequence: desired.logSequence, host: desired.logHost };
+    const file = files.log(this.resource, log);
+    const { disk } = this;
+    if (file === undefined || disk === undefined) {
+      this.#setRole("idle", { logErrno: ERRNO.ENOENT });
+      return await this.#pause(RETRY_MS);
+    }
+    const { startBytes } = desired;
+    let at = startBytes;
+    let flushed = startBytes;
+    let endBytes = Math.max(startBytes, desired.logEndBytes);
+    this.#setRole("replay", {
+      logSequence: log.sequence,
+      loggedBytes: endBytes,
+      durableBytes: endBytes,
+      writtenBackSequence: log.sequence,
+      writtenBackBytes: startBytes,
+      replayStatus: 0,
+      logErrno: 0,
+    });
+    for (;;) {
+      const now = this.#desired ?? desired;
+      this.#adopted();
+      const isFollowing = this.#actual.replayStatus >= 0 &&
+        now.startBytes > startBytes && now.startBytes <= flushed;
+      const isSame = now.role === "replay" &&
+        now.logSequence === log.sequence && now.logHost === log.host &&
+        (now.startBytes === startBytes || isFollowing) &&
+        Math.max(now.logEndBytes, now.startBytes) >= endBytes;
+      if (!isSame) break;
+      endBytes = Math.max(now.logEndBytes, now.startBytes);
+      this.#report({ loggedBytes: endBytes, durableBytes: endBytes });
+      let status = 0;
+      for (let count = this.#random.below(12); count >= 0; count--) {
+        if (at === endBytes) break;
+        if (at + RECORD_BYTES > endBytes) {
+          status = 2;
+          break;
+        }
+        const bytes = new Uint8Array(RECORD_BYTES);
+        file.read(bytes, at);
+        const record = decodeRecord(bytes, at);
+        if (record === undefined) {
+          status = -EBADMSG;
+          break;
+        }
+        writeCell(disk, record);
+        at += RECORD_BYTES;
+      }
+      if (at > flushed || status !== 0) {
+        const finish = disk.beginFlush();
+        const reached = at;
+        await this.#delay(0.2, 4);
+        finish();
+        flushed = reached;
+      }
+      if (status === 0 && at === endBytes) status = 1;
+      watch.onReplayed(this, { log, bytes: at });
+      this.#report({ writtenBackBytes: flushed, replayStatus: status });
+      if (status === 0) await this.#delay(0.1, 2);
+      else await this.#pause();
+    }
+    this.#setRole("idle", { replayStatus: 0 });
+  }
+
+  // ---- telling --------------------------------------------------------------
+
+  async #delay(least: number, span: number): Promise<void> {
+    const { life, time } = this.options;
+    await life.guard(() => time.sleep(least + span * this.#random.next()));
+  }
+
+  #setRole(role: Actual["role"], more: Partial<Actual> = {}): void {
+    if (role !== this.#actual.role) this.options.watch.onRole(this, role);
+    this.#report({ role, ...more });
+  }
+
+  #report(change: Partial<Actual>): void {
+    const before = this.#actual;
+    this.#actual = { ...before, ...change };
+    if (this.#isTelling || this.options.life.isOver) return;
+    this.#isTelling = true;
+    this.options.time.after(0.1 + 10 * this.#random.next(), () => {
+      this.#isTelling = false;
+      if (this.options.life.isOver) return;
+      for (const callback of this.#callbacks) callback();
+    });
+  }
+
+  /** For reports of failures. */
+  describe(): string {
+    const { role, logSequence, durableBytes, writtenBackBytes } = this.#actual;
+    const [current] = this.#open;
+    return `${role} ${logSequence} durable ${durableBytes} written back ` +
+      `${writtenBackBytes}${
+        current === undefined ? "" : ` in ${logFileName(current.log)}`
+      }`;
+  }
+}
