@@ -20,7 +20,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 CC := gcc
 CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror
 
-SOURCES := deno.json ffi/shim.ts $(wildcard *.ts) \
+SOURCES := deno.json ffi/shim.ts $(wildcard *.ts) $(wildcard docs/*.md) \
   $(shell find src std -name '*.ts' -o -name '*.js' | grep -v _test.ts)
 
 .DELETE_ON_ERROR:
@@ -111,10 +111,32 @@ bench: build/mars build/libmars.so tools-test ## speed, side by side with the al
 fmt: $(DENO) ## lays out all sources
 	$(DENO) fmt
 
+# What `make install` puts beside the program: made by the program itself.
+SHARE := $(DESTDIR)$(PREFIX)/share
+MAN := $(SHARE)/man/man8
+BASH := $(SHARE)/bash-completion/completions
+ZSH := $(SHARE)/zsh/site-functions
+FISH := $(SHARE)/fish/vendor_completions.d
+
+build/mars.8: build/mars
+	build/mars manual > $@
+
+build/completion.%: build/mars
+	build/mars completion $* > $@
+
 .PHONY: install
-install: build/mars ## $(PREFIX)/bin/mars and its other name marsadm
+install: build/mars build/mars.8 build/completion.bash build/completion.zsh \
+  build/completion.fish ## $(PREFIX)/bin/mars and marsadm, manual, completions
 	install -D -m 755 build/mars $(DESTDIR)$(PREFIX)/bin/mars
 	ln -sf mars $(DESTDIR)$(PREFIX)/bin/marsadm
+	install -D -m 644 build/mars.8 $(MAN)/mars.8
+	echo '.so man8/mars.8' > $(MAN)/marsadm.8
+	chmod 644 $(MAN)/marsadm.8
+	install -D -m 644 build/completion.bash $(BASH)/mars
+	ln -sf mars $(BASH)/marsadm
+	install -D -m 644 build/completion.zsh $(ZSH)/_mars
+	install -D -m 644 build/completion.fish $(FISH)/mars.fish
+	ln -sf mars.fish $(FISH)/marsadm.fish
 
 .PHONY: clean
 clean: ## removes what was built, not the tools

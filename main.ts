@@ -52,13 +52,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const options = await import("./src/cli/options.ts");
   const line = options.parseCommandLine(args);
   const [first, second, ...rest] = line.words;
-  if (first === undefined || first === "help" || line.isOn("help")) {
+  const isHelp = first === "help" || first === "h";
+  if (first === undefined || isHelp || line.isOn("help")) {
     const { helpText } = await import("./src/cli/help.ts");
-    const name = first === "help" ? line.words.slice(1).join(" ") : first;
-    console.log(helpText(name === "" ? undefined : name));
+    const about = isHelp ? line.words.slice(1) : line.words;
+    console.log(helpText(about, line.isOn("all")));
     return 0;
   }
-  if (first === "version" || line.isOn("version")) {
+  if (first === "version" || first === "v" || line.isOn("version")) {
     console.log(`mars ${VERSION}`);
     return 0;
   }
@@ -85,6 +86,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
       } else throw new UsageError("Usage: mars key show | mars token create");
       return 0;
     }
+    case "manual": {
+      const { manualPage } = await import("./src/cli/manual.ts");
+      console.log(manualPage());
+      return 0;
+    }
+    case "completion":
+      console.log(await completionFor(second));
+      return 0;
     case "log":
       return await runLog(second, rest[0], line.isOn("json"));
     default: {
@@ -99,6 +108,19 @@ async function dispatch(args: readonly string[]): Promise<number> {
         ...(Deno.stdin.isTerminal() ? { confirm } : {}),
       });
     }
+  }
+}
+
+async function completionFor(shell: string | undefined): Promise<string> {
+  switch (shell) {
+    case "bash":
+      return (await import("./src/cli/completion_bash.ts")).bashCompletion();
+    case "zsh":
+      return (await import("./src/cli/completion_zsh.ts")).zshCompletion();
+    case "fish":
+      return (await import("./src/cli/completion_fish.ts")).fishCompletion();
+    default:
+      throw new UsageError("Usage: mars completion bash|zsh|fish");
   }
 }
 

@@ -167,7 +167,11 @@ static const struct permission {
 } PERMISSIONS[] = {
 	{ "", { READ } }, /* no command: help */
 	{ "help", { READ } },
+	{ "h", { READ } },
 	{ "version", { READ } },
+	{ "v", { READ } },
+	{ "manual", { READ } },
+	{ "completion", { READ } },
 	{ "view*", { READ } },
 	{ "cat", { READ } },
 	{ "get-*", { READ } },

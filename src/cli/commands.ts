@@ -35,11 +35,14 @@ export const COMMANDS: readonly Command[] = [
   ...COMPAT_COMMANDS,
 ];
 
-/** Command lines of the program itself, for help. */
-export const PROGRAM_COMMANDS: readonly Pick<
+/** What help says of a command. */
+export type CommandText = Pick<
   Command,
-  "name" | "usage" | "summary"
->[] = [
+  "name" | "aliases" | "usage" | "summary" | "details"
+>;
+
+/** Command lines of the program itself; `main.ts` knows what they do. */
+export const PROGRAM_COMMANDS: readonly CommandText[] = [
   {
     name: "daemon",
     usage: "[--listen=ADDRESS] [--reserve=SIZE]",
@@ -62,7 +65,17 @@ export const PROGRAM_COMMANDS: readonly Pick<
     usage: "FILE [--json]",
     summary: "Check a log file; say where and how it is damaged",
   },
-  { name: "help", usage: "[COMMAND]", summary: "Explain commands" },
+  {
+    name: "help",
+    usage: "[COMMAND] [--all]",
+    summary: "Explain commands, options, hooks",
+  },
+  { name: "manual", usage: "", summary: "Print the manual page mars(8)" },
+  {
+    name: "completion",
+    usage: "bash|zsh|fish",
+    summary: "Print what lets a shell complete command lines",
+  },
   { name: "version", usage: "", summary: "Print the version" },
 ];
 

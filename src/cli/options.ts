@@ -170,8 +170,8 @@ export const OPTION_ROWS: readonly OptionRow[] = [
   // Programs.
   {
     name: "acknowledge",
-    value: "=LEVEL",
-    summary: "create-resource: flush or durable",
+    value: "=flush|durable",
+    summary: "create-resource: what must have happened before",
   },
   { name: "listen", value: "=ADDRESS", summary: "daemon: listen here only" },
   {
@@ -181,11 +181,16 @@ export const OPTION_ROWS: readonly OptionRow[] = [
   },
   {
     name: "trace",
-    value: "=LEVEL",
-    summary: "daemon: error, warn, info or debug",
+    value: "=error|warn|info|debug",
+    summary: "daemon: how much it tells, info",
   },
-  { name: "trace-format", value: "=FORM", summary: "daemon: text or json" },
+  {
+    name: "trace-format",
+    value: "=text|json",
+    summary: "daemon: in which form",
+  },
   { name: "keep", summary: "demo: keep directories and daemons" },
+  { name: "all", summary: "help: every command with its usage" },
   { name: "help", alias: "h", summary: "Explain the command" },
   { name: "version", summary: "Print the version" },
   // Of the original, without effect.
