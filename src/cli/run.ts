@@ -193,6 +193,11 @@ async function run(
     openShim,
   });
   const isActing = command.isReading !== true;
+  if (options.singlestep && confirm === undefined) {
+    throw new UsageError(
+      "Cannot go step by step: --singlestep needs a terminal to ask on",
+    );
+  }
   if (isActing) checkStart(command.name, desk);
   const resources = resourcesFor(command, desk, subject);
   if (resources.length === 0 && !isTimed) {
@@ -252,14 +257,8 @@ function introduction(desk: Desk, resource: string): string {
   return headerLine({ view, hostCount });
 }
 
-/** @throws UsageError without a terminal; MarsError if the answer is no */
+/** @throws MarsError if the answer is no */
 function ask(title: string, confirm: Surroundings["confirm"]): void {
-  if (confirm === undefined) {
-    throw new UsageError(
-      "Cannot go step by step: --singlestep needs a terminal to ask on",
-    );
-  }
-  if (!confirm(`Go on with "${title}"?`)) {
-    throw new MarsError(`Stopped before "${title}", as was answered`);
-  }
+  if (confirm?.(`Go on with "${title}"?`) === true) return;
+  throw new MarsError(`Stopped before "${title}", as was answered`);
 }
