@@ -38,7 +38,7 @@ export const COMMANDS: readonly Command[] = [
 /** What help says of a command. */
 export type CommandText = Pick<
   Command,
-  "name" | "aliases" | "usage" | "summary" | "details"
+  "name" | "aliases" | "usage" | "summary" | "details" | "isOldName"
 >;
 
 /** Command lines of the program itself; `main.ts` knows what they do. */

@@ -27,7 +27,7 @@ export const HELP_ROWS: readonly CommandText[] = [
   ...PROGRAM_COMMANDS,
 ];
 
-/** Rows without a topic belong to the last group. */
+/** Old names are a group of their own; a new row waits there for its topic. */
 export function topicOf(row: CommandText): Topic {
   return TOPICS[row.name] ?? { group: "old" };
 }

@@ -57,7 +57,6 @@ function switchTopic(isCommon: boolean): Topic {
   };
 }
 
-const OLD: Topic = { group: "old" };
 const SYSTEMD: Topic = { group: "systemd", options: ["systemd-enable"] };
 const SETTING: Topic = { group: "setting", options: ["dry-run"] };
 const EXPERT: Topic = { group: "expert", options: ["dry-run"] };
@@ -374,29 +373,4 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     details: "`make install` puts them where shells look for them.",
     examples: [['eval "$(mars completion bash)"', "for this shell only"]],
   },
-
-  // Names of other tools.
-  "syncer": OLD,
-  "check-resize": OLD,
-  "get-gi": OLD,
-  "show-gi": OLD,
-  "outdate": OLD,
-  "adjust": OLD,
-  "hidden-commands": OLD,
-  "create-md": OLD,
-  "dump-md": OLD,
-  "dump": OLD,
-  "new-current-uuid": OLD,
-  "verify": OLD,
-  "invalidate-remote": OLD,
-  "cstate": OLD,
-  "dstate": OLD,
-  "status": OLD,
-  "role": OLD,
-  "state": OLD,
-  "mars-state": OLD,
-  "show-state": OLD,
-  "show": OLD,
-  "show-errors": OLD,
-  "show-info": OLD,
 };
