@@ -1,33 +1,42 @@
 /**
  * primary and secondary: who may write.
  *
- *   primary            1  check; refuse with every obstacle
- *   (planned)          2  wait until nothing of the old primary is missing here
- *                      3  designate nobody; the old primary writes back and ends
- *                      4  wait until it has, and its last bytes are here
- *                      5  designate this host; wait for its device
+ *   primary            1  check; refuse with every obstacle; the old primary
+ *   (planned)             must answer
+ *                      2  --force: wait until fetch has stopped
+ *                      3  units of systemd let go of the device over there
+ *                      4  wait until nothing of the old primary is missing here
+ *                      5  designate nobody; the old primary writes back and
+ *                         ends; its last bytes come here
+ *                      6  designate this host
+ *                      7  wait for its device
+ *                      8  all switches on
+ *                      9  units of systemd begin to use the device here
+ *   primary --force    the same without 3, 4 and 5
+ *   secondary          1, 3, 5
  *
- * When a planned handover gives up or is interrupted, the old primary is
- * designated again: a handover that fails changes nothing.
+ * When a planned handover gives up or is interrupted before the device is
+ * there, the old primary is designated again: a handover that fails changes
+ * nothing.
  *
- *   primary --force    1  check that fetch is off, 2 wait until it has stopped,
- *                      5  as above
+ * Only one of two hosts that take over at once may get through:
+ *   (1) "Nobody" is written with a stamp hardly newer than the old value, and
+ *       so is the old primary when it is put back: a host that was designated
+ *       elsewhere meanwhile wins against both.
+ *   (2) Whoever takes over says so to all members before, and goes on when all
+ *       have answered. Of two that do, the one that was first by its stamp
+ *       goes on; the other refuses, and leaves the roles as they are.
  *
- * "Nobody" is written with a stamp only one second newer than the old value, so
- * that a `primary` elsewhere at the same time wins against it.
- *
- * Source: phases of `marsadm primary`; that it puts back what it took is ours.
+ * Source: phases of `marsadm primary`; that it puts back what it took, and rule
+ * (2), are ours.
  */
-import { NS_PER_S } from "../base/time.ts";
-import { historyGaps, preconditions } from "../resource/handover.ts";
-import { findSplits } from "../resource/history.ts";
-import { type ResourceView, resourceView } from "../resource/view.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
-import type { Snapshot } from "../tree/snapshot.ts";
-import type { LinkWrite } from "../tree/store.ts";
+import { resourceView } from "../resource/view.ts";
+import { linkPath } from "../tree/path.ts";
 import { NOBODY } from "../tree/values.ts";
-import { type Command, type Desk, refuseIf } from "./command.ts";
-import { obstaclesIn } from "./report.ts";
+import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { Takeover, weakWrite } from "./takeover.ts";
+import { openObstacles } from "./switches.ts";
+import { hasUnits, wantLink } from "./units.ts";
 
 export const ROLE_COMMANDS: readonly Command[] = [
   {
@@ -37,7 +46,7 @@ export const ROLE_COMMANDS: readonly Command[] = [
     subject: "resources",
     wordsMin: 0,
     wordsMax: 0,
-    run: primary,
+    phases: (desk, resource) => new Takeover(desk, resource).phases(),
   },
   {
     name: "secondary",
@@ -46,165 +55,65 @@ export const ROLE_COMMANDS: readonly Command[] = [
     subject: "resources",
     wordsMin: 0,
     wordsMax: 0,
-    run: secondary,
+    phases: secondary,
   },
 ];
 
-async function primary(desk: Desk, resource: string): Promise<void> {
-  const { options, host } = desk;
-  const snapshot = desk.snapshot();
-  const view = resourceView(snapshot, resource, host);
-  const old = view.designated ??
-    snapshot.value(linkPath.userspace(resource, "last-primary"));
-  const obstacles = preconditions(view, {
-    isForced: options.force,
-    ignoreSync: options.ignoreSync,
-    oldPrimary: old,
-    isRecent: (member) => desk.isRecent(snapshot, member),
-  });
-  if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here");
-  refuseIf(
-    `make this host primary of "${resource}"`,
-    obstacles,
-    // Force changes what is checked, not whether.
-    { ...options, force: false },
-  );
-  if (options.force) {
-    await desk.waitUntil(
-      "for fetch to stop",
-      (now) =>
-        resourceView(now, resource, host).own?.isFetching === true
-          ? ["a fetch is running"]
-          : [],
-    );
-  } else if (old !== undefined && old !== host) {
-    await takeOver(desk, resource, old);
-  }
-  designate(desk, resource, old);
-  await waitForDevice(desk, resource);
-  if (options.force) {
-    // The way is free again for what others still have.
-    desk.write([{
-      path: linkPath.todo(resource, host, "connect"),
-      value: "1",
-    }]);
-  }
-  desk.print(`"${resource}": this host is primary`);
-}
-
-/** Steps 2 to 4. @throws MarsError with the old primary designated again */
-async function takeOver(
-  desk: Desk,
-  resource: string,
-  old: string,
-): Promise<void> {
-  const gapsOf = (snapshot: Snapshot): string[] =>
-    historyGaps(resourceView(snapshot, resource, desk.host), old);
-  const wasDesignated = desk.view(resource).designated === old;
-  await desk.waitUntil(`for the history of "${old}"`, (snapshot) => {
-    const view = resourceView(snapshot, resource, desk.host);
-    // While it writes, only the distance matters; the end comes later.
-    return isWriting(view, old) ? [] : gapsOf(snapshot);
-  });
-  using _signals = desk.effects.onInterrupt(() => desk.interrupt());
-  try {
-    if (wasDesignated) desk.write([nobody(desk, resource)], "2");
-    await desk.waitUntil(`for "${old}" to finish`, (snapshot) => {
-      const view = resourceView(snapshot, resource, desk.host);
-      const left = isWriting(view, old) ? [`"${old}" is still primary`] : [];
-      if (!desk.isRecent(snapshot, old)) {
-        left.push(`"${old}" was not heard of lately`);
-      }
-      return [...left, ...gapsOf(snapshot)];
-    });
-  } catch (error) {
-    if (wasDesignated) {
-      desk.write([{ path: linkPath.primary(resource), value: old }], "2");
-      desk.warn(`WARNING: "${old}" is designated primary again`);
-    }
-    throw error;
-  }
-}
-
-function isWriting(view: ResourceView, host: string): boolean {
-  return view.members.some((member) =>
-    member.host === host && member.isPrimary
-  );
-}
-
-/** "Nobody", hardly newer than what it replaces. */
-function nobody(desk: Desk, resource: string): LinkWrite {
+function secondary(desk: Desk, resource: string): readonly Phase[] {
+  let old: string | undefined;
+  let isWanted = false;
   const path = linkPath.primary(resource);
-  const oldNs = desk.snapshot().stampNs(path) ?? 0n;
-  return {
-    path,
-    value: NOBODY,
-    stampNs: (oldNs / NS_PER_S + 1n) * NS_PER_S,
-  };
-}
-
-function designate(
-  desk: Desk,
-  resource: string,
-  old: string | undefined,
-): void {
-  const links: LinkWrite[] = [
-    { path: linkPath.primary(resource), value: desk.host },
-    { path: linkPath.userspace(resource, "last-primary"), value: desk.host },
+  return [
+    {
+      title: "check that the primary may leave",
+      act: () => {
+        const view = desk.view(resource);
+        old = view.designated;
+        const primary = view.members.find(({ host }) => host === old);
+        isWanted = hasUnits(desk.snapshot(), resource);
+        refuseIf(
+          `make "${resource}" secondary`,
+          isWanted ? [] : openObstacles(primary),
+          desk.options,
+        );
+        if (isWanted) desk.write([wantLink(resource, NOBODY)], "3");
+      },
+      undo: () => {
+        if (!isWanted || old === undefined) return;
+        desk.write([wantLink(resource, old)], "3");
+      },
+      until: (snapshot) => {
+        if (!isWanted || desk.options.force) return [];
+        const { members } = resourceView(snapshot, resource, desk.host);
+        return openObstacles(members.find(({ host }) => host === old));
+      },
+    },
+    {
+      title: "see the primary end",
+      act: () => {
+        if (old === undefined) return;
+        desk.write([weakWrite(desk.snapshot(), path, NOBODY)], "2");
+        if (desk.isDaemonRunning()) return;
+        desk.warn("WARNING: no daemon runs here; nobody knows when it ends");
+      },
+      undo: () => {
+        const snapshot = desk.snapshot();
+        if (old === undefined || snapshot.value(path) !== NOBODY) return;
+        desk.write([weakWrite(snapshot, path, old)], "2");
+        desk.warn(`WARNING: "${old}" is designated primary again`);
+      },
+      until: (snapshot) => {
+        if (!desk.isDaemonRunning()) return [];
+        const { members } = resourceView(snapshot, resource, desk.host);
+        return members.filter(({ host, isPrimary, isDeviceOn }) =>
+          (isPrimary || isDeviceOn) &&
+          (host === desk.host || desk.isRecent(snapshot, host))
+        ).map(({ host }) => `"${host}" is still primary`);
+      },
+    },
+    {
+      title: "tell",
+      act: () => desk.print(`"${resource}": nobody is primary`),
+    },
   ];
-  if (old !== undefined && old !== desk.host) {
-    links.push({
-      path: linkPath.userspace(resource, "prev-primary"),
-      value: old,
-    });
-  }
-  desk.write(links, "2");
-}
-
-async function waitForDevice(desk: Desk, resource: string): Promise<void> {
-  const view = desk.view(resource);
-  const [split] = findSplits(view);
-  if (split !== undefined) {
-    desk.warn(
-      `WARNING: "${resource}" is in split brain between "${
-        split.hosts.join('" and "')
-      }"`,
-    );
-  }
-  await desk.waitUntil(`for the device of "${resource}"`, (snapshot) => {
-    const now = resourceView(snapshot, resource, desk.host);
-    if (now.own?.isDeviceOn === true) return [];
-    const directory = directoryOf(
-      linkPath.actual(resource, desk.host, ""),
-    );
-    const told = obstaclesIn(snapshot, directory, desk.host)
-      .map((obstacle) => obstacle.text);
-    return told.length > 0 ? told : ["the device is not there"];
-  });
-}
-
-async function secondary(desk: Desk, resource: string): Promise<void> {
-  const view = desk.view(resource);
-  const obstacles: string[] = [];
-  if (view.designated !== undefined) {
-    const member = view.members.find(({ host }) => host === view.designated);
-    if ((member?.openCount ?? 0) > 0) {
-      obstacles.push(
-        `the device is open ${member?.openCount} times on "${member?.host}"`,
-      );
-    }
-  }
-  refuseIf(`make "${resource}" secondary`, obstacles, desk.options);
-  if (view.designated !== undefined) {
-    desk.write([nobody(desk, resource)], "2");
-  }
-  await desk.waitUntil("for the primary to finish", (snapshot) => {
-    const now = resourceView(snapshot, resource, desk.host);
-    return now.members.filter((member) =>
-      member.isPrimary && (
-        member.host === desk.host || desk.isRecent(snapshot, member.host)
-      )
-    ).map((member) => `"${member.host}" is still primary`);
-  });
-  desk.print(`"${resource}": nobody is primary`);
 }

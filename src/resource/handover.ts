@@ -2,14 +2,30 @@
 /**
  * Handover: may this host become primary, and if not, why not?
  *
- * The answers are lists of obstacles in plain words; an empty list is a
- * permission. `preconditions` are checked once and refuse; `historyGaps` may
- * vanish by waiting, because the old primary finishes or the last bytes arrive.
+ * `preconditions` are obstacles in plain words; they are checked once and
+ * refuse, and an empty list is a permission. What `avoidSplit` finds may vanish
+ * by waiting, because the old primary finishes or the last bytes arrive.
  *
- * Source: phases 1 and 4 of `marsadm primary`.
+ * Source: phases 1 and 4 of `marsadm primary`. It also goes on where replay has
+ * stopped at damage; we refuse, because what lies behind would be lost.
  */
-import { highestSequence, versionOf } from "./history.ts";
-import { isConsistent, isSynced, type ResourceView } from "./view.ts";
+import { linkPath } from "../tree/path.ts";
+import { formatReplay, formatStep } from "../tree/values.ts";
+import {
+  authorsOf,
+  findSplits,
+  highestSequence,
+  versionOf,
+} from "./history.ts";
+import type { LinkValue } from "./plan_types.ts";
+import type { VersionLink } from "./versions.ts";
+import {
+  isConsistent,
+  isSynced,
+  type MemberState,
+  type ResourceView,
+  sameLog,
+} from "./view.ts";
 
 export interface HandoverOptions {
   readonly isForced: boolean;
@@ -18,6 +34,8 @@ export interface HandoverOptions {
   readonly oldPrimary: string | undefined;
   /** Whether a host has been heard of within the liveness window. */
   readonly isRecent: (host: string) => boolean;
+  /** Units of systemd let go of the device first. */
+  readonly hasUnits: boolean;
 }
 
 /** Why this host must not become primary; these do not vanish by waiting. */
@@ -52,14 +70,16 @@ export function preconditions(
   if (isForced || oldPrimary === view.host) return obstacles;
   for (const member of view.members) {
     if (member.host === view.host) continue;
-    if (member.host === oldPrimary && member.openCount > 0) {
+    const mustBeClosed = member.host === oldPrimary && !options.hasUnits;
+    if (mustBeClosed && member.openCount > 0) {
       obstacles.push(
         `the device is open ${member.openCount} times on "${member.host}"`,
       );
     }
+    // Who is primary needs no copy.
     const isLeftBehind = !options.ignoreSync && view.members.length > 2 &&
-      member.host !== oldPrimary && !isSynced(view, member) &&
-      options.isRecent(member.host);
+      member.host !== oldPrimary && !member.isPrimary &&
+      !isConsistent(view, member) && options.isRecent(member.host);
     if (isLeftBehind) {
       obstacles.push(`"${member.host}" is still copying the disk`);
     }
@@ -67,38 +87,155 @@ export function preconditions(
   return obstacles;
 }
 
+/** Why this host may not go on yet, or what it may do. */
+export type Avoidance =
+  /** Nothing would be lost; or it is lost already. */
+  | { readonly kind: "safe" }
+  /** May vanish by waiting. */
+  | { readonly kind: "wait"; readonly gaps: readonly string[] }
+  /** Only version links differ: these of this host are to be written. */
+  | { readonly kind: "heal"; readonly links: readonly LinkValue[] }
+  | { readonly kind: "never"; readonly obstacle: string };
+
+export interface AvoidanceFacts {
+  /** The host that was primary last, if anybody knows. */
+  readonly oldPrimary: string | undefined;
+  /** It has not been asked to end: what it writes back does not matter yet. */
+  readonly isBefore: boolean;
+  /** Whether the link has not changed for a quarter of the window. */
+  readonly isQuiet: (path: string) => boolean;
+}
+
 /**
- * What this host still lacks of the history of `oldPrimary`; going on with a
- * gap would be a split brain.
+ * Whether going on here would begin a split brain: this host needs all of the
+ * history of the old primary, and must have replayed exactly as far.
+ *
+ * If nobody knows the old primary it is the author of the newest log; if there
+ * are several, all members must agree. Two members that replayed the same log
+ * to the same end and only tell its version differently agree: one of the links
+ * is old, or lost its predecessor.
  */
-export function historyGaps(
+export function avoidSplit(
   view: ResourceView,
-  oldPrimary: string | undefined,
-): string[] {
-  if (oldPrimary === undefined || oldPrimary === view.host) return [];
-  const other = view.members.find((member) => member.host === oldPrimary);
-  const own = view.own;
-  if (own?.replay === undefined || other?.replay === undefined) return [];
+  facts: AvoidanceFacts,
+): Avoidance {
+  const { own, host } = view;
+  if (own === undefined) return { kind: "safe" };
+  if (own.hasEmergency) {
+    return { kind: "never", obstacle: `"${host}" is in emergency mode` };
+  }
+  if (findSplits(view).length > 0) return { kind: "safe" };
+  const positions = view.members.filter(({ replay }) => replay !== undefined);
+  if (positions.length < 2) return { kind: "safe" };
   const sequence = highestSequence(view);
-  const ownVersion = versionOf(view, sequence, view.host);
-  const otherVersion = versionOf(view, sequence, oldPrimary);
-  const gaps: string[] = [];
-  if (ownVersion === undefined || ownVersion.text !== otherVersion?.text) {
-    gaps.push(
-      `log ${sequence} differs: have ${
-        ownVersion?.value.self.endBytes ?? "nothing"
-      }, "${oldPrimary}" has ${
-        otherVersion?.value.self.endBytes ?? "nothing"
-      } bytes`,
-    );
+  const other = memberOf(view, facts.oldPrimary) ?? authorOf(view, sequence);
+  if (other?.host === host) return { kind: "safe" };
+  if (other === undefined) return allAgree(view, sequence);
+  const gaps = [
+    ...versionGaps(view, sequence, other.host),
+    ...(facts.isBefore && isLevel(own, other) ? [] : replayGaps(own, other)),
+  ];
+  if (gaps.length === 0) return { kind: "safe" };
+  return healing(view, sequence, other, facts) ?? { kind: "wait", gaps };
+}
+
+function memberOf(
+  view: ResourceView,
+  host: string | undefined,
+): MemberState | undefined {
+  return view.members.find((member) => member.host === host);
+}
+
+/** The one who wrote log `sequence`, if it is one. */
+function authorOf(
+  view: ResourceView,
+  sequence: number,
+): MemberState | undefined {
+  const [author, ...others] = authorsOf(view, sequence);
+  return others.length > 0 ? undefined : memberOf(view, author);
+}
+
+function allAgree(view: ResourceView, sequence: number): Avoidance {
+  const texts = new Set(
+    view.members.map(({ host }) => versionOf(view, sequence, host)?.text),
+  );
+  return texts.size === 1
+    ? { kind: "safe" }
+    : { kind: "wait", gaps: [`log ${sequence} differs between members`] };
+}
+
+function versionGaps(
+  view: ResourceView,
+  sequence: number,
+  other: string,
+): string[] {
+  const own = versionOf(view, sequence, view.host);
+  const theirs = versionOf(view, sequence, other);
+  if (own !== undefined && own.text === theirs?.text) return [];
+  const bytesOf = (version: VersionLink | undefined): string =>
+    version === undefined ? "nothing" : `${version.value.self.endBytes} bytes`;
+  return [
+    `log ${sequence} differs: have ${bytesOf(own)}, "${other}" has ${
+      bytesOf(theirs)
+    }`,
+  ];
+}
+
+/** Whether everything is replayed here that the other one has logged. */
+function isLevel(own: MemberState, other: MemberState): boolean {
+  const [mine, theirs] = [own.replay, other.replay];
+  return mine !== undefined && theirs !== undefined &&
+    sameLog(mine.log, theirs.log) && mine.dirtyBytes === 0 &&
+    mine.startBytes === theirs.startBytes + theirs.dirtyBytes;
+}
+
+function replayGaps(own: MemberState, other: MemberState): string[] {
+  const textOf = ({ replay }: MemberState): string =>
+    replay === undefined ? "nowhere" : formatReplay(replay);
+  return textOf(own) === textOf(other) && own.replay !== undefined
+    ? []
+    : [`replay is at ${textOf(own)}, "${other.host}" at ${textOf(other)}`];
+}
+
+/** Links as the other host has them, if that is what is wrong here. */
+function healing(
+  view: ResourceView,
+  sequence: number,
+  other: MemberState,
+  { isQuiet }: AvoidanceFacts,
+): Avoidance | undefined {
+  const { own, resource, host } = view;
+  if (own === undefined || replayGaps(own, other).length > 0) return undefined;
+  const mine = versionOf(view, sequence, host);
+  const theirs = versionOf(view, sequence, other.host);
+  if (theirs === undefined || own.replay === undefined) return undefined;
+  const { self, previous } = theirs.value;
+  const isSameEnd = sameLog(self.log, own.replay.log) &&
+    self.endBytes === own.replay.startBytes + own.replay.dirtyBytes;
+  if (!isSameEnd) return undefined;
+  // A different predecessor is a different history.
+  const before = mine?.value.previous ??
+    versionOf(view, sequence - 1, host)?.value.self;
+  const isSameHistory = before === undefined ||
+    (previous !== undefined && formatStep(before) === formatStep(previous));
+  if (!isSameHistory) return undefined;
+  const paths = [
+    linkPath.replay(resource, host),
+    linkPath.replay(resource, other.host),
+    linkPath.version(resource, sequence, other.host),
+    ...(mine === undefined ? [] : [linkPath.version(resource, sequence, host)]),
+  ];
+  if (!paths.every(isQuiet)) return undefined;
+  const links = [{
+    path: linkPath.version(resource, sequence, host),
+    value: theirs.text,
+  }];
+  const lost = versionOf(view, sequence - 1, other.host);
+  if (before === undefined && lost !== undefined) {
+    links.unshift({
+      path: linkPath.version(resource, sequence - 1, host),
+      value: lost.text,
+    });
   }
-  const isLevel = own.replay.log.sequence === other.replay.log.sequence &&
-    own.replay.log.host === other.replay.log.host &&
-    own.replay.startBytes === other.replay.startBytes;
-  if (!isLevel) {
-    gaps.push(
-      `replay is at ${own.replay.log.sequence}:${own.replay.startBytes}, "${oldPrimary}" at ${other.replay.log.sequence}:${other.replay.startBytes}`,
-    );
-  }
-  return gaps;
+  return { kind: "heal", links };
 }

@@ -401,7 +401,9 @@ function prefixed(prefix: string, text: string): string[] {
 }
 
 function reactionOf(words: readonly string[]): Reaction {
-  const [path = "", value = "", , ...rest] = words;
+  const [path = "", value = "", , ...rest] = words.map((word) =>
+    word.replaceAll("␣", " ")
+  );
   const links: { path: string; value: string }[] = [];
   for (let at = 0; at + 1 < rest.length; at += 2) {
     links.push({ path: rest[at] ?? "", value: rest[at + 1] ?? "" });

@@ -1,0 +1,445 @@
+/**
+ * Takeover: how this host becomes primary of one resource. The phases and their
+ * rules are in `role.ts`.
+ */
+import { RefusedError } from "../base/errors.ts";
+import { NS_PER_S } from "../base/time.ts";
+import { avoidSplit, preconditions } from "../resource/handover.ts";
+import { findSplits } from "../resource/history.ts";
+import {
+  type MemberState,
+  type ResourceView,
+  resourceView,
+} from "../resource/view.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import type { LinkWrite } from "../tree/store.ts";
+import { NOBODY, TOMBSTONE } from "../tree/values.ts";
+import { type Desk, type Phase, refuseIf, timeoutError } from "./command.ts";
+import { ASK } from "./peers_alive.ts";
+import { obstaclesIn } from "./report.ts";
+import {
+  checkRivals,
+  claimLink,
+  noClaimLink,
+  signOf,
+  unanswered,
+} from "./rivals.ts";
+import { openObstacles, SWITCH_LINKS } from "./switches.ts";
+import { hasUnits, unitStatus, wantLink } from "./units.ts";
+
+// Ours. Errors of the first seconds may still vanish by themselves.
+const DEVICE_PATIENCE_MS = 10_000;
+// Ours. Hosts whose trigger for systemd was lost hear of it again.
+const TOUCH_MS = 2_000;
+/** Prescribed by MARS: links that are older have come to rest. */
+const QUIET_WINDOWS = 0.25;
+
+/** A write of a value hardly newer than the one that stands. */
+export function weakWrite(
+  snapshot: Snapshot,
+  path: string,
+  value: string,
+): LinkWrite {
+  const oldNs = snapshot.stampNs(path) ?? 0n;
+  return { path, value, stampNs: (oldNs / NS_PER_S + 1n) * NS_PER_S };
+}
+
+export class Takeover {
+  readonly #desk: Desk;
+  readonly #resource: string;
+  /** Who was designated when the command began. */
+  #before: string | undefined;
+  /** Who is to hand over; also if nobody is designated any more. */
+  #old: string | undefined;
+  /** This host is primary and has its device. */
+  #isDone = false;
+  /** There is something to be handed over. */
+  #isPlanned = false;
+  #hasUnits = false;
+  #startedMs = 0;
+  #startedNs = 0n;
+  #hasClaimed = false;
+  /** Somebody else takes over: the roles are theirs to decide. */
+  #hasLost = false;
+  /** From here on nothing is put back. */
+  #isComplete = false;
+  #touchedMs = 0;
+
+  constructor(desk: Desk, resource: string) {
+    this.#desk = desk;
+    this.#resource = resource;
+  }
+
+  phases(): readonly Phase[] {
+    const { force } = this.#desk.options;
+    const act = (does: () => void) => (): void => {
+      if (!this.#isDone) does();
+    };
+    const until = (
+      isAsked: () => boolean,
+      obstacles: (view: ResourceView, snapshot: Snapshot) => string[],
+    ) =>
+    (snapshot: Snapshot): readonly string[] =>
+      this.#isDone || !isAsked()
+        ? []
+        : obstacles(this.#view(snapshot), snapshot);
+    const planned = (): boolean => this.#isPlanned;
+    return [
+      {
+        title: "check, and hear of the old primary",
+        act: () => this.#check(),
+        until: until(
+          planned,
+          (view, snapshot) => this.#silence(view, snapshot),
+        ),
+        undo: act(() => this.#unwant()),
+      },
+      {
+        title: "see fetch end",
+        forks: true,
+        until: until(
+          () => force,
+          ({ own }) => own?.isFetching === true ? ["a fetch is running"] : [],
+        ),
+      },
+      {
+        title: "see the units of systemd end",
+        act: act(() => this.#begin()),
+        until: until(
+          () => this.#isPlanned && this.#hasUnits,
+          (view, snapshot) => this.#unitsLeft(view, snapshot),
+        ),
+      },
+      {
+        title: "have all that the old primary has",
+        until: until(
+          planned,
+          (view, snapshot) => this.#gaps(view, snapshot, true),
+        ),
+      },
+      {
+        title: "see the old primary end",
+        act: act(() => this.#take()),
+        undo: act(() => this.#giveBack()),
+        until: until(planned, (view, snapshot) => [
+          ...this.#oldLeft(view),
+          ...unanswered(this.#desk, snapshot, view, this.#before),
+          ...this.#gaps(view, snapshot, false),
+        ]),
+      },
+      {
+        title: "designate this host",
+        act: act(() => this.#designate()),
+      },
+      {
+        title: "see the device",
+        act: act(() => this.#begin()),
+        until: until(
+          () => true,
+          (view, snapshot) => this.#deviceMissing(view, snapshot),
+        ),
+      },
+      {
+        title: "switch everything on",
+        act: act(() => this.#complete()),
+      },
+      {
+        title: "see the units of systemd begin",
+        act: act(() => this.#begin()),
+        until: until(
+          () => this.#hasUnits,
+          (_view, snapshot) => this.#unitsMissing(snapshot),
+        ),
+      },
+    ];
+  }
+
+  #view(snapshot: Snapshot): ResourceView {
+    return resourceView(snapshot, this.#resource, this.#desk.host);
+  }
+
+  #begin(): void {
+    this.#startedMs = this.#desk.clock.monotonicMs();
+    this.#startedNs = this.#desk.nowNs();
+  }
+
+  #waitedMs(): number {
+    return this.#desk.clock.monotonicMs() - this.#startedMs;
+  }
+
+  // ---- before anything is taken ------------------------------------------
+
+  #check(): void {
+    const desk = this.#desk;
+    const { options, host } = desk;
+    const resource = this.#resource;
+    const snapshot = desk.snapshot();
+    const view = this.#view(snapshot);
+    const { designated, own } = view;
+    if (
+      designated === host && own?.isPrimary === true && own.isDeviceOn
+    ) {
+      this.#isDone = true;
+      desk.print(`"${resource}": this host is primary already`);
+      return;
+    }
+    this.#before = designated;
+    this.#old = designated ??
+      snapshot.value(linkPath.userspace(resource, "last-primary"));
+    this.#isPlanned = !options.force && designated !== host;
+    this.#hasUnits = options.systemd !== false && hasUnits(snapshot, resource);
+    const obstacles = preconditions(view, {
+      isForced: options.force,
+      ignoreSync: options.ignoreSync,
+      oldPrimary: this.#old,
+      isRecent: (member) => desk.isRecent(snapshot, member),
+      hasUnits: this.#hasUnits,
+    });
+    if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here");
+    // Force changes what is checked, not whether.
+    refuseIf(
+      `make this host primary of "${resource}"`,
+      obstacles,
+      { ...options, force: false },
+    );
+    const old = memberOf(view, this.#old);
+    if (options.force && old?.host !== host) {
+      for (const obstacle of openObstacles(old)) {
+        desk.warn(`WARNING: ${obstacle}`);
+      }
+    }
+    this.#begin();
+    if (this.#hasUnits) this.#want();
+    if (this.#isPlanned) desk.trigger(ASK.everybody);
+  }
+
+  /** An old primary that does not answer cannot hand over. */
+  #silence(view: ResourceView, snapshot: Snapshot): string[] {
+    const old = memberOf(view, this.#old);
+    if (old === undefined || old.host === this.#desk.host) return [];
+    const isNeeded = this.#before !== undefined || old.isPrimary;
+    if (!isNeeded || signOf(snapshot, old.host) > this.#startedNs) return [];
+    const left = [
+      `"${old.host}" does not answer; after a loss type pause-fetch and primary --force`,
+    ];
+    const waitedMs = this.#waitedMs();
+    if (waitedMs < this.#desk.options.windowMs / 2) return left;
+    throw timeoutError(waitedMs, "to hear of the old primary", left);
+  }
+
+  #want(): void {
+    const links: LinkWrite[] = [wantLink(this.#resource, this.#desk.host)];
+    const old = this.#old;
+    if (old !== undefined && old !== this.#desk.host) {
+      // What it says of the last stop is not about this one.
+      const path = unitStatus(this.#resource, "stop", old);
+      if (this.#desk.snapshot().value(path) !== undefined) {
+        links.push({ path, value: TOMBSTONE });
+      }
+    }
+    this.#desk.write(links, "3");
+  }
+
+  /** Compensation: units shall run where they ran. */
+  #unwant(): void {
+    if (!this.#hasUnits || this.#old === undefined) return;
+    if (this.#desk.options.force || this.#isComplete) return;
+    this.#desk.write([wantLink(this.#resource, this.#old)], "3");
+  }
+
+  #unitsLeft(view: ResourceView, snapshot: Snapshot): string[] {
+    const old = memberOf(view, this.#old);
+    if (old === undefined || old.host === this.#desk.host) return [];
+    const left = openObstacles(old);
+    if (left.length === 0) return [];
+    const status = snapshot.value(
+      unitStatus(this.#resource, "stop", old.host),
+    );
+    if (status !== undefined && status !== "0") {
+      throw new RefusedError(`Cannot hand over "${this.#resource}"`, [
+        `systemd could not stop its units on "${old.host}": status ${status}`,
+        ...left,
+      ]);
+    }
+    const waitedMs = this.#waitedMs();
+    if (waitedMs >= this.#touchedMs + TOUCH_MS) {
+      this.#touchedMs = waitedMs;
+      const want = wantLink(this.#resource, this.#desk.host);
+      this.#desk.write([want], "3");
+    }
+    return left;
+  }
+
+  // ---- from the old primary to nobody ------------------------------------
+
+  /** What would be lost. @throws RefusedError if it stays so */
+  #gaps(view: ResourceView, snapshot: Snapshot, isBefore: boolean): string[] {
+    const desk = this.#desk;
+    const avoidance = avoidSplit(view, {
+      oldPrimary: this.#old,
+      isBefore,
+      isQuiet: (path) =>
+        !desk.isRecentStamp(snapshot.stampNs(path), QUIET_WINDOWS),
+    });
+    switch (avoidance.kind) {
+      case "safe":
+        return [];
+      case "wait":
+        return [...avoidance.gaps];
+      case "heal":
+        desk.warn(
+          `WARNING: "${this.#resource}": version links of this host were wrong; corrected`,
+        );
+        desk.write(avoidance.links);
+        return ["version links were corrected"];
+      case "never":
+        throw new RefusedError(`Cannot hand over "${this.#resource}"`, [
+          avoidance.obstacle,
+        ]);
+    }
+  }
+
+  #take(): void {
+    if (!this.#isPlanned) return;
+    const desk = this.#desk;
+    const snapshot = desk.snapshot();
+    const primary = linkPath.primary(this.#resource);
+    this.#hasClaimed = true;
+    const links = [claimLink(this.#resource, desk.host)];
+    if (this.#before !== undefined) {
+      links.push(weakWrite(snapshot, primary, NOBODY));
+    }
+    desk.write(links, "2");
+    desk.trigger(ASK.everybody);
+    this.#begin();
+  }
+
+  #oldLeft(view: ResourceView): string[] {
+    const old = memberOf(view, this.#old);
+    return old !== undefined && old.host !== view.host && old.isPrimary
+      ? [`"${old.host}" is still primary`]
+      : [];
+  }
+
+  /** Designates the old primary again, unless somebody decided otherwise. */
+  #giveBack(): void {
+    if (this.#isComplete) return;
+    const desk = this.#desk;
+    const snapshot = desk.snapshot();
+    const path = linkPath.primary(this.#resource);
+    const { own } = this.#view(snapshot);
+    const current = snapshot.value(path);
+    const isOurs = current === NOBODY || current === desk.host;
+    const links: LinkWrite[] = [];
+    if (this.#hasClaimed) links.push(noClaimLink(this.#resource, desk.host));
+    // With the device there, somebody may write to it already.
+    const isReverted = this.#isPlanned && !this.#hasLost && isOurs &&
+      own?.isPrimary !== true;
+    const value = this.#before ?? NOBODY;
+    if (isReverted && current !== value) {
+      links.push(weakWrite(snapshot, path, value));
+      desk.warn(`WARNING: "${value}" is designated primary again`);
+    }
+    const last = linkPath.userspace(this.#resource, "last-primary");
+    if (isReverted && current === desk.host && this.#old !== undefined) {
+      links.push({ path: last, value: this.#old });
+    }
+    desk.write(links, "2");
+  }
+
+  // ---- from nobody to this host ------------------------------------------
+
+  #designate(): void {
+    const desk = this.#desk;
+    const resource = this.#resource;
+    const snapshot = desk.snapshot();
+    const path = linkPath.primary(resource);
+    if (this.#isPlanned && !desk.options.dryRun) {
+      this.#hasLost = true;
+      checkRivals(desk, snapshot, this.#view(snapshot));
+      this.#hasLost = false;
+    }
+    const last = linkPath.userspace(resource, "last-primary");
+    const links: LinkWrite[] = [];
+    if (snapshot.value(path) !== desk.host) {
+      links.push({ path, value: desk.host });
+    }
+    if (this.#old !== undefined && this.#old !== desk.host) {
+      links.push({
+        path: linkPath.userspace(resource, "prev-primary"),
+        value: this.#old,
+      });
+    }
+    if (snapshot.value(last) !== desk.host) {
+      links.push({ path: last, value: desk.host });
+    }
+    desk.write(links, "2");
+  }
+
+  /** @throws RefusedError for an error that stays */
+  #deviceMissing(view: ResourceView, snapshot: Snapshot): string[] {
+    if (view.own?.isDeviceOn === true) return [];
+    const [split] = findSplits(view);
+    if (split !== undefined && this.#isPlanned) {
+      this.#desk.warn(
+        `WARNING: split brain; the device may not come before all but one of "${
+          split.hosts.join('", "')
+        }" did invalidate`,
+      );
+      return [];
+    }
+    const directory = directoryOf(
+      linkPath.actual(view.resource, view.host, ""),
+    );
+    const told = obstaclesIn(snapshot, directory, view.host);
+    const errors = told.filter(({ severity, stampNs }) =>
+      severity === "error" && stampNs > this.#startedNs
+    ).map(({ text }) => text);
+    if (errors.length > 0 && this.#waitedMs() >= DEVICE_PATIENCE_MS) {
+      throw new RefusedError(`No device of "${view.resource}"`, errors);
+    }
+    return told.length > 0
+      ? told.map(({ text }) => text)
+      : ["the device is not there"];
+  }
+
+  #complete(): void {
+    const desk = this.#desk;
+    const { own } = this.#view(desk.snapshot());
+    const { attach, fetch, sync, replay } = own?.desired ?? {};
+    const isOn = [attach, fetch, sync, replay];
+    const links: LinkWrite[] = SWITCH_LINKS
+      .filter((_link, index) => isOn[index] !== true)
+      .map((link) => ({
+        path: linkPath.todo(this.#resource, desk.host, link),
+        value: "1",
+      }));
+    if (this.#hasClaimed) links.push(noClaimLink(this.#resource, desk.host));
+    desk.write(links);
+    this.#isComplete = true;
+    desk.print(`"${this.#resource}": this host is primary`);
+  }
+
+  #unitsMissing(snapshot: Snapshot): string[] {
+    const path = unitStatus(this.#resource, "start", this.#desk.host);
+    const status = snapshot.value(path);
+    const isNew = (snapshot.stampNs(path) ?? 0n) > this.#startedNs;
+    if (status === undefined || !isNew) {
+      return ["systemd has not started its units"];
+    }
+    if (status !== "0") {
+      this.#desk.warn(
+        `WARNING: systemd could not start its units: status ${status}`,
+      );
+    }
+    return [];
+  }
+}
+
+function memberOf(
+  view: ResourceView,
+  host: string | undefined,
+): MemberState | undefined {
+  return view.members.find((member) => member.host === host);
+}
