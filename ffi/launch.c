@@ -39,8 +39,8 @@
  * shared lock on it as long as the process lives; directories of other builds
  * without such a lock are removed when a new build is unpacked.
  *
- * Environment for the program: MARS_SHIM, MARS_EXECUTABLE, DENO_DIR (caches of
- * compiled code, inside the unpacked directory). Everything else named DENO_*
+ * Environment for the program: MARS_SHIM, MARS_EXECUTABLE, MARS_MOUNTS for
+ * views, DENO_DIR (caches of compiled code, inside the unpacked directory). Everything else named DENO_*
  * or NODE_* is taken away. MARS_DEBUG_LAUNCH=1 explains each step.
  */
 #define _GNU_SOURCE
@@ -173,6 +173,9 @@ static const struct permission {
 	{ "manual", { READ } },
 	{ "completion", { READ } },
 	{ "view*", { READ } },
+	{ "forced view", { WRITE, SHIM } }, /* macros that write links */
+	{ "prettyprint-*", { READ } },
+	{ "dump-*", { WRITE } },
 	{ "cat", { READ } },
 	{ "get-*", { READ } },
 	{ "log", { READ, SHIM } },
@@ -927,12 +930,73 @@ static char *startable(int argc, char **argv)
 	return list;
 }
 
+/* ------------------------------------------------------------------ mounts */
+
+#define DEVICES "/dev/mars"
+/* More would not be for people; the environment is bounded, too. */
+#define MOUNTS_BYTES_MAX (32 * 1024)
+
+/* Adds the mounts of one device, by either name, under its name in DEVICES. */
+static char *add_mounts(char *list, const char *device, const char *real)
+{
+	FILE *mounts = fopen("/proc/self/mounts", "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	while (mounts && getline(&line, &room, mounts) > 0) {
+		char *rest = strchr(line, ' ');
+		char *longer;
+
+		if (!rest)
+			continue;
+		*rest = '\0';
+		if (strcmp(line, device) && strcmp(line, real))
+			continue;
+		if (strlen(list) + strlen(device) + strlen(rest + 1) >= MOUNTS_BYTES_MAX)
+			break;
+		longer = text("%s%s %s", list, device, rest + 1);
+		free(list);
+		list = longer;
+	}
+	free(line);
+	if (mounts)
+		fclose(mounts);
+	return list;
+}
+
+/*
+ * Where devices are mounted, as in /proc/mounts, which Deno lets only those
+ * read who may do everything.
+ */
+static char *device_mounts(void)
+{
+	char *list = text("%s", "");
+	DIR *dir = opendir(DEVICES);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char *device = text("%s/%s", DEVICES, entry->d_name);
+		char real[PATH_MAX];
+
+		if (entry->d_name[0] != '.' && realpath(device, real))
+			list = add_mounts(list, device, real);
+		free(device);
+	}
+	if (dir)
+		closedir(dir);
+	return list;
+}
+
 int main(int argc, char **argv)
 {
 	static struct payload payload;
 	const char *debug = getenv("MARS_DEBUG_LAUNCH");
 	const char *command = command_of(argc, argv);
-	const struct permission *permission = permission_of(command);
+	const bool is_view = !strncmp(command, "view", 4);
+	const bool is_forced = has_option(argc, argv, "--force") ||
+			       has_option(argc, argv, "-f");
+	const struct permission *permission =
+		permission_of(is_view && is_forced ? "forced view" : command);
 	char **words = calloc((size_t)argc + ARGUMENTS_OWN_MAX, sizeof(char *));
 	char *bundle;
 	char *shim;
@@ -965,6 +1029,8 @@ int main(int argc, char **argv)
 	set_environment("MARS_EXECUTABLE", payload.executable);
 	set_environment("DENO_DIR", cache);
 	set_environment("DENO_NO_UPDATE_CHECK", "1");
+	if (is_view)
+		set_environment("MARS_MOUNTS", device_mounts());
 
 	words[count++] = "deno";
 	words[count++] = "run";

@@ -3,7 +3,6 @@
  * Figures: how amounts, shares and durations are written for people.
  *
  *   bytes      16.000 MiB     three decimals; bytes without
- *   share      8.000/16.000 MiB
  *   duration   01:06:40       `--:--:--` when nobody knows
  *   bar        ===>:::::::........
  *
@@ -25,8 +24,6 @@ const UNITS: readonly (Unit & { readonly fromBytes: number })[] = [
 ];
 const BYTE: Unit = { name: "B", bytes: 1 };
 const UNIT_DECIMALS = 3;
-/** Half done prints 50.25. */
-const PERCENT_FACTOR = 100.5;
 
 /** The unit in which numbers up to `bytes` are written. */
 export function unitFor(bytes: number): Unit {
@@ -37,19 +34,6 @@ export function unitFor(bytes: number): Unit {
 export function formatBytes(bytes: number, decimals = UNIT_DECIMALS): string {
   const unit = unitFor(bytes);
   return `${inUnit(bytes, unit, decimals)} ${unit.name}`;
-}
-
-/** `8.000/16.000 MiB` */
-export function formatShare(doneBytes: number, sizeBytes: number): string {
-  const unit = unitFor(Math.max(doneBytes, sizeBytes));
-  return `${inUnit(doneBytes, unit)}/${inUnit(sizeBytes, unit)} ${unit.name}`;
-}
-
-/** `(8/16)MiB`: whole units, rounded down. */
-export function formatRoughShare(doneBytes: number, sizeBytes: number): string {
-  const unit = unitFor(Math.max(doneBytes, sizeBytes));
-  const whole = (bytes: number): number => Math.floor(bytes / unit.bytes);
-  return `(${whole(doneBytes)}/${whole(sizeBytes)})${unit.name}`;
 }
 
 function inUnit(
@@ -72,12 +56,6 @@ export function formatDecimals(value: number, decimals: number): string {
   return ((isUp ? below + 1 : below) / factor).toFixed(decimals);
 }
 
-/** Percent done with two decimals, at most 100; all of nothing is done. */
-export function formatPercent(doneBytes: number, sizeBytes: number): string {
-  const share = sizeBytes > 0 ? doneBytes / sizeBytes : 1;
-  return `${formatDecimals(Math.min(100, share * PERCENT_FACTOR), 2)}%`;
-}
-
 /** `HH:MM:SS`; undefined is unknown. */
 export function formatDuration(seconds: number | undefined): string {
   if (seconds === undefined || seconds < 0) return "--:--:--";
@@ -97,19 +75,16 @@ export interface BarAmounts {
   readonly sizeBytes: number;
 }
 
-/** Prescribed by MARS. */
-const BAR_CHARACTERS = 20;
-
 /** `===>:::::::........`: done, here, and what is left. */
-export function formatBar(amounts: BarAmounts): string {
+export function formatBar(amounts: BarAmounts, characters: number): string {
   const at = (bytes: number): number =>
     amounts.sizeBytes > 0
-      ? Math.floor(BAR_CHARACTERS * Math.min(1, bytes / amounts.sizeBytes))
-      : BAR_CHARACTERS;
+      ? Math.floor(characters * Math.min(1, bytes / amounts.sizeBytes))
+      : characters;
   const done = Math.max(1, at(amounts.doneBytes));
   const present = Math.max(done, at(amounts.presentBytes));
   // The original draws one colon too few.
   const colons = Math.max(0, present - done - 1);
   return "=".repeat(done - 1) + ">" + ":".repeat(colons) +
-    ".".repeat(BAR_CHARACTERS - present);
+    ".".repeat(characters - present);
 }

@@ -5,9 +5,6 @@ import {
   formatBytes,
   formatDecimals,
   formatDuration,
-  formatPercent,
-  formatRoughShare,
-  formatShare,
 } from "./figures.ts";
 
 const MIB = 2 ** 20;
@@ -33,18 +30,6 @@ Deno.test("formatDecimals() rounds a tie to the even digit", () => {
   assertEquals(formatDecimals(2.999, 2), "3.00");
 });
 
-Deno.test("formatShare() and formatRoughShare() use one unit for both", () => {
-  assertEquals(formatShare(8 * MIB, 16 * MIB), "8.000/16.000 MiB");
-  assertEquals(formatShare(512, MIB), "0.000/1.000 MiB");
-  assertEquals(formatRoughShare(8.9 * MIB, 16 * MIB), "(8/16)MiB");
-});
-
-Deno.test("formatPercent() is 100 at most", () => {
-  assertEquals(formatPercent(1, 2), "50.25%");
-  assertEquals(formatPercent(1, 1), "100.00%");
-  assertEquals(formatPercent(0, 0), "100.00%");
-});
-
 Deno.test("formatDuration() writes hours, minutes and seconds", () => {
   assertEquals(formatDuration(4000.9), "01:06:40");
   assertEquals(formatDuration(360_000), "100:00:00");
@@ -56,7 +41,7 @@ Deno.test("formatBar() never gets longer, whatever the amounts", () => {
   fc.assert(fc.property(anyBytes, anyBytes, anyBytes, (left, right, more) => {
     const [doneBytes = 0, presentBytes = 0, sizeBytes = 0] = [left, right, more]
       .sort((a, b) => a - b);
-    const bar = formatBar({ doneBytes, presentBytes, sizeBytes });
+    const bar = formatBar({ doneBytes, presentBytes, sizeBytes }, 20);
     assertEquals(/^=*>:*\.*$/.test(bar), true, bar);
     assertEquals(bar.length === 19 || bar.length === 20, true, bar);
   }));

@@ -17,7 +17,7 @@ import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
 import { SETTING_COMMANDS } from "./settings.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
-import { VIEW_COMMANDS } from "./view.ts";
+import { VIEW_COMMANDS, viewCommand } from "./view.ts";
 import { WAIT_COMMANDS } from "./wait.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -95,7 +95,7 @@ export function commandOf(name: string, next?: string): Command {
 function rowOf(name: string): Command | undefined {
   return COMMANDS.find((row) =>
     row.name === name || row.aliases?.includes(name)
-  );
+  ) ?? viewCommand(name);
 }
 
 /** Names the commands that are spelled most alike. */

@@ -11,7 +11,13 @@ import { daemonPid } from "../base/running.ts";
 import { controlPath, type Settings } from "../base/settings.ts";
 import { type Clock, sleep, systemClock } from "../base/time.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
-import { createLog, deleteLog, listLogs, type LogFile } from "../log/files.ts";
+import {
+  createLog,
+  deleteLog,
+  listLogs,
+  type LogFile,
+  lookForLogs,
+} from "../log/files.ts";
 import { linkPath } from "../tree/path.ts";
 import { asMarsError } from "../tree/scan.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -24,6 +30,8 @@ import { type MachineEffects, machineEffects } from "./machine.ts";
 /** Log files of this host. */
 export interface LogShelf {
   readonly list: (resource: string) => Promise<LogFile[]>;
+  /** The same at once, for commands that only look. */
+  readonly look: (resource: string) => LogFile[];
   /** Makes an empty log, and the directory of the resource. */
   readonly create: (
     resource: string,
@@ -94,6 +102,7 @@ export function systemEffects(
     trigger: (message) => writeTrigger(settings, message),
     logs: {
       list: (resource) => listLogs(directoryOf(resource)),
+      look: (resource) => lookForLogs(directoryOf(resource)),
       create: (resource, log) => {
         makeDirectory(directoryOf(resource));
         return createLog(directoryOf(resource), log);

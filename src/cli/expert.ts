@@ -122,8 +122,8 @@ function knownPath(desk: Desk, word: string): string {
   );
 }
 
-/** @throws RefusedError */
-function checkUserspace(
+/** @throws RefusedError for links that hosts believe, unless forced */
+export function checkUserspace(
   desk: Desk,
   verb: string,
   paths: readonly string[],

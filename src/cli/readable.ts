@@ -36,7 +36,7 @@ function codeText(errno: number): string {
 const KNOWN: ReadonlySet<number> = new Set(Object.values(ERRNO));
 
 /** `2026-11-22 12:44:05`, local time. */
-function timeText(seconds: number): string {
+export function timeText(seconds: number): string {
   const date = new Date(seconds * MS_PER_S);
   const two = (count: number): string => String(count).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${

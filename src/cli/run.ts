@@ -12,12 +12,12 @@
 import { MarsError, SomeFailedError, UsageError } from "../base/errors.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { Admission } from "./admission.ts";
-import { resourceView } from "../resource/view.ts";
 import { ALL, resourcesOf } from "./arguments.ts";
 import { type Command, Desk, SKIPPING, type Voice } from "./command.ts";
 import { commandOf } from "./commands.ts";
 import { type Effects, systemEffects } from "./effects.ts";
 import { type Failure, runPhases } from "./engine.ts";
+import { headerLine } from "./header.ts";
 import { Hooks } from "./hooks.ts";
 import { marsPath } from "./mars_path.ts";
 import {
@@ -29,7 +29,6 @@ import {
 import type { Programs } from "./programs.ts";
 import { checkStart } from "./start_checks.ts";
 import { SystemLog } from "./syslog.ts";
-import { headerLine } from "./view_text.ts";
 
 /** What commands need from the program. */
 export interface Surroundings extends Voice {
@@ -251,10 +250,7 @@ function isIntroduced({ command, subject, options }: Call): boolean {
 }
 
 function introduction(desk: Desk, resource: string): string {
-  const snapshot = desk.look();
-  const view = resourceView(snapshot, resource, desk.host);
-  const hostCount = Math.max(snapshot.hosts().length, view.members.length);
-  return headerLine({ view, hostCount });
+  return headerLine(desk.look(), resource, desk.host);
 }
 
 /** @throws MarsError if the answer is no */

@@ -17,7 +17,7 @@ import type { LinkWrite } from "../tree/store.ts";
 import { NOBODY, TOMBSTONE } from "../tree/values.ts";
 import { type Desk, type Phase, refuseIf, timeoutError } from "./command.ts";
 import { ASK } from "./peers_alive.ts";
-import { obstaclesIn } from "./report.ts";
+import { obstaclesIn } from "../resource/obstacles.ts";
 import {
   checkRivals,
   claimLink,

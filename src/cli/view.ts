@@ -1,155 +1,117 @@
 /**
- * view: what resources do on this host, and what keeps them.
+ * view: what resources do on this host, and what keeps them; and every macro.
  *
- * It only looks: no daemon, no shim and no network are needed.
+ *   view [RES|LIST|all]           the macro "default"
+ *   view-MACRO [RES|LIST|all]     any other one
+ *   prettyprint-MACRO             its definition
+ *   dump-macros, dump-all-macros [DIR]   definitions as files NAME.tpl
+ *
+ * It only looks: no daemon and no network are needed. Everything behind it is
+ * loaded when it is needed, so that other commands do not pay for macros.
  */
-import { green, red, yellow } from "@std/fmt/colors";
-import { nbdSocketPath } from "../base/settings.ts";
-import { NS_PER_MS } from "../base/time.ts";
-import { listLogs } from "../log/files.ts";
-import { linkPath } from "../tree/path.ts";
-import type { Snapshot } from "../tree/snapshot.ts";
-import { resourcesOf } from "./arguments.ts";
 import type { Command, Desk } from "./command.ts";
-import {
-  obstaclesIn,
-  type Report,
-  type ReportedObstacle,
-  reportOf,
-} from "./report.ts";
-import { documentOf } from "./view_json.ts";
-import {
-  headerLine,
-  type Mood,
-  obstacleLines,
-  resourceLines,
-  splitLines,
-  type TextOptions,
-} from "./view_text.ts";
 
 export const VIEW_COMMANDS: readonly Command[] = [
   {
     name: "view",
     usage: "[RES|LIST|all] [--json] [--verbose]",
     summary: "Show what resources do here, and what keeps them",
-    // Its own, because one tree is read for all of them.
     subject: "none",
     isReading: true,
     wordsMin: 0,
     wordsMax: 1,
-    run: (desk, _resource, [subject = "all"]) => view(desk, subject),
+    run: (desk, _resource, [word]) => view(desk, "default", word),
+  },
+  {
+    name: "dump-macros",
+    usage: "[DIR] [--force]",
+    summary: "Write the macros of MARS as files NAME.tpl, here or into DIR",
+    subject: "none",
+    isReading: true,
+    wordsMin: 0,
+    wordsMax: 1,
+    run: (desk, _resource, [directory]) => dump(desk, "documented", directory),
+  },
+  {
+    name: "dump-all-macros",
+    usage: "[DIR] [--force]",
+    summary: "The same with those that only other macros use",
+    subject: "none",
+    isReading: true,
+    wordsMin: 0,
+    wordsMax: 1,
+    run: (desk, _resource, [directory]) => dump(desk, "all", directory),
   },
 ];
 
-async function view(desk: Desk, subject: string): Promise<void> {
-  const snapshot = desk.look();
-  const isDaemonRunning = desk.isDaemonRunning();
-  const resources = resourcesOf(subject, snapshot, desk);
-  const reports: Report[] = [];
-  for (const resource of resources) {
-    reports.push(await report(desk, snapshot, resource, isDaemonRunning));
-  }
-  const obstacles = obstaclesIn(snapshot, `actual-${desk.host}`, desk.host)
-    .filter(({ text }) => !text.includes("CONNECTED"));
-  if (desk.options.json) {
-    const { host } = desk;
-    const cluster = snapshot.value(linkPath.uuid);
-    const nowNs = desk.nowNs();
-    const about = { host, cluster, isDaemonRunning, nowNs, obstacles };
-    desk.print(JSON.stringify(documentOf(about, reports), undefined, 2));
-    return;
-  }
-  if (resources.length === 0) {
-    desk.warn(`WARNING: "${desk.host}" takes part in no resource`);
-  }
-  printText(desk, reports, {
-    isList: subject === "all" || subject.includes(","),
-    obstacles,
-  });
-}
-
-function printText(
-  desk: Desk,
-  reports: readonly Report[],
-  { isList, obstacles }: {
-    isList: boolean;
-    obstacles: readonly ReportedObstacle[];
+/** Commands whose name ends in that of a macro. */
+export const VIEW_FAMILIES: readonly {
+  readonly prefix: string;
+  readonly usage: string;
+  readonly summary: string;
+  readonly wordsMax: number;
+  readonly run: (
+    desk: Desk,
+    macro: string,
+    word: string | undefined,
+  ) => Promise<void>;
+}[] = [
+  {
+    prefix: "view-",
+    usage: "[RES|LIST|all] [--json]",
+    summary: "Evaluate a macro; see docs/macros.md",
+    wordsMax: 1,
+    run: view,
   },
-): void {
-  const { windowMs, color } = desk.options;
-  const verbose = desk.options.verbose > 0;
-  const paint = color ? paintWord : (word: string): string => word;
-  const options: TextOptions = { verbose, windowMs, paint, formatTime };
-  for (const each of reports) {
-    splitLines(each).forEach((line) => desk.warn(line));
-    if (isList) desk.print(headerLine(each));
-    resourceLines(each, options).forEach((line) => desk.print(line));
-  }
-  if (isList) {
-    obstacleLines(obstacles, options).forEach((line) => desk.print(line));
-  }
+  {
+    prefix: "prettyprint-",
+    usage: "",
+    summary: "Print the definition of a macro",
+    wordsMax: 0,
+    run: prettyprint,
+  },
+];
+
+/** The row of a command that is made for one macro. */
+export function viewCommand(name: string): Command | undefined {
+  const family = VIEW_FAMILIES.find(({ prefix }) =>
+    name.startsWith(prefix) && name.length > prefix.length
+  );
+  if (family === undefined) return undefined;
+  const { prefix, usage, summary, wordsMax, run } = family;
+  const macro = name.slice(prefix.length);
+  return {
+    name,
+    usage,
+    summary,
+    subject: "none",
+    isReading: true,
+    wordsMin: 0,
+    wordsMax,
+    run: (desk, _resource, [word]) => run(desk, macro, word),
+  };
 }
 
-async function report(
+/** Prints macro `macro` of the resources that `word` names. @throws MarsError */
+async function view(
   desk: Desk,
-  snapshot: Snapshot,
-  resource: string,
-  isDaemonRunning: boolean,
-): Promise<Report> {
-  const { host, settings } = desk;
-  // First the links, so that a race can only show too little as deletable.
-  for (const member of snapshot.members(resource)) {
-    snapshot.value(linkPath.replay(resource, member));
-  }
-  const files = await listLogs(desk.resourcePath(resource));
-  const device = snapshot.value(linkPath.device(resource, host));
-  const disk = snapshot.value(linkPath.data(resource, host));
-  const socket = device && nbdSocketPath(settings, device);
-  return reportOf(snapshot, resource, {
-    host,
-    nowNs: desk.nowNs(),
-    windowMs: desk.options.windowMs,
-    isDaemonRunning,
-    logs: files.map(({ log, sizeBytes }) => ({ log, bytes: sizeBytes })),
-    isDiskPresent: disk !== undefined && isThere(disk),
-    nbdSocket: socket !== undefined && isThere(socket) ? socket : undefined,
-  });
+  macro: string,
+  word: string | undefined,
+): Promise<void> {
+  const { runView } = await import("./view_macro.ts");
+  runView(desk, macro, word);
 }
 
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    const isMissing = error instanceof Deno.errors.NotFound ||
-      error instanceof Deno.errors.NotADirectory;
-    if (isMissing) return false;
-    // Something is there that this user, or this command, must not see: a
-    // command that only looks has no right to devices.
-    const isForbidden = error instanceof Deno.errors.PermissionDenied ||
-      error instanceof Deno.errors.NotCapable;
-    if (isForbidden) return true;
-    throw error;
-  }
+async function prettyprint(desk: Desk, macro: string): Promise<void> {
+  const { prettyprintMacro } = await import("./view_macro.ts");
+  prettyprintMacro(desk, macro);
 }
 
-const COLOURS: Readonly<Record<Mood, (word: string) => string>> = {
-  good: green,
-  changing: yellow,
-  bad: red,
-};
-
-function paintWord(word: string, mood: Mood): string {
-  return COLOURS[mood](word);
-}
-
-/** `2026-11-22 12:49:30`, local time. */
-function formatTime(ns: bigint): string {
-  const date = new Date(Number(ns / NS_PER_MS));
-  const two = (count: number): string => String(count).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${
-    two(date.getDate())
-  } ${two(date.getHours())}:${two(date.getMinutes())}:${
-    two(date.getSeconds())
-  }`;
+async function dump(
+  desk: Desk,
+  which: "documented" | "all",
+  directory = ".",
+): Promise<void> {
+  const { dumpMacros } = await import("./view_macro.ts");
+  dumpMacros(desk, which, directory);
 }

@@ -6,85 +6,146 @@
  */
 import { logFileName } from "../base/names.ts";
 import type { Amount, LogAmount } from "../resource/amounts.ts";
+import { obstaclesIn, type ReportedObstacle } from "../resource/obstacles.ts";
 import type { MemberState, Position } from "../resource/view.ts";
+import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatStamp } from "../tree/values.ts";
-import type { Pace, Report, ReportedObstacle } from "./report.ts";
+import type { World } from "./macros/world.ts";
+import type { Pace, Report } from "./report.ts";
 
 /** Grows when a field changes its meaning or goes away. */
 export const SCHEMA = 1;
 
-/** What holds for the whole host. */
-export interface HostReport {
-  readonly host: string;
-  readonly cluster: string | undefined;
-  readonly isDaemonRunning: boolean;
-  readonly nowNs: bigint;
-  readonly obstacles: readonly ReportedObstacle[];
-}
-
 /** Something that `JSON.stringify` takes as it is. */
 export type Json = { readonly [field: string]: unknown };
 
+/** What macros say about a resource. */
+export interface Words {
+  /** As `diskstate` writes it, with an error in front and details behind. */
+  readonly disk: string;
+  readonly replication: string;
+  readonly flags: string;
+  readonly role: string;
+  /** Empty for none. */
+  readonly nbdSocket: string;
+  readonly mountpoint: string;
+  readonly isPrimarySilent: boolean;
+  readonly hostCount: number;
+}
+
+export type WordsOf = (resource: string) => Words;
+
+/** Whose view this is, and when. */
+export interface Looking {
+  readonly host: string;
+  readonly nowNs: bigint;
+}
+
+/** The document of `view --json`. */
 export function documentOf(
-  host: HostReport,
-  reports: readonly Report[],
+  looking: Looking,
+  world: World,
+  { resources, wordsOf }: {
+    readonly resources: readonly string[];
+    readonly wordsOf: WordsOf;
+  },
 ): Json {
+  const { snapshot } = world;
   return {
-    schema: SCHEMA,
-    host: host.host,
-    ...given("cluster", host.cluster),
-    time: formatStamp(host.nowNs),
-    isDaemonRunning: host.isDaemonRunning,
-    obstacles: host.obstacles.map(obstacleJson),
-    resources: reports.map(resourceJson),
+    ...headOf(looking),
+    ...given("cluster", snapshot.value(linkPath.uuid)),
+    isDaemonRunning: world.isDaemonRunning,
+    obstacles: obstaclesIn(snapshot, `actual-${looking.host}`, looking.host)
+      .filter(({ text }) => !text.includes("CONNECTED")).map(obstacleJson),
+    resources: resources.map((resource) =>
+      resourceJson(world.report(resource, looking.host), wordsOf(resource))
+    ),
   };
 }
 
-function resourceJson(report: Report): Json {
-  const { view, status, amounts, pace } = report;
+/** The document of `view-MACRO --json`. */
+export function valuesDocument(
+  looking: Looking,
+  values: readonly {
+    readonly macro: string;
+    readonly resource?: string;
+    readonly value: string;
+  }[],
+): Json {
+  return {
+    ...headOf(looking),
+    values: values.map(({ macro, resource, value }) => ({
+      macro,
+      ...given("resource", resource),
+      value: value.replace(/\n$/, ""),
+    })),
+  };
+}
+
+function headOf(looking: Looking): Json {
+  const { host, nowNs } = looking;
+  return { schema: SCHEMA, host, time: formatStamp(nowNs) };
+}
+
+const DISK_WORD = /^(?:DISK_ERROR=\S* )?(\w*)(?:\[(.*)\])?$/;
+
+function resourceJson(report: Report, words: Words): Json {
+  const { view, amounts, facts } = report;
+  const [, disk = words.disk, detail] = DISK_WORD.exec(words.disk) ?? [];
+  const { designated } = view;
   return {
     resource: view.resource,
     ...given("sizeBytes", view.sizeBytes),
     acknowledge: view.level,
-    disk: status.disk.state,
-    diskErrno: status.disk.errno,
-    replication: status.replication,
-    flags: status.flags,
-    role: status.role,
-    ...given("primary", view.designated),
-    isPrimarySilent: report.isPrimarySilent,
-    ...deviceJson(report),
+    disk,
+    ...given("diskDetail", detail),
+    diskErrno: view.own?.diskErrno ?? 0,
+    replication: words.replication,
+    flags: words.flags,
+    role: words.role,
+    ...given("primary", designated),
+    isPrimarySilent: words.isPrimarySilent,
+    ...deviceJson(report, words),
     amounts: {
-      sync: { ...amountJson(amounts.sync), ...paceJson(pace.sync) },
-      fetch: { ...logAmountJson(amounts.fetch), ...paceJson(pace.fetch) },
-      replay: { ...logAmountJson(amounts.replay), ...paceJson(pace.replay) },
+      sync: { ...amountJson(amounts.sync), ...paceJson(report.pace("sync")) },
+      fetch: {
+        ...logAmountJson(amounts.fetch),
+        ...paceJson(report.pace("fetch")),
+      },
+      replay: {
+        ...logAmountJson(amounts.replay),
+        ...paceJson(report.pace("replay")),
+      },
       work: logAmountJson(amounts.work),
       firstSequence: amounts.firstSequence,
       occupiedBytes: amounts.occupiedBytes,
       deletableBytes: amounts.deletableBytes,
     },
-    hostCount: report.hostCount,
+    hostCount: words.hostCount,
     members: view.members.map((member) => memberJson(member, report)),
-    obstacles: report.obstacles.map(obstacleJson),
-    splits: report.splits.map(({ hosts, ancestor, amountBytes }) => ({
+    obstacles: facts.obstacles.map(obstacleJson),
+    splits: facts.splits.map(({ hosts, ancestor, amountBytes }) => ({
       ...given("ancestor", ancestor && positionJson(ancestor)),
       sides: hosts.map((host, index) => ({
         host,
         amountBytes: amountBytes[index],
       })),
     })),
+    doubledSequences: facts.doubledSequences,
   };
 }
 
-function deviceJson(report: Report): Json {
+function deviceJson(report: Report, words: Words): Json {
   const { own } = report.view;
   if (own?.isDeviceOn !== true || own.device === undefined) return {};
   return {
     device: {
       path: `/dev/mars/${own.device}`,
-      ...given("nbdSocket", report.nbdSocket),
+      ...given("nbdSocket", filled(words.nbdSocket)),
+      ...given("mountpoint", filled(words.mountpoint)),
       openCount: own.openCount,
-      opsPerSecond: report.deviceOpsPerSecond,
+      opsPerSecond: report.counted("ops-if_rate"),
+      requestsInFlight: report.counted("if-flying"),
     },
   };
 }
@@ -95,7 +156,7 @@ function memberJson(member: MemberState, report: Report): Json {
     host: member.host,
     disk: member.disk,
     ...given("device", member.device),
-    ...given("silentSeconds", report.silentS.get(member.host)),
+    ...given("silentSeconds", report.facts.silentS(member.host)),
     desired: member.desired,
     isAttached: member.isAttached,
     isPrimary: member.isPrimary,
@@ -139,6 +200,10 @@ function paceJson({ bytesPerSecond, ageS, lagS }: Pace): Json {
 function obstacleJson(obstacle: ReportedObstacle): Json {
   const { host, key, severity, text, stampNs } = obstacle;
   return { host, key, severity, text, since: formatStamp(stampNs) };
+}
+
+function filled(text: string): string | undefined {
+  return text === "" ? undefined : text;
 }
 
 /** One field, or none. */

@@ -1,7 +1,7 @@
-/** The view of a tree on disk; the lines themselves: `view_text_test.ts`. */
-import { assertEquals, assertRejects } from "@std/assert";
+/** The view of a tree on disk; the lines themselves: `macros/`. */
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
-import { UsageError } from "../base/errors.ts";
+import { MarsError, UsageError } from "../base/errors.ts";
 import { runCommand } from "./run.ts";
 
 function cluster(): TreeWorld {
@@ -30,22 +30,152 @@ Deno.test("view warns where there is nothing to see", async () => {
   world.link({ "resource-r/device-alpha": ".deleted" });
   const { printed, warned } = await world.run("view");
   assertEquals(printed, []);
-  assertEquals(warned, ['WARNING: "alpha" takes part in no resource']);
+  assertEquals(warned, [
+    'WARNING: "alpha" takes part in no resource',
+    "WARNING: no daemon runs on this host",
+  ]);
   await assertRejects(() => world.run("view", "x"), UsageError, "there are: r");
 });
 
 Deno.test("view needs no shim", async () => {
   using world = cluster();
-  const printed: string[] = [];
-  await runCommand(world.commandLine(["view", "r"]), {
-    print: (line) => printed.push(line),
-    warn: (line) => printed.push(line),
-    openShim: () => {
-      throw new Error("not for view");
-    },
-    color: false,
-  });
+  const { printed } = await world.runWith(() => {
+    throw new Error("not for view");
+  }, ["view", "r"]);
   assertEquals(printed, [LINE]);
+});
+
+Deno.test("view says something sensible of an empty tree", async () => {
+  using world = new TreeWorld();
+  const { printed, warned } = await world.run("view", "all");
+  assertEquals(printed, []);
+  assertEquals(warned.length, 3);
+  assertStringIncludes(warned.join(), "belongs to no cluster");
+});
+
+Deno.test("view says something sensible where there is no tree", async () => {
+  using world = new TreeWorld();
+  Deno.removeSync(world.marsDir);
+  const { printed, warned } = await world.run("view", "all");
+  assertEquals(printed, []);
+  assertStringIncludes(warned.join(), `Cannot read tree "${world.marsDir}"`);
+});
+
+Deno.test("view names links that a daemon should have written", async () => {
+  using world = cluster();
+  world.link({ "resource-r/actual-alpha/is-attached": ".deleted" });
+  const { warned } = await world.run("view", "r");
+  assertStringIncludes(
+    warned.join(),
+    "resource 'r': missing links: resource-r/actual-alpha/is-attached",
+  );
+});
+
+Deno.test("view-MACRO evaluates any macro", async () => {
+  using world = cluster();
+  const shown = async (...words: readonly string[]) =>
+    (await world.run(...words)).printed;
+  assertEquals(await shown("view-get-primary", "r"), ["alpha"]);
+  assertEquals(await shown("view-all-resources"), ["r"]);
+  const header = "--------- resource r 1.000 MiB [2/2]";
+  assertEquals(await shown("view-get-primary"), [header, "alpha"]);
+  // Unusable in the original.
+  assertEquals(await shown("view-enabled-log-compressions"), []);
+  await assertRejects(
+    () => world.run("view-diskstat", "r"),
+    UsageError,
+    "nearest: diskstate",
+  );
+});
+
+Deno.test("--macro stands for the macro, also of all", async () => {
+  using world = cluster();
+  const { printed } = await world.run("view", "all", "--macro=%{res}:%role{}");
+  assertEquals(printed.at(-1), "r:Primary");
+  const one = await world.run("view", "r", "--macro=%{host}\\n%{cmd}");
+  assertEquals(one.printed, ["alpha\nview"]);
+});
+
+Deno.test("Templates of the administrator come before builtins", async () => {
+  using world = cluster();
+  const directory = `${world.directory}/etc`;
+  Deno.mkdirSync(directory);
+  Deno.writeTextFileSync(`${directory}/role.tpl`, "<%primitive-role{}>\n");
+  Deno.writeTextFileSync(`${directory}/own.tpl`, "I am %role{}\n");
+  assertEquals((await world.run("view-own", "r")).printed, ["I am <Primary>"]);
+  const { printed } = await world.run("view", "r");
+  assertStringIncludes(printed.join(), "dCASFR <Primary> alpha");
+  assertEquals((await world.run("prettyprint-own")).printed, ["I am %role{}"]);
+});
+
+Deno.test("prettyprint-MACRO tells what a macro is", async () => {
+  using world = cluster();
+  const shown = async (name: string) =>
+    (await world.run(`prettyprint-${name}`)).printed.join();
+  assertStringIncludes(await shown("default"), "%default-resource{}");
+  assertStringIncludes(await shown("get-primary"), "# primitive macro: the");
+});
+
+Deno.test("A macro that fails does not keep other resources", async () => {
+  using world = cluster();
+  world.link({
+    "resource-q/size": "4096",
+    "resource-q/device-alpha": "q",
+    "resource-q/data-alpha": "/dev/null",
+  });
+  const warned: string[] = [];
+  const printed: string[] = [];
+  const macro = "%if{%eq{%{res}}{q}}{%die{no q}}{%{res}}";
+  const line = world.commandLine(["view", "all", `--macro=${macro}`]);
+  await assertRejects(
+    () =>
+      runCommand(line, {
+        print: (text) => printed.push(text),
+        warn: (text) => warned.push(text),
+        openShim: () => {
+          throw new Error("not for view");
+        },
+        color: false,
+      }),
+    MarsError,
+    "no q",
+  );
+  assertEquals(printed.at(-1), "r");
+  assertStringIncludes(warned.join("\n"), "q: Cannot evaluate %die{}");
+});
+
+Deno.test("setlink writes below userspace, elsewhere only with force", async () => {
+  using world = cluster();
+  const set = (path: string, ...options: string[]) =>
+    world.run("view", "r", `--macro=%setlink{5}{${path}}`, ...options);
+  await set("resource-r/userspace/note");
+  assertEquals(world.value("resource-r/userspace/note"), "5");
+  await assertRejects(() => set("resource-r/maxnr"), MarsError, "--force");
+  await set("resource-r/maxnr", "--force");
+  assertEquals(world.value("resource-r/maxnr"), "5");
+});
+
+Deno.test("view-MACRO --json prints values", async () => {
+  using world = cluster();
+  const { printed } = await world.run("view-role", "r", "--json");
+  const document = JSON.parse(printed.join());
+  assertEquals(document.schema, 1);
+  assertEquals(document.values, [
+    { macro: "role", resource: "r", value: "Primary" },
+  ]);
+});
+
+Deno.test("dump-macros writes templates, replaces none without force", async () => {
+  using world = cluster();
+  const directory = `${world.directory}/dump`;
+  Deno.mkdirSync(directory);
+  const dump = (...words: string[]) => world.run(...words, directory);
+  await dump("dump-macros");
+  const text = Deno.readTextFileSync(`${directory}/default.tpl`);
+  assertEquals(text, "%default-resource{}\n");
+  await assertRejects(() => dump("dump-macros"), MarsError, "exists");
+  await dump("dump-all-macros", "--force");
+  Deno.statSync(`${directory}/linksection.tpl`);
 });
 
 Deno.test("view colours words only when told", async () => {

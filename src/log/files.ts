@@ -53,10 +53,28 @@ export async function listLogs(directory: string): Promise<LogFile[]> {
     const sizeBytes = await logSizeBytes(directory, log);
     if (sizeBytes !== undefined) files.push({ log, sizeBytes });
   }
-  return files.sort((left, right) =>
-    left.log.sequence - right.log.sequence ||
-    (left.log.host < right.log.host ? -1 : 1)
-  );
+  return files.sort(compareFiles);
+}
+
+/** The same without giving way to anybody. @throws SyscallError */
+export function lookForLogs(directory: string): LogFile[] {
+  const files: LogFile[] = [];
+  for (const log of logsIn(directory)) {
+    const path = join(directory, logFileName(log));
+    try {
+      const { isFile, size } = Deno.lstatSync(path);
+      if (isFile) files.push({ log, sizeBytes: size });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      throw syscallError("look at", path, error);
+    }
+  }
+  return files.sort(compareFiles);
+}
+
+function compareFiles(left: LogFile, right: LogFile): number {
+  return left.log.sequence - right.log.sequence ||
+    (left.log.host < right.log.host ? -1 : 1);
 }
 
 /** At once: a thousand names take half a millisecond, and one by one five. */

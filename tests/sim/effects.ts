@@ -45,6 +45,10 @@ export function commandEffects(
     },
     logs: {
       list: (resource) => slowly(() => files.listLogs(directoryOf(resource))),
+      look: (resource) => {
+        life.check();
+        return files.listLogs(directoryOf(resource));
+      },
       create: (resource, log) =>
         slowly(() => {
           files.makeDirectory(directoryOf(resource));

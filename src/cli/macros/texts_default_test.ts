@@ -1,31 +1,16 @@
 /** The example lines of the original's `view`, literally. */
-import { assertEquals } from "@std/assert";
-import { versionText } from "../resource/history.ts";
-import type { LocalLog } from "../resource/plan_types.ts";
-import { Snapshot } from "../tree/snapshot.ts";
-import { formatStamp } from "../tree/values.ts";
-import { type Report, type ReportFacts, reportOf } from "./report.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { versionText } from "../../resource/history.ts";
+import type { LocalLog } from "../../resource/plan_types.ts";
+import { formatStamp } from "../../tree/values.ts";
 import {
-  headerLine,
-  obstacleLines,
-  resourceLines,
-  splitLines,
-  type TextOptions,
-} from "./view_text.ts";
+  evaluate,
+  type Links,
+  MacroWorld,
+  NOW_NS,
+} from "../../../tests/support/macro_world.ts";
 
 const MIB = 2 ** 20;
-const S = 1_000_000_000n;
-const NOW_NS = 1_800_000_000n * S;
-const OPTIONS: TextOptions = {
-  verbose: false,
-  windowMs: 60_000,
-  paint: (word) => word,
-  formatTime: () => "2026-11-22 12:49:30",
-};
-
-/** A value, or a value and its age in seconds. */
-type Links = Record<string, string | readonly [value: string, ageS: bigint]>;
-
 const log = (sequence: number, host: string) => ({ sequence, host });
 const file = (sequence: number, host: string, bytes: number): LocalLog => ({
   log: log(sequence, host),
@@ -72,32 +57,43 @@ const AS_PRIMARY: Links = {
   "resource-res1/version-000000002-hostb": version(2, "hosta", 5 * MIB),
 };
 
-function report(links: Links, facts: Partial<ReportFacts> = {}): Report {
-  const snapshot = new Snapshot(
-    Object.entries({ ...LINKS, ...links }).map(([path, link]) => {
-      const [value, ageS] = typeof link === "string" ? [link, 0n] : link;
-      return { path, value, stampNs: NOW_NS - ageS * S };
-    }),
-  );
-  return reportOf(snapshot, "res1", {
-    host: "hosta",
-    nowNs: NOW_NS,
-    windowMs: 60_000,
-    isDaemonRunning: true,
-    logs: [file(2, "hostb", 5 * MIB)],
-    isDiskPresent: true,
-    nbdSocket: undefined,
-    ...facts,
-  });
+/** What differs from a host that has fetched everything. */
+type Facts = Partial<
+  Pick<
+    MacroWorld,
+    | "host"
+    | "logs"
+    | "isDaemonRunning"
+    | "isDiskThere"
+    | "socket"
+    | "mount"
+    | "isPainted"
+    | "lamportNs"
+  >
+>;
+
+function worldOf(links: Links, facts: Facts = {}): MacroWorld {
+  const world = new MacroWorld({ ...LINKS, ...links });
+  world.logs = [file(2, "hostb", 5 * MIB)];
+  return Object.assign(world, facts);
 }
 
-function lines(links: Links, facts: Partial<ReportFacts> = {}): string[] {
-  return resourceLines(report(links, facts), OPTIONS);
+function lines(links: Links, facts: Facts = {}, verbose = 0): string[] {
+  return shownBy(worldOf(links, facts), "default", { verbose: `${verbose}` });
+}
+
+function shownBy(
+  world: MacroWorld,
+  macro: string,
+  variables: Record<string, string> = {},
+): string[] {
+  const text = evaluate(`%${macro}{}`, world, variables);
+  return text.replace(/\n$/, "").split("\n");
 }
 
 const OWN_LOG = { logs: [file(2, "hosta", 5 * MIB)] };
 
-Deno.test("resourceLines() of a primary name device and requests", () => {
+Deno.test("default: of a primary name device and requests", () => {
   const links: Links = {
     ...AS_PRIMARY,
     "resource-res1/primary": "hosta",
@@ -106,33 +102,30 @@ Deno.test("resourceLines() of a primary name device and requests", () => {
     "resource-res1/actual-hosta/ops-if_rate": "120",
     "resource-res1/actual-hosta/if-flying": "5",
   };
-  assertEquals(headerLine(report(links, OWN_LOG)), HEADER);
   assertEquals(lines(links, OWN_LOG), [
     "  LocalDevice /dev/mars/res1 [Opened, 120 IOPS, 5 Flying]",
     "  res1 [2/2] UpToDate Replicating DCASFR Primary hosta",
   ]);
 });
-const HEADER = "--------- resource res1 16.000 MiB [2/2]";
-
-Deno.test("resourceLines() name the socket of a closed device", () => {
+Deno.test("default: name the socket of a closed device", () => {
   const links: Links = {
     ...AS_PRIMARY,
     "resource-res1/actual-hosta/if-on": "1",
   };
-  const nbdSocket = "/run/mars/nbd/res1.sock";
-  assertEquals(lines(links, { ...OWN_LOG, nbdSocket }).slice(0, 2), [
+  const socket = "/run/mars/nbd/res1.sock";
+  assertEquals(lines(links, { ...OWN_LOG, socket }).slice(0, 2), [
     "  LocalDevice /dev/mars/res1 [Closed]",
     "  NbdSocket /run/mars/nbd/res1.sock",
   ]);
 });
 
-Deno.test("resourceLines() of a secondary are one line", () => {
+Deno.test("default: of a secondary are one line", () => {
   assertEquals(lines({}), [
     "  res1 [2/2] UpToDate Replaying dCASFR Secondary hostb",
   ]);
 });
 
-Deno.test("resourceLines() of a writing primary tell what is dirty", () => {
+Deno.test("default: of a writing primary tell what is dirty", () => {
   assertEquals(
     lines({
       ...AS_PRIMARY,
@@ -143,7 +136,7 @@ Deno.test("resourceLines() of a writing primary tell what is dirty", () => {
   );
 });
 
-Deno.test("resourceLines() of a lagging secondary tell what is left", () => {
+Deno.test("default: of a lagging secondary tell what is left", () => {
   assertEquals(
     lines({
       "resource-res1/replay-hosta": `log-000000002-hostb,${MIB},${2 * MIB}`,
@@ -159,7 +152,7 @@ Deno.test("resourceLines() of a lagging secondary tell what is left", () => {
   );
 });
 
-Deno.test("resourceLines() tell age, lag and the logs that are known", () => {
+Deno.test("default: tell age, lag and the logs that are known", () => {
   const [, bar, fetch, replay] = lines({
     "resource-res1/replay-hosta": [`log-000000002-hostb,${5 * MIB},0`, 90n],
     "resource-res1/version-000000004-hostb": version(4, "hostb", MIB),
@@ -177,7 +170,7 @@ const SYNCING: Links = {
   "resource-res1/actual-hosta/amount-sync_rate": "4096",
 };
 
-Deno.test("resourceLines() of a copy tell how far it is", () => {
+Deno.test("default: of a copy tell how far it is", () => {
   assertEquals(lines(SYNCING), [
     "  res1 [2/2] InConsistent Syncing dcAsFR Secondary hostb",
     "     syncing: [=========>..........]  50.25%  (8/16)MiB  rate: 4.00 MiB/sec  remaining: 00:00:02 hrs",
@@ -185,7 +178,7 @@ Deno.test("resourceLines() of a copy tell how far it is", () => {
   ]);
 });
 
-Deno.test("resourceLines() of a paused copy keep the lines on it", () => {
+Deno.test("default: of a paused copy keep the lines on it", () => {
   const paused = lines({ ...SYNCING, "resource-res1/todo-hosta/sync": "0" });
   assertEquals(
     paused[0],
@@ -196,20 +189,20 @@ Deno.test("resourceLines() of a paused copy keep the lines on it", () => {
 
 const SILENT = ["1.000000000", 4000n] as const;
 
-Deno.test("resourceLines() tell for how long the primary was silent", () => {
+Deno.test("default: tell for how long the primary was silent", () => {
   assertEquals(lines({ "actual-hostb/time": SILENT }), [
     "  res1 [2/2] UpToDate PrimaryUnreachable dCASFR Secondary hostb 01:06:40",
   ]);
 });
 
-Deno.test("resourceLines() tell of a daemon that hangs", () => {
+Deno.test("default: tell of a daemon that hangs", () => {
   const links = { "actual-hosta/time": SILENT, "actual-hostb/time": SILENT };
   assertEquals(lines(links), [
     "  res1 [2/2] UpToDate UnResponsive dCASFR Secondary hostb 01:06:40",
   ]);
 });
 
-Deno.test("resourceLines() tell that no daemon runs", () => {
+Deno.test("default: tell that no daemon runs", () => {
   const gone = Object.fromEntries(
     Object.keys(LINKS).filter((path) => path.includes("hostb"))
       .map((path) => [path, ".deleted"]),
@@ -228,13 +221,13 @@ Deno.test("resourceLines() tell that no daemon runs", () => {
   );
 });
 
-Deno.test("resourceLines() leave the place of no primary empty", () => {
+Deno.test("default: leave the place of no primary empty", () => {
   assertEquals(lines({ "resource-res1/primary": "(none)" }), [
     "  res1 [2/2] UpToDate NoPrimaryDesignated dCASFR Secondary ",
   ]);
 });
 
-Deno.test("resourceLines() of a detached host", () => {
+Deno.test("default: of a detached host", () => {
   assertEquals(
     lines({
       "resource-res1/primary": "(none)",
@@ -262,22 +255,34 @@ const SPLIT: Links = {
   ),
 };
 
-Deno.test("splitLines() name the point, both sides and their amounts", () => {
-  // The amounts count the whole of the log in which the two parted.
-  const common = 5 * MIB;
-  assertEquals(splitLines(report(SPLIT)), [
+Deno.test("default: warn of a split: point, both sides, their amounts", () => {
+  const world = worldOf(SPLIT);
+  shownBy(world, "default");
+  assertEquals(world.warned, [
     "WARNING: SPLIT BRAIN of resource 'res1' after logfile 'log-000000002-hostb,5242880' age ~00:00:33",
-    `WARNING:    host1 = 'hosta' primary logfile_amount='${
-      common + 2_000_000
-    }' (6.907 MiB)`,
-    `WARNING:    host2 = 'hostb' reported-primary logfile_amount='${
-      common + 1_000_000
-    }' (5.954 MiB)`,
+    "WARNING:    host1 = 'hosta' primary logfile_amount='2000000' (1.907 MiB)",
+    "WARNING:    host2 = 'hostb' reported-primary logfile_amount='1000000' (976.562 KiB)",
   ]);
-  assertEquals(splitLines(report({})), []);
+  const whole = worldOf({});
+  shownBy(whole, "default");
+  assertEquals(whole.warned, []);
 });
 
-Deno.test("resourceLines() of both sides of a split brain", () => {
+Deno.test("default: warn of a split that only files show", () => {
+  const world = worldOf({}, {
+    logs: [file(2, "hosta", 10), file(2, "hostb", 5 * MIB)],
+  });
+  shownBy(world, "default");
+  assertEquals(world.warned.map((line) => line.split(":")[0]), [
+    "WARNING",
+    "   HINT",
+    "   HINT",
+    "   HINT",
+  ]);
+  assertStringIncludes(world.warned[0] ?? "", "with number 2");
+});
+
+Deno.test("default: of both sides of a split brain", () => {
   const written = { logs: [file(3, "hosta", 2_000_000)] };
   assertEquals(lines(SPLIT, written), [
     "  res1 [2/2] UpToDate Replicating dCASFR ForcedPrimary hosta",
@@ -292,7 +297,7 @@ Deno.test("resourceLines() of both sides of a split brain", () => {
   );
 });
 
-Deno.test("resourceLines() of a primary in emergency tell why", () => {
+Deno.test("default: of a primary in emergency tell why", () => {
   const stamp = formatStamp(NOW_NS);
   const links: Links = {
     ...SPLIT,
@@ -311,14 +316,15 @@ Deno.test("resourceLines() of a primary in emergency tell why", () => {
   ]);
 });
 
-Deno.test("resourceLines() with --verbose add level and notices", () => {
+Deno.test("default: with --verbose add level and notices", () => {
   const stamp = formatStamp(NOW_NS);
-  const shown = resourceLines(
-    report({
+  const shown = lines(
+    {
       "resource-res1/acknowledge": "durable",
       "resource-res1/actual-hosta/msg-inf-fetch": `${stamp} ${stamp} waiting`,
-    }),
-    { ...OPTIONS, verbose: true },
+    },
+    {},
+    1,
   );
   assertEquals(shown.slice(1), [
     "     acknowledge: durable",
@@ -327,7 +333,7 @@ Deno.test("resourceLines() with --verbose add level and notices", () => {
   ]);
 });
 
-Deno.test("resourceLines() of a host that is no member", () => {
+Deno.test("default: of a host that is no member", () => {
   assertEquals(
     lines({
       "resource-res1/data-hosta": ".deleted",
@@ -337,24 +343,142 @@ Deno.test("resourceLines() of a host that is no member", () => {
   );
 });
 
-Deno.test("resourceLines() paint states by how good they are", () => {
-  const painted = resourceLines(
-    report({ "resource-res1/todo-hosta/connect": "0" }),
-    { ...OPTIONS, paint: (word, mood) => `<${mood}>${word}` },
+Deno.test("default: paint states by how good they are", () => {
+  const painted = lines(
+    { "resource-res1/todo-hosta/connect": "0" },
+    { isPainted: true },
   );
   assertEquals(painted, [
     "  res1 [2/2] <good>UpToDate <changing>PausedFetch dCASFR Secondary hostb",
   ]);
 });
 
-Deno.test("obstacleLines() put errors before warnings", () => {
-  const obstacle = { host: "hosta", text: "t", realNs: 0n, stampNs: 0n };
-  const shown = obstacleLines([
-    { ...obstacle, key: "wrn-a", severity: "warning" },
-    { ...obstacle, key: "err-b", severity: "error" },
-  ], OPTIONS);
+Deno.test("default: put errors before warnings, however young", () => {
+  const stamp = formatStamp(NOW_NS);
+  const shown = lines({
+    "resource-res1/actual-hosta/msg-wrn-a": `${stamp} ${stamp} t`,
+    "resource-res1/actual-hosta/msg-err-b": `${stamp} ${stamp} t`,
+  });
   assertEquals(shown.filter((line) => line.endsWith(":")), [
     "ERRORS   LNK  (1):",
     "WARNINGS LNK  (1):",
   ]);
+});
+
+Deno.test("default: count lines of status files, show them when verbose", () => {
+  const world = worldOf({});
+  world.templates.set("res1/fatal", "one\ntwo\n");
+  world.templates.set("res1/warning", "three\n");
+  assertEquals(shownBy(world, "default").slice(1), ["FATALS   FILE (2)"]);
+  assertEquals(shownBy(world, "default", { verbose: "1" }).slice(2), [
+    "FATALS   FILE (2):",
+    "one",
+    "two",
+    "WARNINGS FILE (1):",
+    "three",
+  ]);
+});
+
+const OPEN: Links = {
+  ...AS_PRIMARY,
+  "resource-res1/actual-hosta/if-on": "1",
+  "resource-res1/actual-hosta/open-count": "2",
+  "resource-res1/actual-hosta/if-flying": "3",
+};
+
+Deno.test("default: name mount point, error and requests that hang", () => {
+  const completed = formatStamp(NOW_NS - 3_700_000_000_000n);
+  const [device] = lines({
+    ...OPEN,
+    "resource-res1/actual-hosta/if-state": "-5",
+    "resource-res1/actual-hosta/if-completion-stamp": completed,
+  }, {
+    ...OWN_LOG,
+    mount: { directory: "/mnt", type: "ext4", options: "rw" },
+  });
+  assertEquals(
+    device,
+    "  LocalDevice /dev/mars/res1 [Opened, /mnt, ERROR=-5[EIO:Input/output_error], 0 IOPS, 3 Flying, HANGING age: 01:01:40]",
+  );
+});
+
+Deno.test("default: requests in flight do not hang while others complete", () => {
+  const [device] = lines({
+    ...OPEN,
+    "resource-res1/actual-hosta/if-completion-stamp": formatStamp(NOW_NS),
+  }, OWN_LOG);
+  assertEquals(
+    device,
+    "  LocalDevice /dev/mars/res1 [Opened, 0 IOPS, 3 Flying]",
+  );
+});
+
+Deno.test("default: hint at disks that are larger than the resource", () => {
+  const sizes = {
+    "resource-res1/actsize-hosta": String(64 * MIB),
+    "resource-res1/actsize-hostb": String(32 * MIB),
+  };
+  assertEquals(lines(sizes).slice(1), [
+    "     HINT: disk /dev/disk is 48.000 MiB larger than the resource",
+    "     HINT: resize from 16.000 MiB to 32.000 MiB is possible",
+  ]);
+  const near = { "resource-res1/actsize-hosta": String(17 * MIB) };
+  assertEquals(lines(near).length, 1);
+});
+
+Deno.test("default: warn when replay is stuck, not when it is paused", () => {
+  const lagging: Links = {
+    "resource-res1/replay-hosta": [`log-000000002-hostb,${MIB},0`, 4000n],
+  };
+  const world = worldOf(lagging);
+  shownBy(world, "default");
+  assertEquals(world.warned, [
+    "WARNING: resource 'res1': replay is stuck since 01:06:40",
+  ]);
+  const paused = worldOf({
+    ...lagging,
+    "resource-res1/todo-hosta/allow-replay": "0",
+  });
+  shownBy(paused, "default");
+  assertEquals(paused.warned, []);
+});
+
+Deno.test("default-header names what is used", () => {
+  const links: Links = {
+    "actual-hosta/usable": "4,5,0x071f0000",
+    "actual-hosta/used-log-digest": String(0x4_0000),
+    "actual-hosta/used-net-digest": String(0x2_0000),
+    "actual-hosta/used-log-compression": String(0x200_0000),
+    "defaults-hosta/sync-limit": "2",
+  };
+  const world = worldOf(links);
+  assertEquals(shownBy(world, "default-header"), [
+    'used-log-compression="COMPRESS_LZ4"',
+    'used-net-compression=""',
+    "used-log-digest=CHKSUM_CRC32C",
+    "used-net-digest=CHKSUM_MD5",
+  ]);
+  assertStringIncludes(world.warned.join(), "at most 2 resources");
+  assertEquals(shownBy(worldOf({}), "default-header"), [""]);
+});
+
+Deno.test("default-global shows messages of the host, not connections", () => {
+  const stamp = formatStamp(NOW_NS);
+  const shown = shownBy(
+    worldOf({
+      "actual-hosta/msg-wrn-space": `${stamp} ${stamp} low`,
+      "actual-hosta/msg-wrn-with-b": `${stamp} ${stamp} CONNECTED to b`,
+    }),
+    "default-global",
+  );
+  assertEquals(shown, [
+    "WARNINGS LNK  (1):",
+    "wrn-space: 2026-11-22 12:49:30 2026-11-22 12:49:30 low",
+  ]);
+});
+
+Deno.test("default-global warns of a clock that is ahead", () => {
+  const world = worldOf({}, { lamportNs: NOW_NS + 7_200_000_000_000n });
+  shownBy(world, "default-global");
+  assertStringIncludes(world.warned.join(), "02:00:00 ahead");
 });
