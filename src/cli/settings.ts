@@ -171,17 +171,6 @@ export const SETTING_COMMANDS: readonly Command[] = [
       desk.print(value === undefined || value === NOBODY ? "" : value);
     },
   },
-  {
-    name: "get-acknowledge",
-    usage: "RES",
-    summary: "Print what must have happened before a write is acknowledged",
-    subject: "resources",
-    isReading: true,
-    wordsMin: 0,
-    wordsMax: 0,
-    run: (desk, resource) =>
-      desk.print(desk.look().value(linkPath.acknowledge(resource)) ?? "flush"),
-  },
 ];
 
 function setPreferred(
