@@ -20,6 +20,7 @@ import { type Figure, isMet, markdownTable, textTable } from "./figures.ts";
 import { benchLogFetch } from "./log_fetch.ts";
 import { describeMachine } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
+import { benchMetadataScale } from "./metadata_scale.ts";
 import { missing } from "./programs.ts";
 import { benchRandomWrites } from "./random_writes.ts";
 import { benchReplayRate } from "./replay_rate.ts";
@@ -44,6 +45,7 @@ const PARTS: readonly Part[] = [
   part("replay", benchReplayRate, "fio"),
   part("fetch", benchLogFetch),
   part("links", benchVisibleLinks),
+  part("metadata", benchMetadataScale),
   part("start", benchStarts),
   part("memory", benchMemory, "fio"),
   part("scan", benchScanRate),
