@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -153,6 +154,31 @@ int mars_link_stamp_write(const char *path, const int64_t stamp[2])
 
 	return result_of(utimensat(AT_FDCWD, path, times,
 				   AT_SYMLINK_NOFOLLOW));
+}
+
+/* ---- watches ----------------------------------------------------------- */
+
+int mars_watch_create(void)
+{
+	return result_of(inotify_init1(IN_CLOEXEC));
+}
+
+/* The number of the watch; the same for a directory that has one. */
+int mars_watch_add(int fd, const char *path, uint32_t mask)
+{
+	return result_of(inotify_add_watch(fd, path, mask));
+}
+
+/* Whoever waits in mars_watch_read wakes up. */
+int mars_watch_remove(int fd, int watch)
+{
+	return result_of(inotify_rm_watch(fd, watch));
+}
+
+/* Waits until there is something to read. */
+int mars_watch_read(int fd, uint8_t *base, uint32_t length)
+{
+	return result_of(read(fd, base, length));
 }
 
 /* ---- wake-up ----------------------------------------------------------- */

@@ -95,6 +95,18 @@ const SYMBOLS = {
     parameters: ["buffer", "buffer"], // const char *path, const int64_t stamp[2]
     result: "i32",
   },
+  mars_watch_create: { parameters: [], result: "i32" },
+  mars_watch_add: {
+    parameters: ["i32", "buffer", "u32"], // fd, const char *path, mask
+    result: "i32",
+  },
+  mars_watch_remove: { parameters: ["i32", "i32"], result: "i32" }, // fd, watch
+  mars_watch_read_later: {
+    name: "mars_watch_read",
+    parameters: ["i32", "buffer", "u32"], // fd, base, length
+    result: "i32",
+    nonblocking: true,
+  },
   mars_eventfd_create: { parameters: [], result: "i32" },
   mars_eventfd_add: { parameters: ["i32", "u32"], result: "i32" }, // fd, count
   mars_socket_create: { parameters: [], result: "i32" },

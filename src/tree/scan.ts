@@ -108,7 +108,8 @@ export function isMissing(error: unknown): boolean {
     error instanceof Deno.errors.NotADirectory;
 }
 
-function isForeignTree(name: string): boolean {
+/** Whether a directory of this name is a tree of its own. */
+export function isForeignTree(name: string): boolean {
   return name.startsWith("probe-") || name.startsWith("backups-") ||
     name === "lost+found";
 }

@@ -35,6 +35,8 @@ export type Names = ReadonlyMap<string, Link>;
 /** Path of the directory to what is in it. */
 export type Directories = Lookup<Names>;
 type Tops = Lookup<Directories>;
+/** Links below one top-level name; the same object until one changes. */
+export type Subtree = Directories;
 
 const NO_DIRECTORIES: Directories = new Map();
 const NO_NAMES: Names = new Map();
@@ -103,6 +105,16 @@ export class Snapshot {
   /** Directories that contain links; the root is "". */
   *directories(): Iterable<string> {
     for (const directories of this.#tops.values()) yield* directories.keys();
+  }
+
+  /** What lies below a top-level name; undefined if nothing does. */
+  subtree(top: string): Subtree | undefined {
+    return this.#tops.get(top);
+  }
+
+  /** Top-level names below which something lies; that of the root is "". */
+  tops(): Iterable<string> {
+    return this.#tops.keys();
   }
 
   *all(): Iterable<Link> {
@@ -199,6 +211,30 @@ export function difference(before: Snapshot, after: Snapshot): Link[] {
 /** Whether value and stamp are the same. */
 export function isSameLink(left: Link, right: Link): boolean {
   return left.stampNs === right.stampNs && left.value === right.value;
+}
+
+/**
+ * Whether two subtrees have the same links with the same values, whatever their
+ * stamps. Costs little where they share directories.
+ */
+export function haveSameValues(
+  left: Subtree | undefined,
+  right: Subtree | undefined,
+): boolean {
+  if (left === right) return true;
+  if (left === undefined || right === undefined) return false;
+  for (const directory of left.keys()) {
+    if (right.get(directory) === undefined) return false;
+  }
+  for (const [directory, names] of right) {
+    const others = left.get(directory);
+    if (others === names) continue;
+    if (others?.size !== names.size) return false;
+    for (const [name, link] of names) {
+      if (others.get(name)?.value !== link.value) return false;
+    }
+  }
+  return true;
 }
 
 function collectChanged(before: Names, after: Names, changed: Link[]): void {

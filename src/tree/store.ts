@@ -5,6 +5,7 @@
  *   write   local changes, with a new stamp or a given one
  *   apply   foreign changes, merged, with the sender's stamp
  *   rescan  what others wrote: the original's tool, `ln -s`, our command line
+ *   look    the same, where a watch has seen something
  *
  * The index is what was last read or written here. Rules:
  *   (1) A write looks at the link on disk first and moves the Lamport clock
@@ -31,8 +32,17 @@ import type { Shim } from "../../ffi/shim.ts";
 import { lazySnapshot } from "./lazy.ts";
 import { type FileStatus, type LinkDisk, LinkFiles } from "./link_files.ts";
 import { mergeLink, objectionTo } from "./merge.ts";
-import { classify, isLegalPath, linkPath, matchPath, pathIn } from "./path.ts";
-import { pathOnDisk } from "./scan.ts";
+import {
+  classify,
+  directoryOf,
+  isLegalPath,
+  linkPath,
+  matchPath,
+  nameOf,
+  PATH_DEPTH_MAX,
+  pathIn,
+} from "./path.ts";
+import { isForeignTree, pathOnDisk } from "./scan.ts";
 import { isSameLink, type Link, Snapshot } from "./snapshot.ts";
 import {
   isStorableValue,
@@ -40,6 +50,7 @@ import {
   parseReplay,
   TOMBSTONE,
 } from "./values.ts";
+import type { DirectoryWatch } from "./watch.ts";
 
 /** A local change. */
 export interface LinkWrite {
@@ -95,16 +106,24 @@ export class LinkTree implements TreeStore {
   readonly root: string;
   readonly #lamport: LamportClock;
   readonly #files: LinkDisk;
+  readonly #watch: DirectoryWatch | undefined;
   #snapshot = new Snapshot([]);
   /** Changes since the snapshot; undefined means removed. */
   readonly #changes = new Map<string, Link | undefined>();
   readonly #known = new Map<string, KnownDirectory>();
   readonly #complaints = new Set<string>();
+  /** Directories at the top that are still to be swept. */
+  #unswept: string[] = [];
 
   /** On the file system, or on `files` if they are given. */
   constructor(
     options:
-      & { readonly root: string; readonly lamport: LamportClock }
+      & {
+        readonly root: string;
+        readonly lamport: LamportClock;
+        /** Is told which directories there are. */
+        readonly watch?: DirectoryWatch | undefined;
+      }
       & (
         | { readonly shim: Shim }
         | { readonly files: LinkDisk }
@@ -112,6 +131,7 @@ export class LinkTree implements TreeStore {
   ) {
     this.root = options.root;
     this.#lamport = options.lamport;
+    this.#watch = options.watch;
     this.#files = "files" in options
       ? options.files
       : new LinkFiles(options.root, options.shim);
@@ -321,6 +341,69 @@ export class LinkTree implements TreeStore {
     return this.#scan(asked);
   }
 
+  /**
+   * Looks at links, logs and directories that may have come, changed or gone.
+   * Results as those of `rescan`.
+   */
+  look(paths: Iterable<string>): Link[] {
+    const index = this.snapshot();
+    const changed: Link[] = [];
+    for (const path of paths) this.#lookAt(path, index, changed);
+    return changed;
+  }
+
+  #lookAt(path: string, index: Snapshot, changed: Link[]): void {
+    if (path === "") return this.#visitAgain(path, index, changed);
+    const kind = this.#files.status(path)?.kind;
+    if (kind === "directory" && isRoom(path)) {
+      // It may have taken the place of a tombstone.
+      this.#forget(path);
+      this.#note(path);
+      return this.#visitAgain(path, index, changed);
+    }
+    if (this.#known.has(path)) this.#forgetDirectory(path, index);
+    const link = kind === "link" ? this.#readLink(path) : undefined;
+    if (link === undefined) return this.#forget(path);
+    const old = this.#get(path);
+    if (old !== undefined && isSameLink(old, link)) return;
+    this.#checkDecodable(link);
+    changed.push(this.#record(link));
+  }
+
+  #visitAgain(directory: string, index: Snapshot, changed: Link[]): void {
+    this.#distrust(directory);
+    this.#visit(directory, index, changed);
+  }
+
+  /** Adds a directory to those that its parent is known to have. */
+  #note(directory: string): void {
+    const parent = this.#known.get(directoryOf(directory));
+    const name = nameOf(directory);
+    if (parent === undefined || parent.directories.includes(name)) return;
+    this.#known.set(directoryOf(directory), {
+      ...parent,
+      directories: [...parent.directories, name],
+    });
+  }
+
+  /**
+   * A piece of `rescan`: the next few directories at the top, in turn. Called
+   * again and again it finds in the end whatever a watch has missed.
+   */
+  sweep(topCount: number): Link[] {
+    const index = this.snapshot();
+    const changed: Link[] = [];
+    if (this.#unswept.length === 0) {
+      this.#unswept = [
+        ...this.#visitAlone("", index, changed)?.directories ?? [],
+      ];
+    }
+    for (const top of this.#unswept.splice(0, topCount)) {
+      this.#visit(top, index, changed);
+    }
+    return changed;
+  }
+
   /** Lets the next scan read `directory` in any case. */
   #distrust(directory: string): void {
     const known = this.#known.get(directory);
@@ -337,19 +420,28 @@ export class LinkTree implements TreeStore {
 
   /** Reads `directory` if it changed, then the directories in it. */
   #visit(directory: string, index: Snapshot, changed: Link[]): void {
+    const known = this.#visitAlone(directory, index, changed);
+    for (const name of known?.directories ?? []) {
+      this.#visit(pathIn(directory, name), index, changed);
+    }
+  }
+
+  #visitAlone(
+    directory: string,
+    index: Snapshot,
+    changed: Link[],
+  ): KnownDirectory | undefined {
     const status = this.#files.status(directory);
     if (status?.kind !== "directory") {
       // A tree that went away as a whole must not look like an empty one.
       if (directory === "") this.#files.check();
-      return this.#forgetDirectory(directory, index);
+      this.#forgetDirectory(directory, index);
+      return undefined;
     }
-    let known = this.#known.get(directory);
-    if (known === undefined || known.stampNs !== status.stampNs) {
-      known = this.#read(directory, status.stampNs, index, changed);
-    }
-    for (const name of known?.directories ?? []) {
-      this.#visit(pathIn(directory, name), index, changed);
-    }
+    const known = this.#known.get(directory);
+    return known === undefined || known.stampNs !== status.stampNs
+      ? this.#read(directory, status.stampNs, index, changed)
+      : known;
   }
 
   #read(
@@ -359,6 +451,7 @@ export class LinkTree implements TreeStore {
     changed: Link[],
   ): KnownDirectory | undefined {
     const quietNs = systemClock.realNs() - DIRECTORY_QUIET_NS;
+    this.#watch?.add(directory);
     const listing = this.#files.list(directory);
     if (listing === undefined) {
       this.#forgetDirectory(directory, index);
@@ -448,6 +541,7 @@ export class LinkTree implements TreeStore {
     for (const link of index.under(directory)) this.#forget(link.path);
     const inside = this.#known.get(directory)?.directories ?? [];
     this.#known.delete(directory);
+    this.#watch?.remove(directory);
     for (const name of inside) {
       this.#forgetDirectory(pathIn(directory, name), index);
     }
@@ -471,6 +565,13 @@ export class ReadOnlyTree {
   static read(root: string): Snapshot {
     return lazySnapshot(root);
   }
+}
+
+/** Whether a directory of this path may contain links. */
+function isRoom(path: string): boolean {
+  const names = path.split("/");
+  return names.length < PATH_DEPTH_MAX &&
+    !names.some((name) => name.startsWith(".") || isForeignTree(name));
 }
 
 function checkWrite(write: LinkWrite): void {
