@@ -52,7 +52,14 @@ const SYNCHRONOUS = ["ring", "block", "device", "logger", "replay"];
 /** Rooms that are pure, and the files in them that are not. */
 const PURE: Readonly<Record<string, readonly string[]>> = {
   resource: [],
-  tree: ["store.ts", "lazy.ts", "link_files.ts", "scan.ts"],
+  tree: [
+    "store.ts",
+    "reading.ts",
+    "lazy.ts",
+    "link_files.ts",
+    "scan.ts",
+    "watch.ts",
+  ],
   log: ["files.ts", "shim_crc32c.ts"],
   block: ["disk.ts"],
   logger: [],

@@ -33,6 +33,7 @@ import type { LinkDisk } from "../tree/link_files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
+import type { TreeSight } from "../tree/watch.ts";
 import { parseCount, TOMBSTONE } from "../tree/values.ts";
 import { Alive } from "./alive.ts";
 import { connectionMessages, neededPeers } from "./connections.ts";
@@ -42,6 +43,7 @@ import { Executor, type Round } from "./executor.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { ResourceLogs } from "./logs.ts";
+import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
 import { type Network, Peers } from "./peers.ts";
 import { ResourceLinks } from "./resource_links.ts";
@@ -73,6 +75,8 @@ export interface DaemonParts {
   readonly lamport: LamportClock;
   /** It has been read. */
   readonly tree: LinkTree;
+  /** Of the tree; without one, the tree is polled. */
+  readonly watch?: TreeSight | undefined;
   /** Where the tree lies, for what is no part of it. */
   readonly disk: LinkDisk;
   /** Opens the control directory: takes what is written to the trigger. */
@@ -108,8 +112,6 @@ const ROUND_MS = 1_000;
 const ALIVE_MS = 3_000;
 // Ours. Whoever waits for a sign of life asks for one, but not for more.
 const ALIVE_MS_MIN = 200;
-// Ours. Links made by hand without a trigger are found so soon.
-const RESCAN_MS = 2_000;
 // Ours. How long a host that shall be primary waits for news of peers that
 // cannot be reached, so that a newer decision can arrive first.
 const LEAD_GRACE_MS = 3_000;
@@ -123,19 +125,16 @@ export class Daemon {
   readonly #tree: LinkTree;
   readonly #intake: LinkIntake;
   readonly #peers: Peers;
+  readonly #lookout: Lookout;
   readonly #errands: Errands;
   readonly #running = new Map<string, Running>();
   readonly #startedAtMs: number;
   readonly #reserveBytes: number;
   #isRunning = true;
-  #isTriggered = true;
-  /** The next look at the tree believes nothing that was read before. */
-  #isDistrustful = false;
   #isAwake = true;
   #wakeUp: () => void = () => {};
   #aliveAtMs = -Infinity;
   #aliveToldAtMs = -Infinity;
-  #rescanAtMs = -Infinity;
   /** Of the Lamport clock when the tree was last read. */
   #fallCount = 0;
   readonly #emergency: EmergencyWatch;
@@ -174,6 +173,13 @@ export class Daemon {
       buildTag: options.buildTag,
       snapshot: this.#tree.snapshot(),
     });
+    this.#lookout = new Lookout({
+      tree: this.#tree,
+      watch: parts.watch,
+      onChanged: (links, before) => this.#found(links, before),
+      onLog: () => this.#wake(),
+      wake: () => this.#wake(),
+    });
     this.#errands = new Errands({
       marsDir: this.#settings.marsDir,
       host,
@@ -209,6 +215,7 @@ export class Daemon {
   /** Serves peers, and makes rounds until it is told to end. */
   async #live(control: ControlDesk): Promise<void> {
     const server = await this.#serve();
+    const watching = this.#lookout.follow();
     trace.info("daemon", "Started", { port: server.port });
     this.#options.onReady(server.port);
     try {
@@ -220,6 +227,8 @@ export class Daemon {
       trace.info("daemon", "Stopping");
       await this.#stop();
     } finally {
+      await this.#lookout.close();
+      await watching;
       await server.close();
     }
   }
@@ -260,8 +269,7 @@ export class Daemon {
 
   /** Somebody wrote links, or wants to know whether this host lives. */
   #look(everything: boolean): void {
-    this.#isTriggered = true;
-    this.#isDistrustful ||= everything;
+    this.#lookout.ask(everything);
     for (const { executor } of this.#running.values()) executor.ask();
     this.#aliveAtMs = Math.min(
       this.#aliveAtMs,
@@ -296,6 +304,16 @@ export class Daemon {
     this.#wake();
   }
 
+  /** Others changed links on disk. */
+  #found(links: readonly Link[], before: Snapshot): void {
+    this.#changed(links);
+    const { host } = this.#settings;
+    this.#failures.try(
+      "handmade",
+      () => this.#publish(outdated(before, links, host)),
+    );
+  }
+
   /** Writes links of this host, in order, and tells the peers. */
   #publish(links: readonly LinkValue[]): void {
     const written: Link[] = [];
@@ -321,22 +339,11 @@ export class Daemon {
 
   async #round(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#isTriggered || nowMs >= this.#rescanAtMs) {
-      this.#isTriggered = false;
-      this.#rescanAtMs = nowMs + RESCAN_MS;
-      const { fallCount } = this.#lamport;
-      // Stamps that were believed before are corrected now.
-      const isFull = this.#isDistrustful || fallCount > this.#fallCount;
-      this.#isDistrustful = false;
-      this.#fallCount = fallCount;
-      const before = this.#tree.snapshot();
-      const found = isFull ? this.#tree.load() : this.#tree.rescan();
-      this.#changed(found);
-      this.#failures.try(
-        "handmade",
-        () => this.#publish(outdated(before, found, this.#settings.host)),
-      );
-    }
+    const { fallCount } = this.#lamport;
+    // Stamps that were believed before are corrected now.
+    if (fallCount > this.#fallCount) this.#lookout.ask(true);
+    this.#fallCount = fallCount;
+    this.#lookout.look(nowMs);
     const { level } = this.#emergency;
     const space = this.#parts.space();
     this.#emergency.look(space);

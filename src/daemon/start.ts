@@ -16,6 +16,7 @@ import { TrustStore } from "../peer/trust.ts";
 import { systemFiles } from "../transfer/file.ts";
 import { LinkFiles } from "../tree/link_files.ts";
 import { LinkTree } from "../tree/store.ts";
+import { TreeWatch } from "../tree/watch.ts";
 import { checkSpace, checkTree, prepareRoot } from "./adoption.ts";
 import { Control } from "./control.ts";
 import { Daemon, type DaemonOptions, type DaemonParts } from "./daemon.ts";
@@ -48,7 +49,8 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
   const clock = systemClock;
   const lamport = new LamportClock(clock);
   const disk = new LinkFiles(marsDir, shim);
-  const tree = new LinkTree({ root: marsDir, files: disk, lamport });
+  const watch = TreeWatch.open({ root: marsDir, shim });
+  const tree = new LinkTree({ root: marsDir, files: disk, lamport, watch });
   tree.rescan();
   checkTree(tree.snapshot(), host);
   checkSpace(marsDir, spaceOf(marsDir), options.reserveBytes ?? RESERVE_BYTES);
@@ -57,6 +59,7 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
     clock,
     lamport,
     tree,
+    watch,
     disk,
     openControl: (onText) =>
       Control.open({

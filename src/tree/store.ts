@@ -7,49 +7,29 @@
  *   rescan  what others wrote: the original's tool, `ln -s`, our command line
  *   look    the same, where a watch has seen something
  *
- * The index is what was last read or written here. Rules:
+ * How it is read: see `reading.ts`. Rules:
  *   (1) A write looks at the link on disk first and moves the Lamport clock
  *       past it (I9).
- *   (2) A directory is read again if its modification time changed. Own writes
- *       change it too: something else may have changed at the same time.
- *   (3) A directory that changed just before it was read is read once more: two
- *       changes within one tick of the kernel's clock have one time.
- *   (4) A stamp too far in the future is corrected where it is found.
- *   (5) A regular file is replaced by a foreign link only if it is a log, the
+ *   (2) A regular file is replaced by a foreign link only if it is a log, the
  *       link is a tombstone, and this host has replayed that log (I7).
- *   (6) Illegal links stay on disk and are reported once.
- *   (7) What others say newer about this host is never taken; it is stated
+ *   (3) What others say newer about this host is never taken; it is stated
  *       again, as it is here, and deleted if it is not here.
  *
- * Source: MARS symlink tree 0.1; (2), (3), (5) and (7) are ours.
+ * Source: MARS symlink tree 0.1; (2) and (3) are ours.
  */
 import { MarsError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
 import { parseLogFileName } from "../base/names.ts";
-import { NS_PER_MS, systemClock } from "../base/time.ts";
-import { trace } from "../base/trace.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { lazySnapshot } from "./lazy.ts";
 import { type FileStatus, type LinkDisk, LinkFiles } from "./link_files.ts";
 import { mergeLink, objectionTo } from "./merge.ts";
-import {
-  classify,
-  directoryOf,
-  isLegalPath,
-  linkPath,
-  matchPath,
-  nameOf,
-  PATH_DEPTH_MAX,
-  pathIn,
-} from "./path.ts";
-import { isForeignTree, pathOnDisk } from "./scan.ts";
-import { isSameLink, type Link, Snapshot } from "./snapshot.ts";
-import {
-  isStorableValue,
-  isValueOf,
-  parseReplay,
-  TOMBSTONE,
-} from "./values.ts";
+import { isLegalPath, linkPath, matchPath } from "./path.ts";
+import { Complaints, TreeReading } from "./reading.ts";
+import { pathOnDisk } from "./scan.ts";
+import { isSameLink, type Link, type Snapshot } from "./snapshot.ts";
+import { TreeIndex } from "./tree_index.ts";
+import { isStorableValue, parseReplay, TOMBSTONE } from "./values.ts";
 import type { DirectoryWatch } from "./watch.ts";
 
 /** A local change. */
@@ -88,32 +68,14 @@ export interface TreeStore {
   flush(): void;
 }
 
-// Ours. The kernel's clock ticks every 10 ms or less.
-const DIRECTORY_QUIET_NS = 50n * NS_PER_MS;
-/** Complaints that are remembered so that they are not repeated. */
-const COMPLAINTS_MAX = 1_000;
-
-/** What was known of a directory when it was read last. */
-type KnownDirectory = {
-  /** Undefined: read again in any case. */
-  readonly stampNs: bigint | undefined;
-  /** Names of the directories in it. */
-  readonly directories: readonly string[];
-};
-
 /** The tree as symbolic links below `root`. */
 export class LinkTree implements TreeStore {
   readonly root: string;
   readonly #lamport: LamportClock;
   readonly #files: LinkDisk;
-  readonly #watch: DirectoryWatch | undefined;
-  #snapshot = new Snapshot([]);
-  /** Changes since the snapshot; undefined means removed. */
-  readonly #changes = new Map<string, Link | undefined>();
-  readonly #known = new Map<string, KnownDirectory>();
-  readonly #complaints = new Set<string>();
-  /** Directories at the top that are still to be swept. */
-  #unswept: string[] = [];
+  readonly #index = new TreeIndex();
+  readonly #complaints = new Complaints();
+  readonly #reading: TreeReading;
 
   /** On the file system, or on `files` if they are given. */
   constructor(
@@ -131,23 +93,20 @@ export class LinkTree implements TreeStore {
   ) {
     this.root = options.root;
     this.#lamport = options.lamport;
-    this.#watch = options.watch;
     this.#files = "files" in options
       ? options.files
       : new LinkFiles(options.root, options.shim);
+    this.#reading = new TreeReading({
+      files: this.#files,
+      lamport: this.#lamport,
+      index: this.#index,
+      complaints: this.#complaints,
+      watch: options.watch,
+    });
   }
 
   snapshot(): Snapshot {
-    if (this.#changes.size === 0) return this.#snapshot;
-    const removed: string[] = [];
-    const changed: Link[] = [];
-    for (const [path, link] of this.#changes) {
-      if (link === undefined) removed.push(path);
-      else changed.push(link);
-    }
-    this.#snapshot = this.#snapshot.without(removed).with(changed);
-    this.#changes.clear();
-    return this.#snapshot;
+    return this.#index.snapshot();
   }
 
   // ---- writing ------------------------------------------------------------
@@ -175,7 +134,7 @@ export class LinkTree implements TreeStore {
             `a directory or file is in the way`,
         );
       }
-      written.push(this.#record({ path, value, stampNs }));
+      written.push(this.#index.record({ path, value, stampNs }));
     }
     return written;
   }
@@ -187,15 +146,19 @@ export class LinkTree implements TreeStore {
   apply(links: Iterable<Link>, context: ApplyContext): Link[] {
     const taken: Link[] = [];
     for (const foreign of links) {
-      const known = this.#get(foreign.path);
+      const known = this.#index.get(foreign.path);
       if (known !== undefined && isSameLink(known, foreign)) continue;
       const objection = this.#apply(foreign, context, taken);
       if (objection === undefined) continue;
-      this.#complain(`${context.sender} ${foreign.path}`, "Link refused", {
-        path: foreign.path,
-        sender: context.sender,
-        reason: objection,
-      });
+      this.#complaints.tell(
+        `${context.sender} ${foreign.path}`,
+        "Link refused",
+        {
+          path: foreign.path,
+          sender: context.sender,
+          reason: objection,
+        },
+      );
     }
     return taken;
   }
@@ -208,7 +171,7 @@ export class LinkTree implements TreeStore {
       this.#files.value(path) !== value;
     if (isOther) return;
     if (this.#files.status(path)?.kind === "link") this.#files.remove(path);
-    this.#forget(path);
+    this.#index.forget(path);
   }
 
   /** Makes everything durable that was written before. */
@@ -244,14 +207,14 @@ export class LinkTree implements TreeStore {
     if (!this.#files.replace(foreign.path, foreign.value, foreign.stampNs)) {
       return "a directory or file is in the way";
     }
-    taken.push(this.#record(foreign));
+    taken.push(this.#index.record(foreign));
     return undefined;
   }
 
   /**
    * Others hold something else about this host, with a newer stamp: this host
    * has lost what it told them, or somebody else wrote it. Saying it again is
-   * all that helps, since they would never take what is older (7).
+   * all that helps, since they would never take what is older (3).
    */
   #stateAgain(
     own: Link | undefined,
@@ -265,7 +228,7 @@ export class LinkTree implements TreeStore {
     const isStated = foreign.value !== TOMBSTONE &&
       this.#files.replace(path, own?.value ?? TOMBSTONE, stampNs);
     if (isStated) {
-      taken.push(this.#record({
+      taken.push(this.#index.record({
         path,
         value: own?.value ?? TOMBSTONE,
         stampNs,
@@ -281,7 +244,7 @@ export class LinkTree implements TreeStore {
     const isLog = kind?.value === "tombstone" && log !== undefined;
     if (!isLog || resource === undefined) return "a file is in the way";
     if (foreign.value !== TOMBSTONE) return "a log is in the way";
-    const value = this.#get(linkPath.replay(resource, host))?.value ?? "";
+    const value = this.#index.get(linkPath.replay(resource, host))?.value ?? "";
     const replay = parseReplay(value);
     if (replay === undefined || log.sequence < replay.log.sequence) {
       return undefined;
@@ -292,7 +255,7 @@ export class LinkTree implements TreeStore {
   /** The link as it stands on disk, which may be newer than the index. */
   #linkOnDisk(path: string, status: FileStatus | undefined): Link | undefined {
     if (status?.kind !== "link") return undefined;
-    const known = this.#get(path);
+    const known = this.#index.get(path);
     if (known?.stampNs === status.stampNs) return known;
     const value = this.#files.value(path);
     // What cannot be read is worth as much as nothing, but has its stamp.
@@ -325,8 +288,7 @@ export class LinkTree implements TreeStore {
    * @returns links that are new or differ from what was known
    */
   load(): Link[] {
-    for (const directory of this.#known.keys()) this.#distrust(directory);
-    return this.#scan([""]);
+    return this.#reading.load();
   }
 
   /**
@@ -335,10 +297,7 @@ export class LinkTree implements TreeStore {
    * missing in the next snapshot but not among the results.
    */
   rescan(directories?: Iterable<string>): Link[] {
-    if (directories === undefined) return this.#scan([""]);
-    const asked = [...directories];
-    for (const directory of asked) this.#distrust(directory);
-    return this.#scan(asked);
+    return this.#reading.rescan(directories);
   }
 
   /**
@@ -346,44 +305,7 @@ export class LinkTree implements TreeStore {
    * Results as those of `rescan`.
    */
   look(paths: Iterable<string>): Link[] {
-    const index = this.snapshot();
-    const changed: Link[] = [];
-    for (const path of paths) this.#lookAt(path, index, changed);
-    return changed;
-  }
-
-  #lookAt(path: string, index: Snapshot, changed: Link[]): void {
-    if (path === "") return this.#visitAgain(path, index, changed);
-    const kind = this.#files.status(path)?.kind;
-    if (kind === "directory" && isRoom(path)) {
-      // It may have taken the place of a tombstone.
-      this.#forget(path);
-      this.#note(path);
-      return this.#visitAgain(path, index, changed);
-    }
-    if (this.#known.has(path)) this.#forgetDirectory(path, index);
-    const link = kind === "link" ? this.#readLink(path) : undefined;
-    if (link === undefined) return this.#forget(path);
-    const old = this.#get(path);
-    if (old !== undefined && isSameLink(old, link)) return;
-    this.#checkDecodable(link);
-    changed.push(this.#record(link));
-  }
-
-  #visitAgain(directory: string, index: Snapshot, changed: Link[]): void {
-    this.#distrust(directory);
-    this.#visit(directory, index, changed);
-  }
-
-  /** Adds a directory to those that its parent is known to have. */
-  #note(directory: string): void {
-    const parent = this.#known.get(directoryOf(directory));
-    const name = nameOf(directory);
-    if (parent === undefined || parent.directories.includes(name)) return;
-    this.#known.set(directoryOf(directory), {
-      ...parent,
-      directories: [...parent.directories, name],
-    });
+    return this.#reading.look(paths);
   }
 
   /**
@@ -391,171 +313,7 @@ export class LinkTree implements TreeStore {
    * again and again it finds in the end whatever a watch has missed.
    */
   sweep(topCount: number): Link[] {
-    const index = this.snapshot();
-    const changed: Link[] = [];
-    if (this.#unswept.length === 0) {
-      this.#unswept = [
-        ...this.#visitAlone("", index, changed)?.directories ?? [],
-      ];
-    }
-    for (const top of this.#unswept.splice(0, topCount)) {
-      this.#visit(top, index, changed);
-    }
-    return changed;
-  }
-
-  /** Lets the next scan read `directory` in any case. */
-  #distrust(directory: string): void {
-    const known = this.#known.get(directory);
-    if (known === undefined) return;
-    this.#known.set(directory, { ...known, stampNs: undefined });
-  }
-
-  #scan(directories: readonly string[]): Link[] {
-    const index = this.snapshot();
-    const changed: Link[] = [];
-    for (const directory of directories) this.#visit(directory, index, changed);
-    return changed;
-  }
-
-  /** Reads `directory` if it changed, then the directories in it. */
-  #visit(directory: string, index: Snapshot, changed: Link[]): void {
-    const known = this.#visitAlone(directory, index, changed);
-    for (const name of known?.directories ?? []) {
-      this.#visit(pathIn(directory, name), index, changed);
-    }
-  }
-
-  #visitAlone(
-    directory: string,
-    index: Snapshot,
-    changed: Link[],
-  ): KnownDirectory | undefined {
-    const status = this.#files.status(directory);
-    if (status?.kind !== "directory") {
-      // A tree that went away as a whole must not look like an empty one.
-      if (directory === "") this.#files.check();
-      this.#forgetDirectory(directory, index);
-      return undefined;
-    }
-    const known = this.#known.get(directory);
-    return known === undefined || known.stampNs !== status.stampNs
-      ? this.#read(directory, status.stampNs, index, changed)
-      : known;
-  }
-
-  #read(
-    directory: string,
-    stampNs: bigint,
-    index: Snapshot,
-    changed: Link[],
-  ): KnownDirectory | undefined {
-    const quietNs = systemClock.realNs() - DIRECTORY_QUIET_NS;
-    this.#watch?.add(directory);
-    const listing = this.#files.list(directory);
-    if (listing === undefined) {
-      this.#forgetDirectory(directory, index);
-      return undefined;
-    }
-    const present = new Set<string>();
-    for (const name of listing.links) {
-      const path = pathIn(directory, name);
-      const link = this.#readLink(path);
-      if (link === undefined) continue;
-      present.add(path);
-      const old = index.get(path);
-      if (old !== undefined && isSameLink(old, link)) continue;
-      this.#checkDecodable(link);
-      changed.push(this.#record(link));
-    }
-    for (const link of index.children(directory)) {
-      if (!present.has(link.path)) this.#forget(link.path);
-    }
-    for (const name of this.#known.get(directory)?.directories ?? []) {
-      if (listing.directories.includes(name)) continue;
-      this.#forgetDirectory(pathIn(directory, name), index);
-    }
-    const known = {
-      stampNs: stampNs < quietNs ? stampNs : undefined,
-      directories: listing.directories,
-    };
-    this.#known.set(directory, known);
-    return known;
-  }
-
-  /** The link on disk; undefined if it is gone or cannot be in the index. */
-  #readLink(path: string): Link | undefined {
-    // Deno puts U+FFFD where a name is not UTF-8; it cannot be opened then.
-    if (!isLegalPath(path) || path.includes("\ufffd")) {
-      this.#complain(path, "Link ignored", { path, reason: "illegal name" });
-      return undefined;
-    }
-    const status = this.#files.status(path);
-    if (status?.kind !== "link") return undefined;
-    const value = this.#files.value(path);
-    if (value === undefined) return undefined;
-    if (typeof value !== "string") {
-      this.#complain(path, "Link ignored", { path, reason: value.message });
-      return undefined;
-    }
-    if (this.#lamport.observe(status.stampNs)) {
-      return { path, value, stampNs: status.stampNs };
-    }
-    const stampNs = this.#lamport.next();
-    trace.warn("tree", "Stamp in the future corrected", { path });
-    this.#files.stamp(path, stampNs);
-    return { path, value, stampNs };
-  }
-
-  #checkDecodable(link: Link): void {
-    const kind = classify(link.path)?.value;
-    const isGood = isStorableValue(link.value) &&
-      (kind === undefined || isValueOf(kind, link.value));
-    if (isGood) return;
-    this.#complain(link.path, "Link cannot be decoded", {
-      path: link.path,
-      value: link.value,
-    });
-  }
-
-  // ---- index --------------------------------------------------------------
-
-  #get(path: string): Link | undefined {
-    return this.#changes.has(path)
-      ? this.#changes.get(path)
-      : this.#snapshot.get(path);
-  }
-
-  #record(link: Link): Link {
-    const { path, value, stampNs } = link;
-    const own = { path, value, stampNs };
-    this.#changes.set(path, own);
-    return own;
-  }
-
-  #forget(path: string): void {
-    if (this.#get(path) !== undefined) this.#changes.set(path, undefined);
-  }
-
-  #forgetDirectory(directory: string, index: Snapshot): void {
-    for (const link of index.under(directory)) this.#forget(link.path);
-    const inside = this.#known.get(directory)?.directories ?? [];
-    this.#known.delete(directory);
-    this.#watch?.remove(directory);
-    for (const name of inside) {
-      this.#forgetDirectory(pathIn(directory, name), index);
-    }
-  }
-
-  #complain(
-    key: string,
-    sentence: string,
-    values: Readonly<Record<string, unknown>>,
-  ): void {
-    if (this.#complaints.has(key)) return;
-    if (this.#complaints.size >= COMPLAINTS_MAX) this.#complaints.clear();
-    this.#complaints.add(key);
-    trace.warn("tree", sentence, values);
+    return this.#reading.sweep(topCount);
   }
 }
 
@@ -565,13 +323,6 @@ export class ReadOnlyTree {
   static read(root: string): Snapshot {
     return lazySnapshot(root);
   }
-}
-
-/** Whether a directory of this path may contain links. */
-function isRoom(path: string): boolean {
-  const names = path.split("/");
-  return names.length < PATH_DEPTH_MAX &&
-    !names.some((name) => name.startsWith(".") || isForeignTree(name));
 }
 
 function checkWrite(write: LinkWrite): void {

@@ -36,6 +36,16 @@ export type WatchReport =
   /** Look at everything. */
   | { readonly kind: "overflow" };
 
+/** What whoever keeps the tree in memory needs of a watch. */
+export interface TreeSight {
+  /** Whether every directory is watched; else the tree must be polled. */
+  readonly isComplete: boolean;
+  /** Waits for changes; undefined after `close`. @throws SyscallError */
+  next(): Promise<WatchReport | undefined>;
+  /** Ends the wait. */
+  close(): Promise<void>;
+}
+
 // Prescribed by Linux.
 const IN_ATTRIB = 0x4;
 const IN_MOVED_FROM = 0x40;
@@ -54,7 +64,7 @@ const DOT = ".".charCodeAt(0);
 // Ours. About 1,500 events; more are read in the next turn.
 const BUFFER_BYTES = 65_536;
 
-export class TreeWatch implements DirectoryWatch {
+export class TreeWatch implements DirectoryWatch, TreeSight {
   readonly #root: string;
   readonly #shim: Shim;
   readonly #fd: number;
@@ -98,7 +108,6 @@ export class TreeWatch implements DirectoryWatch {
     return new TreeWatch({ ...options, fd, bell });
   }
 
-  /** Whether no directory is without a watch. */
   get isComplete(): boolean {
     return this.#unwatched.size === 0;
   }
@@ -137,11 +146,7 @@ export class TreeWatch implements DirectoryWatch {
     if (!this.#isClosed) this.#shim.mars_watch_remove(this.#fd, watch);
   }
 
-  /**
-   * Waits for changes; one caller at a time. Undefined after `close`.
-   *
-   * @throws SyscallError
-   */
+  /** One caller at a time. @throws SyscallError */
   async next(): Promise<WatchReport | undefined> {
     while (!this.#isClosed) {
       this.#reading = this.#shim.mars_watch_read_later(
@@ -160,7 +165,6 @@ export class TreeWatch implements DirectoryWatch {
     return undefined;
   }
 
-  /** Ends the wait of `next`. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
