@@ -4,9 +4,10 @@
  * writer to the trigger would wait for a reader.
  *
  * It waits for the end of a pipe from the daemon, which the kernel closes
- * whatever way the daemon ends. It holds the trigger open meanwhile, so that
+ * whatever way the daemon ends, or for a line: then there is nothing to do. It holds the trigger open meanwhile, so that
  * nobody waits in between. It removes files only if it gets the lock on the
- * pid file: else the next daemon has taken them over.
+ * pid file, which the kernel may release a moment later than the pipe: else the
+ * next daemon has taken them over.
  */
 import { messageOf } from "../base/errors.ts";
 import { pidPath, type Settings } from "../base/settings.ts";
@@ -18,9 +19,9 @@ trap '' HUP INT TERM
 pid=$1
 cd "$2" || exit
 exec 3<>trigger
-read -r _
+read -r _ && exit
 exec 9<"$pid" || exit
-flock -n 9 || exit
+flock -w 2 9 || exit
 shift 2
 rm -f -- "$@"
 cd / && rmdir -- "$OLDPWD"
@@ -59,7 +60,16 @@ export class Guard {
 
   /** Resolves when it is gone; the daemon has cleaned up itself. */
   async end(): Promise<void> {
-    await this.#child?.stdin.close();
-    await this.#child?.status;
+    const child = this.#child;
+    if (child === undefined) return;
+    const writer = child.stdin.getWriter();
+    try {
+      await writer.write(new TextEncoder().encode("done\n"));
+      await writer.close();
+    } catch (error) {
+      // Somebody has ended it before.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+    await child.status;
   }
 }
