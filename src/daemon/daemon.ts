@@ -135,8 +135,6 @@ export class Daemon {
   #wakeUp: () => void = () => {};
   #aliveAtMs = -Infinity;
   #aliveToldAtMs = -Infinity;
-  /** Of the Lamport clock when the tree was last read. */
-  #fallCount = 0;
   readonly #emergency: EmergencyWatch;
   readonly #alive: Alive;
   readonly #failures = new Failures();
@@ -176,6 +174,7 @@ export class Daemon {
     this.#lookout = new Lookout({
       tree: this.#tree,
       watch: parts.watch,
+      lamport: this.#lamport,
       onChanged: (links, before) => this.#found(links, before),
       onLog: () => this.#wake(),
       wake: () => this.#wake(),
@@ -339,10 +338,6 @@ export class Daemon {
 
   async #round(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
-    const { fallCount } = this.#lamport;
-    // Stamps that were believed before are corrected now.
-    if (fallCount > this.#fallCount) this.#lookout.ask(true);
-    this.#fallCount = fallCount;
     this.#lookout.look(nowMs);
     const { level } = this.#emergency;
     const space = this.#parts.space();

@@ -9,6 +9,7 @@
  *                      it within `SWEEP_MS`: so nothing stays missed
  */
 import { MarsError } from "../base/errors.ts";
+import type { LamportClock } from "../base/lamport.ts";
 import { parseLogFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import { matchPath, nameOf } from "../tree/path.ts";
@@ -19,6 +20,7 @@ import type { TreeSight, WatchReport } from "../tree/watch.ts";
 export interface LookoutOptions {
   readonly tree: LinkTree;
   readonly watch: TreeSight | undefined;
+  readonly lamport: LamportClock;
   /** Links that others wrote, and the tree as it was before. */
   readonly onChanged: (links: readonly Link[], before: Snapshot) => void;
   /** A log of this resource came or went. */
@@ -40,6 +42,8 @@ export class Lookout {
   /** The watch has failed. */
   #isBlind: boolean;
   #dueAtMs = -Infinity;
+  /** Of the clock when the tree was last read. */
+  #fallCount = 0;
 
   constructor(options: LookoutOptions) {
     this.#options = options;
@@ -54,7 +58,10 @@ export class Lookout {
 
   /** Reads what is due. @throws MarsError */
   look(nowMs: number): void {
-    const { tree, watch, onChanged } = this.#options;
+    const { tree, watch, lamport, onChanged } = this.#options;
+    // Stamps that were believed before are corrected now.
+    if (lamport.fallCount > this.#fallCount) this.ask(true);
+    this.#fallCount = lamport.fallCount;
     if (!this.#isAsked && nowMs < this.#dueAtMs) return;
     const isPolling = this.#isBlind || watch?.isComplete !== true;
     this.#dueAtMs = nowMs + (isPolling ? RESCAN_MS : SWEEP_STEP_MS);
