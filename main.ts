@@ -56,7 +56,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   if (first === undefined || isHelp || line.isOn("help")) {
     const { helpText } = await import("./src/cli/help.ts");
     const about = isHelp ? line.words.slice(1) : line.words;
-    console.log(helpText(about, line.isOn("all")));
+    console.log(await helpText(about, line.isOn("all")));
     return 0;
   }
   if (first === "version" || first === "v" || line.isOn("version")) {

@@ -50,10 +50,9 @@ leave-cluster merge-cluster merge-cluster-check merge-cluster-list split-cluster
 fake-sync set-replay
 set-systemd-unit get-systemd-unit set-systemd-want get-systemd-want
 systemd-trigger systemd-trigger-extern
-view-default view-replstate prettyprint-default dump-macros dump-all-macros
 cstate dstate status role state mars-state show-state show show-errors show-info
 `));
-const PENDING_OPTIONS = ["macro", "threshold", "backup-dir"];
+const PENDING_OPTIONS = ["backup-dir"];
 
 function namesIn(text: string): string[] {
   return text.trim().split(/\s+/);
@@ -147,7 +146,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   "ip-PEER": "peerIps",
   "token": "tokens",
   "ssh": "isWanted",
-  "no-ssh": "isForbidden",
+  "no-ssh": "isWanted",
   "ssh-port": "ssh",
   "ssh-opts": "ssh",
   "systemd-enable": "systemd",

@@ -5,10 +5,12 @@
  * Names of resources and hosts are read from the tree by the shell itself:
  * quickly, and without a daemon.
  */
+import { macroNames } from "./help_macros.ts";
 import { takesNextWord } from "./options.ts";
 import {
   completionOptions,
   completionRows,
+  familyPrefixes,
   optionWord,
   type Word,
 } from "./completion_table.ts";
@@ -47,6 +49,11 @@ _mars_hosts() {
 _mars_commands() {
     printf '%s\\n' \\
 ${listLines(offered)}
+}
+
+_mars_macros() {
+    printf '%s\\n' \\
+${listLines(macroNames())}
 }
 
 _mars_options() {
@@ -93,7 +100,15 @@ _mars_complete() {
         [[ -z $list ]] && compgen -W all -- "$2"
         ;;
     host) compgen -W "$(_mars_hosts "$3")" -- "$2" ;;
-    command) compgen -W "$(_mars_commands)" -- "$2" ;;
+    command)
+        compgen -W "$(_mars_commands)" -- "$2"
+        # There are hundreds: only for who wants one.
+        case $2 in
+        ${
+    familyPrefixes().map((prefix) => `${prefix}*`).join(" | ")
+  }) compgen -P "\${2%%-*}-" -W "$(_mars_macros)" -- "\${2#*-}" ;;
+        esac
+        ;;
     file) compgen -f -- "$2" ;;
     directory) compgen -d -- "$2" ;;
     =*) compgen -W "\${1#=}" -- "$2" ;;

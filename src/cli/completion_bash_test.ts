@@ -104,7 +104,7 @@ for (const shell of ["bash", "zsh", "fish"] as const) {
     const names = completionRows().filter((row) =>
       row.isOffered || row.words.length > 0
     ).flatMap((row) => row.names.slice(0, row.words.length === 0 ? 1 : 99));
-    const missing = names.filter((name) => !words.has(name));
+    const missing = names.filter((name) => !words.has(name.replace("*", "")));
     assertEquals(missing, []);
     const options = completionOptions().map(({ name }) => name);
     const dashes = shell === "fish" ? "" : "--";
@@ -135,6 +135,9 @@ const BASH: readonly (readonly [string[], string[]])[] = [
     "primary-off",
     "primary-on",
   ]],
+  [["mars", "view-replst"], ["view-replstate", "view-replstate-1and1"]],
+  [["mars", "prettyprint-replstate-"], ["prettyprint-replstate-1and1"]],
+  [["mars", "view-replstate", "be"], ["beta2"]],
   [["mars", "--sing"], ["--singlestep"]],
   [["mars", "--timeo"], ["--timeout="]],
   [["mars", "--mars-dir", "=", "/none", "primary", ""], ["all"]],
@@ -165,6 +168,8 @@ Deno.test({
     assertEquals(world.fish("mars --host "), ["host1", "host2"]);
     assertEquals(world.fish("mars --timeout 5 secon"), ["secondary"]);
     assertEquals(world.fish("mars log v"), ["verify"]);
+    assertEquals(world.fish("mars view-replstate-"), ["view-replstate-1and1"]);
+    assertEquals(world.fish("mars view-replstate be"), ["beta2"]);
     assert(world.fish("mars --sing").includes("--singlestep"));
   },
 });

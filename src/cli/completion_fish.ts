@@ -1,9 +1,11 @@
 // Pure
 /** Completion for fish, as a script. */
+import { macroNames } from "./help_macros.ts";
 import { takesNextWord } from "./options.ts";
 import {
   completionOptions,
   completionRows,
+  familyPrefixes,
   optionWord,
   type Word,
 } from "./completion_table.ts";
@@ -13,6 +15,7 @@ export function fishCompletion(): string {
   const rows = completionRows();
   const options = completionOptions();
   const waiting = options.filter(takesNextWord).map(({ name }) => `--${name}`);
+  const prefixes = familyPrefixes().join("|");
   return `# Completion of mars for fish. Made by: mars completion fish
 
 # Words that are no options, without the one that is being typed.
@@ -62,11 +65,23 @@ end
 function __mars_is
     set -l words (__mars_words)
     test (count $words) -eq $argv[1]; or return 1
-    test $argv[1] -eq 0; or contains -- $words[1] $argv[2..]
+    test $argv[1] -eq 0; and return 0
+    for pattern in $argv[2..]
+        string match -q -- $pattern $words[1]; and return 0
+    end
+    return 1
+end
+
+# There are hundreds of macros: only for who wants one.
+function __mars_macros
+    set -l prefix (string match -r '^(?:${prefixes})' -- (commandline -ct))
+    or return
+    printf "$prefix%s\\n" ${macroNames().join(" ")}
 end
 
 complete -c mars -f
 complete -c marsadm -w mars
+complete -c mars -n '__mars_is 0' -a '(__mars_macros)'
 ${
     rows.filter(({ isOffered }) => isOffered).map(({ names, summary }) =>
       `complete -c mars -n '__mars_is 0' -a ${names[0]} -d ${quoted(summary)}`
@@ -106,7 +121,7 @@ function wordLines(rows: ReturnType<typeof completionRows>): string[] {
   return [...lines].map(([key, names]) => {
     const [position, argument = ""] = key.split("\n");
     return `complete -c mars -n '__mars_is ${position} ${
-      names.join(" ")
+      names.map((name) => name.endsWith("*") ? `"${name}"` : name).join(" ")
     }'${argument}`;
   });
 }

@@ -8,11 +8,14 @@
  *   COMMAND              a command
  *   flush|durable        one of these
  *
+ * A name that ends in MACRO stands for a family, and is a pattern here.
+ *
  * Anything else is something that only the administrator can know.
  */
 import type { CommandText } from "./commands.ts";
 import { HELP_ROWS, topicOf } from "./help.ts";
 import { OPTION_ROWS, type OptionRow } from "./options.ts";
+import { VIEW_FAMILIES } from "./view.ts";
 
 /** A kind of word, or the words themselves. */
 export type Word =
@@ -37,14 +40,15 @@ export interface CompletionRow {
 
 /** Commands, each with what may follow. */
 export function completionRows(): CompletionRow[] {
-  const singles = HELP_ROWS.filter(({ name }) => !name.includes(" "));
+  const singles = HELP_ROWS.filter(({ name }) => !name.includes(" "))
+    .map((row) => ({ ...row, name: row.name.replace(/MACRO$/, "*") }));
   const families = HELP_ROWS.filter(({ name }) => name.includes(" "));
   const heads = new Set(families.map(({ name }) => name.split(" ")[0] ?? ""));
   return [
     ...singles.map((row): CompletionRow => ({
       names: [row.name, ...row.aliases ?? []],
       summary: row.summary,
-      isOffered: topicOf(row).group !== "old",
+      isOffered: topicOf(row).group !== "old" && !row.name.endsWith("*"),
       words: wordsOf(row),
     })),
     ...[...heads].map((head) => familyRow(head, families)),
@@ -96,6 +100,11 @@ export function optionWord({ name, value }: OptionRow): Word | undefined {
   if (text === "DIR") return "directory";
   if (text === "PATH") return "file";
   return /^\w+(?:\|\w+)+$/.test(text) ? text.split("|") : "unknown";
+}
+
+/** Beginnings of the names of families: `view-`. */
+export function familyPrefixes(): string[] {
+  return VIEW_FAMILIES.map(({ prefix }) => prefix);
 }
 
 /** Options that are offered. */

@@ -4,9 +4,11 @@ import { cases, directoryLines, kindOf } from "./completion_bash.ts";
 import {
   completionOptions,
   completionRows,
+  familyPrefixes,
   optionWord,
   type Word,
 } from "./completion_table.ts";
+import { macroNames } from "./help_macros.ts";
 import type { OptionRow } from "./options.ts";
 
 /** The function file. */
@@ -19,6 +21,7 @@ export function zshCompletion(): string {
       names.map((name) => [`${name}/${index + 1}`, kindOf(word)])
     )
   );
+  const prefixes = familyPrefixes().join("|");
   return `#compdef mars marsadm
 # Completion of mars for zsh. Made by: mars completion zsh
 
@@ -44,7 +47,12 @@ _mars_commands() {
     local -a commands=(
 ${commands.map((text) => `        ${quoted(text)}`).join("\n")}
     )
-    _describe -t commands command commands
+    # There are hundreds: only for who wants one.
+    if compset -P '(${prefixes})'; then
+        compadd -- ${macroNames().join(" ")}
+    else
+        _describe -t commands command commands
+    fi
 }
 
 # What word $2 after command $1 is.

@@ -4,7 +4,8 @@
  *   mars help                 what is needed every day, and names of the rest
  *   mars help --all           every command with its usage, and all options
  *   mars help COMMAND         one of them
- *   mars help ARTICLE         hooks, options, environment, files, exit-codes
+ *   mars help ARTICLE         options, macros, hooks, environment, files,
+ *                             exit-codes
  */
 import hooks from "../../docs/hooks.md" with { type: "text" };
 import {
@@ -13,17 +14,23 @@ import {
   PROGRAM_COMMANDS,
   unknownCommand,
 } from "./commands.ts";
+import { hanging } from "./help_layout.ts";
 import { ENVIRONMENT, EXIT_CODES, FILES, type TextRow } from "./help_tables.ts";
 import { type Group, GROUPS, type Topic, TOPICS } from "./help_topics.ts";
 import { OPTION_ROWS, type OptionRow } from "./options.ts";
+import { VIEW_FAMILIES } from "./view.ts";
 
-const WIDTH = 80;
 const NAME_WIDTH = 19;
 const OPTION_WIDTH = 28;
 
-/** All rows, in the order of the tables. */
+/** All rows, in the order of the tables; families stand as `view-MACRO`. */
 export const HELP_ROWS: readonly CommandText[] = [
   ...COMMANDS,
+  ...VIEW_FAMILIES.map(({ prefix, usage, summary }): CommandText => ({
+    name: `${prefix}MACRO`,
+    usage,
+    summary,
+  })),
   ...PROGRAM_COMMANDS,
 ];
 
@@ -36,8 +43,10 @@ export function rowsOf(group: Group): CommandText[] {
   return HELP_ROWS.filter((row) => topicOf(row).group === group);
 }
 
-const ARTICLES: Readonly<Record<string, () => string>> = {
+const ARTICLES: Readonly<Record<string, () => string | Promise<string>>> = {
   "options": () => optionLines(OPTION_ROWS).join("\n"),
+  // Loaded only here: there are hundreds.
+  "macros": async () => (await import("./help_macros.ts")).macroArticle(),
   "hooks": () => hooks.trimEnd(),
   "environment": () => tableLines(ENVIRONMENT).join("\n"),
   "files": () => tableLines(FILES).join("\n"),
@@ -49,11 +58,14 @@ const ARTICLES: Readonly<Record<string, () => string>> = {
  *
  * @throws UsageError for an unknown command
  */
-export function helpText(words: readonly string[], isAll: boolean): string {
+export async function helpText(
+  words: readonly string[],
+  isAll: boolean,
+): Promise<string> {
   const [first, second = ""] = words;
   if (first === undefined) return isAll ? everything() : overview();
   const article = ARTICLES[first];
-  if (article !== undefined) return article();
+  if (article !== undefined) return await article();
   const row = rowNamed(`${first} ${second}`) ?? rowNamed(first);
   if (row !== undefined) return commandText(row);
   const family = HELP_ROWS.filter(({ name }) => name.startsWith(`${first} `));
@@ -62,8 +74,10 @@ export function helpText(words: readonly string[], isAll: boolean): string {
 }
 
 function rowNamed(name: string): CommandText | undefined {
+  const family = VIEW_FAMILIES.find(({ prefix }) => name.startsWith(prefix));
+  const wanted = family === undefined ? name : `${family.prefix}MACRO`;
   return HELP_ROWS.find((row) =>
-    row.name === name || row.aliases?.includes(name)
+    row.name === wanted || row.aliases?.includes(name)
   );
 }
 
@@ -176,24 +190,4 @@ function tableLines(rows: readonly TextRow[]): string[] {
   return rows.flatMap(([name, text]) =>
     hanging(`  ${name}`, OPTION_WIDTH, text)
   );
-}
-
-/** `text` in lines of 80 columns, behind `name` and below it. */
-function hanging(name: string, indent: number, text: string): string[] {
-  const lines: string[] = [];
-  let line = name.padEnd(indent);
-  if (line.trimEnd().length >= indent && name !== "") {
-    lines.push(name);
-    line = " ".repeat(indent);
-  }
-  let isEmpty = true;
-  for (const word of text.split(" ")) {
-    const space = isEmpty ? "" : " ";
-    if (!isEmpty && line.length + space.length + word.length > WIDTH) {
-      lines.push(line);
-      line = " ".repeat(indent) + word;
-    } else line += space + word;
-    isEmpty = false;
-  }
-  return [...lines, line.trimEnd()];
 }

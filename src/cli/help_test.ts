@@ -2,8 +2,8 @@
 import {
   assert,
   assertEquals,
+  assertRejects,
   assertStringIncludes,
-  assertThrows,
 } from "@std/assert";
 import { UsageError } from "../base/errors.ts";
 import { HELP_ROWS, helpText, topicOf, usageOf } from "./help.ts";
@@ -40,8 +40,8 @@ Deno.test("Summaries are one sentence without its full stop", () => {
   }
 });
 
-Deno.test("help fits two screens of 80 columns and names every command", () => {
-  const text = helpText([], false);
+Deno.test("help fits two screens of 80 columns and names every command", async () => {
+  const text = await helpText([], false);
   const lines = text.split("\n");
   assert(lines.length <= 80, `${lines.length} lines`);
   assertEquals(lines.filter((line) => line.length > 80), []);
@@ -52,8 +52,9 @@ Deno.test("help fits two screens of 80 columns and names every command", () => {
   assertEquals(missing, []);
 });
 
-Deno.test("help --all shows every usage and every option", () => {
-  const lines = helpText([], true).split("\n").map((line) => line.trim());
+Deno.test("help --all shows every usage and every option", async () => {
+  const text = await helpText([], true);
+  const lines = text.split("\n").map((line) => line.trim());
   const missing = HELP_ROWS.map(usageOf).filter((usage) =>
     !lines.includes(usage)
   );
@@ -69,8 +70,8 @@ Deno.test("help --all shows every usage and every option", () => {
   );
 });
 
-Deno.test("help COMMAND shows usage, details, options, examples, exit codes", () => {
-  const text = helpText(["primary"], false);
+Deno.test("help COMMAND shows usage, details, options, examples, exit codes", async () => {
+  const text = await helpText(["primary"], false);
   assertStringIncludes(text, "Usage: mars primary RES");
   assertStringIncludes(text, "the old primary is designated again");
   assertStringIncludes(text, "--ignore-sync");
@@ -78,36 +79,47 @@ Deno.test("help COMMAND shows usage, details, options, examples, exit codes", ()
   assertStringIncludes(text, "Exit codes: 0 done, 1 failed");
 });
 
-Deno.test("help of every command is within 80 columns, but for examples", () => {
-  const wide = HELP_ROWS.flatMap((row) =>
-    helpText(row.name.split(" "), false).split("\n")
-  ).filter((line) => line.length > 80 && !/^ {2}mars |^Usage: /.test(line));
+Deno.test("help of every command is within 80 columns, but for examples", async () => {
+  const texts = await Promise.all(
+    HELP_ROWS.map((row) => helpText(row.name.split(" "), false)),
+  );
+  const wide = texts.flatMap((text) => text.split("\n")).filter((line) =>
+    line.length > 80 && !/^ {2}mars |^Usage: /.test(line)
+  );
   assertEquals(wide, []);
 });
 
-Deno.test("help finds commands by alias, by two words, and families by one", () => {
-  assertStringIncludes(helpText(["connect"], false), "mars resume-fetch");
-  assertStringIncludes(helpText(["key", "show"], false), "mars key show");
-  const log = helpText(["log"], false);
+Deno.test("help finds commands by alias, by two words, and families by one", async () => {
+  assertStringIncludes(await helpText(["connect"], false), "mars resume-fetch");
+  assertStringIncludes(await helpText(["key", "show"], false), "mars key show");
+  const log = await helpText(["log"], false);
   assertStringIncludes(log, "mars log dump");
   assertStringIncludes(log, "mars log verify");
 });
 
-Deno.test("help takes what follows a command, as in `mars primary r --help`", () => {
+Deno.test("help takes what follows a command, as in `mars primary r --help`", async () => {
   assertEquals(
-    helpText(["primary", "mydata"], false),
-    helpText(["primary"], false),
+    await helpText(["primary", "mydata"], false),
+    await helpText(["primary"], false),
   );
 });
 
-Deno.test("help of an unknown command names those nearby", () => {
-  assertThrows(() => helpText(["primray"], false), UsageError, "primary");
+Deno.test("help of an unknown command names those nearby", async () => {
+  await assertRejects(
+    () => helpText(["primray"], false),
+    UsageError,
+    "primary",
+  );
 });
 
-Deno.test("help has articles", () => {
-  assertStringIncludes(helpText(["hooks"], false), "hook-all-pre");
-  assertStringIncludes(helpText(["options"], false), "--thresh-logsize=GB");
-  assertStringIncludes(helpText(["environment"], false), "MARS_PATH");
-  assertStringIncludes(helpText(["files"], false), "/run/mars/nbd");
-  assertStringIncludes(helpText(["exit-codes"], false), "4");
+Deno.test("help has articles", async () => {
+  assertStringIncludes(await helpText(["hooks"], false), "hook-all-pre");
+  assertStringIncludes(
+    await helpText(["options"], false),
+    "--thresh-logsize=GB",
+  );
+  assertStringIncludes(await helpText(["environment"], false), "MARS_PATH");
+  assertStringIncludes(await helpText(["files"], false), "/run/mars/nbd");
+  assertStringIncludes(await helpText(["macros"], false), "replay-reached");
+  assertStringIncludes(await helpText(["exit-codes"], false), "4");
 });

@@ -75,6 +75,16 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
       ["mars view mydata --json", "for programs"],
     ],
   },
+  "view-MACRO": {
+    group: "look",
+    details: "mars help macros lists them.",
+    options: ["macro", "json", "verbose", "window"],
+    examples: [
+      ["mars view-replstate all", "one word per resource"],
+      ["mars view-replay-rest mydata", "bytes that are left, for monitoring"],
+    ],
+  },
+  "prettyprint-MACRO": { group: "look" },
   "dump-macros": { group: "look" },
   "dump-all-macros": { group: "look" },
   "cat": { group: "look" },
@@ -359,7 +369,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "program",
     isCommon: true,
     details:
-      "COMMAND is a command, or one of: options, hooks, environment, files, exit-codes.",
+      "COMMAND is a command, or one of: options, macros, hooks, environment, files, exit-codes.",
     options: ["all"],
   },
   "version": { group: "program" },

@@ -146,7 +146,7 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     summary: "Port of the peer's ssh server, 22",
   },
   { name: "ssh-opts", value: "=TEXT", summary: "Further options for ssh" },
-  { name: "no-ssh", summary: "Never use ssh" },
+  { name: "no-ssh", summary: "Never use ssh, whatever else is given" },
   // Where things are.
   { name: "mars-dir", value: "=DIR", summary: "The tree and the logs, /mars" },
   { name: "run-dir", value: "=DIR", summary: "Sockets and control, /run/mars" },
@@ -325,7 +325,6 @@ export interface Options {
   readonly tokens: readonly string[];
   readonly ssh: {
     readonly isWanted: boolean;
-    readonly isForbidden: boolean;
     readonly port: number;
     readonly options: readonly string[];
   };
@@ -387,8 +386,7 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     peerIps: line.peerIps,
     tokens: line.texts("token"),
     ssh: {
-      isWanted: line.isOn("ssh"),
-      isForbidden: line.isOn("no-ssh"),
+      isWanted: line.isOn("ssh") && !line.isOn("no-ssh"),
       port: number("ssh-port", SSH_PORT),
       options: (line.text("ssh-opts") ?? "").split(/\s+/)
         .filter((word) => word !== ""),
