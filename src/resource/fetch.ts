@@ -8,7 +8,7 @@
  * are asked first, then its author, the primary, and who says that it has most.
  */
 import type { LogName } from "../base/names.ts";
-import { authorsOf, finalEndBytes, versionOf } from "./history.ts";
+import { authorsOf, claimedBytes, finalEndBytes } from "./history.ts";
 import { type ResourceView, sameLog } from "./view.ts";
 
 export interface FetchPlan {
@@ -34,7 +34,7 @@ export function planFetch(
   let log = current;
   for (let ahead = 0; ahead <= logsAheadMax; ahead++) {
     const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes;
-    const endBytes = finalEndBytes(view, log);
+    const endBytes = wantedEndBytes(view, log);
     const isComplete = haveBytes !== undefined && endBytes !== undefined &&
       haveBytes >= endBytes;
     if (!isComplete) break;
@@ -44,12 +44,10 @@ export function planFetch(
     log = { sequence: log.sequence + 1, host: author };
   }
   if (log.host === view.host) return undefined;
-  const saysBytes = (host: string): number => {
-    const said = versionOf(view, log.sequence, host)?.value.self;
-    return said !== undefined && sameLog(said.log, log) ? said.endBytes : 0;
-  };
-  const members = view.members.map((member) => member.host)
-    .sort((left, right) => saysBytes(right) - saysBytes(left));
+  const members = view.members.map((member) => member.host).sort(
+    (left, right) =>
+      claimedBytes(view, log, right) - claimedBytes(view, log, left),
+  );
   const preferred = [
     ...view.own?.fetchFrom ?? [],
     log.host,
@@ -60,4 +58,22 @@ export function planFetch(
     host !== view.host && members.includes(host)
   );
   return sources.length === 0 ? undefined : { log, sources };
+}
+
+/**
+ * Where fetching a log may end: at its final end, unless more is needed.
+ * Undefined while it may grow.
+ */
+function wantedEndBytes(view: ResourceView, log: LogName): number | undefined {
+  const endBytes = finalEndBytes(view, log);
+  if (endBytes === undefined) return undefined;
+  // Others have left it, its author goes on in it: a split brain.
+  const leaderBytes = log.host === view.designated
+    ? claimedBytes(view, log, log.host)
+    : 0;
+  const goal = view.own?.syncPosition;
+  const copyBytes = goal !== undefined && sameLog(goal.log, log)
+    ? goal.startBytes + goal.dirtyBytes
+    : 0;
+  return Math.max(endBytes, leaderBytes, copyBytes);
 }

@@ -12,7 +12,7 @@
  * A host that has applied log n completely may go on to log n+1 of author B
  * (`nextLog`) if and only if
  *   (1) nobody else wrote a log n+1,
- *   (2) its own version of n, at the position reached, equals the author's,
+ *   (2) the author of n is not the primary that goes on in it,
  *   (3) the version link of n+1 by B is known,
  *   (4) the predecessor named there is literally its own version of n,
  *   (5) it is not a designated primary leaving its own log for a foreign one.
@@ -147,7 +147,19 @@ export function nextLog(view: ResourceView, reached: Position): NextLog {
     };
   }
   if (previousText(successor.text) === selfText(own)) {
-    return { kind: "next", log: { sequence: sequence + 1, host: next } };
+    const authorBytes = claimedBytes(view, reached.log, author);
+    const isLeft = author !== view.designated || author === view.host ||
+      authorBytes <= reached.bytes;
+    return isLeft
+      ? { kind: "next", log: { sequence: sequence + 1, host: next } }
+      : {
+        kind: "split",
+        obstacle:
+          `Split brain: log ${
+            sequence + 1
+          } of "${next}" follows log ${sequence} at ${reached.bytes}, ` +
+          `but the primary "${author}" goes on in it`,
+      };
   }
   const previous = successor.value.previous;
   const isIncomplete = previous !== undefined &&
@@ -165,6 +177,16 @@ export function nextLog(view: ResourceView, reached: Position): NextLog {
       sequence + 1
     } of "${next}" does not follow log ${sequence} of "${author}" at ${reached.bytes}`,
   };
+}
+
+/** How much of `log` a host says that it has. */
+export function claimedBytes(
+  view: ResourceView,
+  log: LogName,
+  host: string,
+): number {
+  const said = versionOf(view, log.sequence, host)?.value.self;
+  return said !== undefined && sameLog(said.log, log) ? said.endBytes : 0;
 }
 
 function hole(view: ResourceView, sequence: number): NextLog {

@@ -236,9 +236,33 @@ function following(
   if (file.bytes > reached.bytes) {
     return replaying(view, own, facts, reached, base, file.bytes);
   }
+  const gap = copyGap(own, reached);
+  if (gap !== undefined) return blocked(atEnd(base, reached), "inf-sync", gap);
   return isDesignated
     ? leading(view, own, facts, reached, base)
     : waiting(view, reached, base);
+}
+
+/**
+ * Why the disk is not the state of one position although everything here is
+ * applied: what was copied last is newer. Undefined if it is.
+ */
+function copyGap(own: MemberState, reached: Position): string | undefined {
+  const goal = own.syncPosition;
+  if (goal === undefined || goal.log.sequence !== reached.log.sequence) {
+    return undefined;
+  }
+  const goalBytes = goal.startBytes + goal.dirtyBytes;
+  if (!sameLog(goal.log, reached.log)) {
+    return `The copy needs log ${
+      nameOf(goal.log)
+    }, replay is in that of "${reached.log.host}"; type invalidate`;
+  }
+  return reached.bytes < goalBytes
+    ? `The copy needs log ${
+      nameOf(goal.log)
+    } up to ${goalBytes}, have ${reached.bytes}`
+    : undefined;
 }
 
 function nameOf(log: LogName): string {
@@ -413,23 +437,31 @@ function beginOwnLog(
     : moveTo(view, log, base);
 }
 
-/** Everything here is applied, and this host is a secondary. */
-function waiting(view: ResourceView, reached: Position, base: Plan): Plan {
-  const atEnd: Plan = {
+/** Everything here is applied; more may come. */
+function atEnd(base: Plan, reached: Position): Plan {
+  return {
     ...base,
     role: "replay",
     log: reached.log,
     startBytes: reached.bytes,
     logEndBytes: reached.bytes,
   };
+}
+
+/** Everything here is applied, and this host is a secondary. */
+function waiting(view: ResourceView, reached: Position, base: Plan): Plan {
   const next = nextLog(view, reached);
   switch (next.kind) {
     case "next":
       return moveTo(view, next.log, base);
     case "none":
-      return atEnd;
+      return atEnd(base, reached);
     default:
-      return blocked(atEnd, messageKey(next.kind), next.obstacle);
+      return blocked(
+        atEnd(base, reached),
+        messageKey(next.kind),
+        next.obstacle,
+      );
   }
 }
 

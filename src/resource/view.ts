@@ -135,10 +135,13 @@ export function isSynced(view: ResourceView, member: MemberState): boolean {
  * was copied.
  */
 export function isConsistent(view: ResourceView, member: MemberState): boolean {
-  if (!isSynced(view, member) || member.replay === undefined) return false;
-  const goal = member.syncPosition;
-  return goal === undefined || comparePositions(
-        { log: member.replay.log, bytes: member.replay.startBytes },
+  const { replay, syncPosition: goal } = member;
+  if (!isSynced(view, member) || replay === undefined) return false;
+  if (goal === undefined) return true;
+  const isElsewhere = replay.log.sequence === goal.log.sequence &&
+    replay.log.host !== goal.log.host;
+  return !isElsewhere && comparePositions(
+        { log: replay.log, bytes: replay.startBytes },
         { log: goal.log, bytes: goal.startBytes + goal.dirtyBytes },
       ) >= 0;
 }
