@@ -145,7 +145,7 @@ export async function checkRepaired(world: ClusterWorld): Promise<void> {
   const leader = leaderOf(world, members);
   if (leader === undefined) throw new Violation("nobody can be primary");
   if (viewOf(leader).designated !== leader.name) {
-    await must(leader, "primary", RESOURCE, "--timeout=60");
+    await must(leader, "primary", RESOURCE, "--ignore-sync", "--timeout=60");
   }
   await world.until(
     AGREE_MS,

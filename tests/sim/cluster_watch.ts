@@ -37,7 +37,7 @@ const PLAN_AGE_MS = 3_000;
 
 /** Links that a living host writes again and again. */
 export function isPulse(path: string): boolean {
-  return /^actual-[^/]+\/(time|alive)$|\/is-primary$/.test(path);
+  return /^actual-[^/]+\/(time|alive|read-stamp)$|\/is-primary$/.test(path);
 }
 
 interface HostRecord {
