@@ -70,7 +70,8 @@
 
 /* "<64 hex> <10 digits> <12 digits> mars1\n" */
 #define FOOTER_BYTES (64 + 1 + 10 + 1 + 12 + 1 + 6)
-#define FILES_MAX 64
+/* Modules of the program, mostly; twice as many as there are now, and more. */
+#define FILES_MAX 256
 #define TABLE_BYTES_MAX (FILES_MAX * 256)
 #define SEAL_BYTES_MAX (FILES_MAX * 256)
 #define FLAGS_MAX 12
