@@ -174,6 +174,10 @@ static const struct permission {
 	{ "manual", { READ } },
 	{ "completion", { READ } },
 	{ "view*", { READ } },
+	{ "prettyprint-*", { READ } },
+	{ "get-*", { READ } },
+	{ "cat", { READ } },
+	{ "wait-*", { WRITE, SHIM } },
 	{ "forced view", { WRITE, SHIM } }, /* macros that write links */
 	{ "prettyprint-*", { READ } },
 	{ "dump-*", { WRITE } },
