@@ -76,16 +76,9 @@ async function dispatch(args: readonly string[]): Promise<number> {
       });
     }
     case "key":
-    case "token": {
-      const { keyShow, tokenCreate } = await import("./src/cli/keys.ts");
-      const settings = options.settingsOf(line);
-      if (first === "key" && second === "show") {
-        await keyShow(settings, console.log);
-      } else if (first === "token" && second === "create") {
-        await tokenCreate(settings, line.text("ip"), console.log);
-      } else throw new UsageError("Usage: mars key show | mars token create");
+    case "token":
+      await runKeys(options.settingsOf(line), line);
       return 0;
-    }
     case "manual": {
       const { manualPage } = await import("./src/cli/manual.ts");
       console.log(manualPage());
@@ -121,6 +114,28 @@ async function completionFor(shell: string | undefined): Promise<string> {
       return (await import("./src/cli/completion_fish.ts")).fishCompletion();
     default:
       throw new UsageError("Usage: mars completion bash|zsh|fish");
+  }
+}
+
+async function runKeys(settings: Settings, line: CommandLine): Promise<void> {
+  const keys = await import("./src/cli/keys.ts");
+  const [subject, verb, ...rest] = line.words;
+  const print = console.log;
+  switch (`${subject} ${verb}`) {
+    case "key show":
+      return await keys.keyShow(settings, print);
+    case "key list":
+      return await keys.keyList(settings, print);
+    case "key trust":
+      return await keys.keyTrust(settings, rest, print);
+    case "key forget":
+      return await keys.keyForget(settings, rest[0], print);
+    case "token create":
+      return await keys.tokenCreate(settings, line.text("ip"), print);
+    default:
+      throw new UsageError(
+        "Usage: mars key show|list|trust|forget | mars token create",
+      );
   }
 }
 

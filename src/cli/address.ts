@@ -21,8 +21,8 @@ import {
 } from "../tree/values.ts";
 import type { Desk } from "./command.ts";
 
-/** Where a split puts addresses, inside of a backup. */
-export const IPS_BACKUP = "ips-backup";
+/** Prescribed by MARS: where a split puts what it takes away. */
+export const BACKUP = { prefix: "backups-", ips: "ips-backup" } as const;
 
 /** The address under which others reach this host. @throws UsageError */
 export function ownAddress(desk: Desk): string {
@@ -77,9 +77,15 @@ export function typedAddress(
 }
 
 function addressInBackups(desk: Desk, host: string): string | undefined {
-  const { machine } = desk.effects;
-  for (const backup of machine.backups()) {
-    const value = machine.lookInto(`${backup}/${IPS_BACKUP}`)
+  const { machine, files } = desk.effects;
+  const epochs = files.list(desk.settings.marsDir)
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith(BACKUP.prefix))
+    .map((name) => Number(name.slice(BACKUP.prefix.length)))
+    .filter((epoch) => Number.isSafeInteger(epoch))
+    .sort((left, right) => right - left);
+  for (const epoch of epochs) {
+    const value = machine.lookInto(`${BACKUP.prefix}${epoch}/${BACKUP.ips}`)
       ?.value(`ip-${host}`);
     if (value !== undefined) return value;
   }

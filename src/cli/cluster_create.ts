@@ -8,10 +8,10 @@
 import { RefusedError } from "../base/errors.ts";
 import { TOOL_VERSION } from "../base/version.ts";
 import { MARS_DIR } from "../base/settings.ts";
+import { clusterOf } from "../tree/cluster.ts";
 import { linkPath } from "../tree/path.ts";
-import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
-import { ANY_UUID, formatStamp, NOBODY } from "../tree/values.ts";
+import { formatStamp, NOBODY } from "../tree/values.ts";
 import { ownAddress } from "./address.ts";
 import { type Command, type Desk, refuseIf } from "./command.ts";
 import { isActingForAnother } from "./start_checks.ts";
@@ -74,12 +74,6 @@ function checkNoCluster(desk: Desk, action: string): void {
   throw new RefusedError(`Cannot ${action}`, [
     `this host belongs to "${uuid}" already`,
   ]);
-}
-
-/** The cluster of this host; none while an earlier join waits for its name. */
-export function clusterOf(snapshot: Snapshot): string | undefined {
-  const uuid = snapshot.value(linkPath.uuid);
-  return uuid === ANY_UUID ? undefined : uuid;
 }
 
 /** Logs must not fill a file system that others need. */

@@ -50,6 +50,17 @@ export const PROGRAM_COMMANDS: readonly CommandText[] = [
   },
   { name: "demo", usage: "[--keep]", summary: "Show what mars does, here" },
   { name: "key show", usage: "", summary: "Print the public key of this host" },
+  { name: "key list", usage: "", summary: "Print whom this host trusts" },
+  {
+    name: "key trust",
+    usage: "LINE…",
+    summary: "Trust a host, by the line that key show printed there",
+  },
+  {
+    name: "key forget",
+    usage: "HOST",
+    summary: "Trust a host no longer",
+  },
   {
     name: "token create",
     usage: "[--ip=ADDRESS[:PORT]]",

@@ -127,7 +127,7 @@ const BASH: readonly (readonly [string[], string[]])[] = [
   [["mars", "view", "--host", "=", ""], ["host1", "host2"]],
   [["mars", "--host", ""], ["host1", "host2"]],
   [["mars", "completion", ""], ["bash", "fish", "zsh"]],
-  [["mars", "key", ""], ["show"]],
+  [["mars", "key", ""], ["forget", "list", "show", "trust"]],
   [["mars", "log", "v"], ["verify"]],
   [["mars", "log", "verify", "mars.b"], ["mars.bash"]],
   [["mars", "help", "secon"], ["secondary"]],

@@ -235,10 +235,16 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     details:
       "One token from every host that this one shall talk to: trust is between two keys and is never passed on.",
     options: ["token", "ip", "ssh", "ssh-port", "ssh-opts", "dry-run"],
-    examples: [[
-      "mars join-cluster --ip=10.0.0.2 --token=mars1.…",
-      "what `mars token create` printed on the other host",
-    ]],
+    examples: [
+      [
+        "mars join-cluster --ip=10.0.0.2 --token=mars1.…",
+        "what `mars token create` printed on the other host",
+      ],
+      [
+        "mars join-cluster alpha --ssh --ip=10.0.0.2",
+        "if root may ssh to all members: meets all of them",
+      ],
+    ],
   },
   "leave-cluster": {
     group: "cluster",
@@ -249,13 +255,30 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "cluster",
     options: ["token", "ip", "ssh", "timeout", "dry-run"],
   },
-  "merge-cluster-check": { group: "cluster" },
+  "merge-cluster-check": {
+    group: "cluster",
+    options: ["token", "ip", "ssh", "timeout"],
+  },
   "merge-cluster-list": { group: "cluster" },
   "split-cluster": { group: "cluster", options: ["backup-dir", "dry-run"] },
   "create-uuid": { group: "cluster", options: ["dry-run"] },
   "key show": {
     group: "cluster",
     details: "In the form of OpenSSH, so that ssh-keygen -lf shows the same.",
+  },
+  "key list": { group: "cluster" },
+  "key trust": {
+    group: "cluster",
+    details:
+      "Two hosts that trust each other need no token: then `mars join-cluster PEER ADDRESS` suffices.",
+    examples: [[
+      "mars key trust 'ssh-ed25519 AAAA… beta'",
+      "what `mars key show` printed on beta",
+    ]],
+  },
+  "key forget": {
+    group: "cluster",
+    details: "Its connections end within seconds.",
   },
   "lowlevel-ls-host-ips": { group: "expert" },
   "lowlevel-set-host-ip": EXPERT,

@@ -32,6 +32,8 @@ export interface Keyring {
     token: string,
     own: {
       readonly address: PeerAddress;
+      /** Where the maker is found, if not where the token says. */
+      readonly inviterAddress: PeerAddress | undefined;
       readonly params: { readonly [key: string]: string };
     },
   ) => Promise<Welcome>;
@@ -61,6 +63,9 @@ export function systemKeyring(settings: Settings): Keyring {
       const { peer, publicKeyLine, reply } = await join({
         identity: await identity(),
         token,
+        ...(own.inviterAddress === undefined
+          ? {}
+          : { inviterAddress: own.inviterAddress }),
         own: { host, address: own.address },
         params: own.params,
       });

@@ -9,6 +9,7 @@ import { MarsError, messageOf } from "../base/errors.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { ReadOnlyTree } from "../tree/store.ts";
+import { inherited } from "./programs.ts";
 
 /** What a program on another host did. */
 export interface SshOutcome {
@@ -35,8 +36,6 @@ export interface MachineEffects {
   readonly closeRoot: () => boolean;
   /** Links of a tree inside the tree, a probe or a backup; if it is there. */
   readonly lookInto: (directory: string) => Snapshot | undefined;
-  /** Directories of addresses that were put aside, the newest first. */
-  readonly backups: () => readonly string[];
   /** Puts a link aside; `path` is absolute, parents are made. */
   readonly saveLink: (path: string, value: string) => void;
   /** Removes a directory of the tree with everything in it. */
@@ -66,19 +65,11 @@ export function machineEffects(settings: Settings): MachineEffects {
       return true;
     },
     lookInto: (directory) => lookInto(`${marsDir}/${directory}`),
-    backups: () => backupsIn(marsDir),
     saveLink: (path, value) => {
       Deno.mkdirSync(dirname(path), { recursive: true, mode: OWNER_MASK });
       Deno.symlinkSync(value, path);
     },
-    removeDirectory: (directory) => {
-      try {
-        Deno.removeSync(`${marsDir}/${directory}`, { recursive: true });
-      } catch (error) {
-        // Nobody made it.
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    },
+    removeDirectory: (directory) => removeDirectory(marsDir, directory),
     interfaceAddress: () =>
       Deno.networkInterfaces().find((item) =>
         item.family === "IPv4" && !item.address.startsWith("127.")
@@ -111,19 +102,17 @@ function lookInto(path: string): Snapshot | undefined {
   return ReadOnlyTree.read(path);
 }
 
-/** Prescribed by MARS. */
-const BACKUP = /^backups-(\d+)$/;
-
-function backupsIn(marsDir: string): readonly string[] {
-  const found: { readonly name: string; readonly epoch: number }[] = [];
-  for (const { name, isDirectory } of Deno.readDirSync(marsDir)) {
-    const epoch = BACKUP.exec(name)?.[1];
-    if (isDirectory && epoch !== undefined) {
-      found.push({ name, epoch: Number(epoch) });
-    }
+/** At once for everybody else, who may be writing into it. */
+function removeDirectory(marsDir: string, directory: string): void {
+  const draft = `${marsDir}/.tmp.${Deno.pid}.${directory}`;
+  try {
+    Deno.renameSync(`${marsDir}/${directory}`, draft);
+  } catch (error) {
+    // Nobody has made it.
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
   }
-  return found.sort((left, right) => right.epoch - left.epoch)
-    .map(({ name }) => name);
+  Deno.removeSync(draft, { recursive: true });
 }
 
 async function resolve(name: string): Promise<string | undefined> {
@@ -146,6 +135,8 @@ async function runSsh(target: SshTarget, line: string): Promise<SshOutcome> {
   try {
     const output = await new Deno.Command("ssh", {
       args: ["-p", String(port), ...options, "--", destination, line],
+      env: inherited(),
+      clearEnv: true,
       // It asks for a password at the terminal, not here.
       stdin: "null",
       signal: deadline.signal,

@@ -111,7 +111,8 @@ function kill(child: Deno.ChildProcess): void {
 /** Variables that are the runtime's business and nobody else's. */
 const RUNTIME_VARIABLES = /^(?:DENO_|LD_|MARS_SHIM$|MARS_EXECUTABLE$)/;
 
-function inherited(): Record<string, string> {
+/** The environment of our caller, for programs that we start. */
+export function inherited(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(Deno.env.toObject()).filter(([name]) =>
       !RUNTIME_VARIABLES.test(name)

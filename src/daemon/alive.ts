@@ -121,6 +121,8 @@ export class Alive {
     if (facts.nowMs < this.#readAtMs + READ_STAMP_MS) return [];
     this.#readAtMs = facts.nowMs;
     return [...facts.heardNs]
+      // Who has left is not heard of any more.
+      .filter(([peer]) => facts.snapshot.value(linkPath.ip(peer)) !== undefined)
       .map(([peer, stampNs]) => ({
         path: linkPath.global(peer, "read-stamp"),
         value: formatStamp(stampNs),

@@ -97,7 +97,7 @@ Deno.test("Alive narrows what is usable to what connected peers can", () => {
 });
 
 Deno.test("Alive tells how fresh links of peers are, now and then", () => {
-  const world = new World();
+  const world = new World({ "ips/ip-beta": "10.0.0.2" });
   const path = "actual-beta/read-stamp";
   const heard = (seconds: bigint): Partial<AliveFacts> => ({
     heardNs: new Map([["beta", seconds * 1_000_000_000n]]),
@@ -106,6 +106,8 @@ Deno.test("Alive tells how fresh links of peers are, now and then", () => {
   assertEquals(world.tell(3, heard(8n))[path], undefined);
   assertEquals(world.tell(10, heard(9n))[path], "9.000000000");
   assertEquals(world.tell(10, heard(9n))[path], undefined);
+  world.write({ "ips/ip-beta": ".deleted" });
+  assertEquals(world.tell(10, heard(10n))[path], undefined);
 });
 
 Deno.test("Alive ends messages, also those of an earlier daemon", () => {

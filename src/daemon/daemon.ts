@@ -27,8 +27,6 @@ import type { LinkValue } from "../resource/plan_types.ts";
 import { obstacleToSync } from "../resource/sync_limit.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
-import { listingHandlers } from "../transfer/listing.ts";
-import { metadataHandlers } from "../transfer/metadata.ts";
 import type { LinkDisk } from "../tree/link_files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
@@ -36,18 +34,20 @@ import type { LinkTree } from "../tree/store.ts";
 import type { TreeSight } from "../tree/watch.ts";
 import { parseCount, TOMBSTONE } from "../tree/values.ts";
 import { Alive } from "./alive.ts";
+import { ClusterName } from "./cluster_name.ts";
 import { connectionMessages, neededPeers } from "./connections.ts";
 import type { ControlDesk } from "./control.ts";
 import { Errands } from "./errands.ts";
 import { Executor, type Round } from "./executor.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
+import { infoText } from "./info.ts";
 import { ResourceLogs } from "./logs.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
 import { type Network, Peers } from "./peers.ts";
 import { ResourceLinks } from "./resource_links.ts";
-import { diskServices, logServices, type Running } from "./services.ts";
+import { peerServices, type Running } from "./services.ts";
 import {
   EmergencyWatch,
   netBytes,
@@ -56,6 +56,7 @@ import {
   type Space,
 } from "./space.ts";
 import { Transfers } from "./transfers.ts";
+import { LOOK } from "./triggers.ts";
 import { welcome } from "./welcome.ts";
 
 export interface DaemonOptions {
@@ -131,6 +132,9 @@ export class Daemon {
   readonly #startedAtMs: number;
   readonly #reserveBytes: number;
   #isRunning = true;
+  /** What peers are told or asked for in the next round, bits of `LOOK`. */
+  #owedToPeers = 0;
+  readonly #cluster: ClusterName;
   #isAwake = true;
   #wakeUp: () => void = () => {};
   #aliveAtMs = -Infinity;
@@ -147,6 +151,7 @@ export class Daemon {
     this.#clock = parts.clock;
     this.#lamport = parts.lamport;
     this.#tree = parts.tree;
+    this.#cluster = new ClusterName(this.#tree.snapshot());
     this.#startedAtMs = this.#clock.monotonicMs();
     this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
     this.#emergency = new EmergencyWatch(this.#reserveBytes);
@@ -158,7 +163,10 @@ export class Daemon {
       host,
       lamport: this.#lamport,
       uuid: () => this.#tree.snapshot().value(linkPath.uuid),
-      onTaken: (links, from) => this.#changed(links, from),
+      onTaken: (links, from) => {
+        this.#changed(links, from);
+        this.#cluster.compare(this.#tree.snapshot());
+      },
     });
     this.#peers = new Peers({
       host,
@@ -187,7 +195,7 @@ export class Daemon {
       lamport: this.#lamport,
       intake: this.#intake,
       peers: this.#peers,
-      look: (everything) => this.#look(everything),
+      look: (mask) => this.#look(mask),
     });
   }
 
@@ -220,7 +228,7 @@ export class Daemon {
     try {
       while (this.#isRunning && !this.#options.signal.aborted) {
         await this.#round();
-        control.tellInfo(this.#infoText());
+        control.tellInfo(infoText(this.#settings, this.#peers, this.#running));
         await this.#pause();
       }
       trace.info("daemon", "Stopping");
@@ -239,15 +247,9 @@ export class Daemon {
       snapshot: () => this.#tree.snapshot(),
       running: (resource: string) => this.#running.get(resource),
     };
+    const onLook = (): void => this.#look(LOOK.here);
     return await this.#parts.serve({
-      handlers: {
-        meta: {
-          ...metadataHandlers(this.#intake, () => this.#look(false)),
-          ...listingHandlers(this.#intake),
-        },
-        log: logServices(services),
-        sync: diskServices(services),
-      },
+      handlers: peerServices(services, this.#intake, onLook),
       welcome: (request) => this.#welcome(request),
     });
   }
@@ -267,8 +269,9 @@ export class Daemon {
   }
 
   /** Somebody wrote links, or wants to know whether this host lives. */
-  #look(everything: boolean): void {
-    this.#lookout.ask(everything);
+  #look(mask: number): void {
+    this.#lookout.ask((mask & LOOK.full) !== 0);
+    this.#owedToPeers |= mask;
     for (const { executor } of this.#running.values()) executor.ask();
     this.#aliveAtMs = Math.min(
       this.#aliveAtMs,
@@ -306,6 +309,7 @@ export class Daemon {
   /** Others changed links on disk. */
   #found(links: readonly Link[], before: Snapshot): void {
     this.#changed(links);
+    this.#cluster.accept(this.#tree.snapshot());
     const { host } = this.#settings;
     this.#failures.try(
       "handmade",
@@ -339,6 +343,8 @@ export class Daemon {
   async #round(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     this.#lookout.look(nowMs);
+    const names = this.#cluster.links(this.#tree.snapshot());
+    this.#failures.try("cluster", () => this.#publish(names));
     const { level } = this.#emergency;
     const space = this.#parts.space();
     this.#emergency.look(space);
@@ -346,6 +352,11 @@ export class Daemon {
     if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
     const snapshot = this.#tree.snapshot();
     this.#peers.update(snapshot);
+    // After the links were sent: who answers has them.
+    const owed = this.#owedToPeers;
+    this.#owedToPeers = 0;
+    if ((owed & (LOOK.ask | LOOK.full)) !== 0) this.#peers.ask();
+    if ((owed & (LOOK.tell | LOOK.tellAll)) !== 0) this.#peers.tell();
     const round = this.#roundOf(snapshot, space);
     await Promise.all(
       this.#resources(snapshot).map((resource) => this.#step(resource, round)),
@@ -449,6 +460,8 @@ export class Daemon {
     this.#aliveToldAtMs = nowMs;
     this.#emergency.fall(space);
     const snapshot = this.#tree.snapshot();
+    // Who has left the cluster does not live in it any more.
+    if (snapshot.isTombstone(linkPath.ip(this.#settings.host))) return;
     const links = this.#alive.links({
       ...this.#stamps(),
       nowMs,
@@ -468,17 +481,6 @@ export class Daemon {
       ),
     });
     this.#failures.try("alive", () => this.#publish(links));
-  }
-
-  #infoText(): string {
-    const lines = [
-      `host ${this.#settings.host}`,
-      ...this.#peers.lines(),
-      ...[...this.#running].map(([resource, { executor }]) =>
-        `resource ${resource}: ${executor.summary()}`
-      ),
-    ];
-    return `${lines.join("\n")}\n`;
   }
 
   /** Ends workers and transfers, then says so. */

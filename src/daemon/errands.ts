@@ -16,7 +16,7 @@ import { MetadataLink, pushLinks } from "../transfer/metadata.ts";
 import type { LinkDisk } from "../tree/link_files.ts";
 import { isReplicated } from "../tree/path.ts";
 import type { Peers } from "./peers.ts";
-import { LOOK, parseTriggers, type Places, type Trigger } from "./triggers.ts";
+import { parseTriggers, type Places, type Trigger } from "./triggers.ts";
 
 export interface ErrandsOptions {
   readonly marsDir: string;
@@ -27,8 +27,8 @@ export interface ErrandsOptions {
   readonly lamport: LamportClock;
   readonly intake: LinkIntake;
   readonly peers: Peers;
-  /** Reads the tree again, and says that this host lives. */
-  readonly look: (everything: boolean) => void;
+  /** Looks at all that `mask` names, bits of `LOOK`. */
+  readonly look: (mask: number) => void;
 }
 
 const PROBE = "probe-";
@@ -67,20 +67,12 @@ export class Errands {
       else if (trigger.kind === "note") this.#note(trigger.text);
       else this.#run(trigger);
     }
-    if (mask !== 0) this.#look(mask);
+    if (mask !== 0) this.#options.look(mask);
   }
 
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
     await Promise.all(this.#running);
-  }
-
-  #look(mask: number): void {
-    const { look, peers } = this.#options;
-    const isFull = (mask & LOOK.full) !== 0;
-    if (isFull || (mask & LOOK.here) !== 0) look(isFull);
-    if (isFull || (mask & LOOK.ask) !== 0) peers.ask();
-    if ((mask & (LOOK.tell | LOOK.tellAll)) !== 0) peers.tell();
   }
 
   #note(text: string): void {

@@ -5,6 +5,10 @@
  * is kept up: dialed, exchanged, then pushed to; dialed again after a pause
  * that doubles, and at once after its address has changed. Lines for logs and
  * disks are dialed when somebody asks, and are dropped when they end.
+ *
+ * The address of a host that left the cluster is a tombstone: nobody dials it
+ * any more. The host itself goes on for a while, so that everybody hears of
+ * that, and then talks to nobody.
  */
 import { MarsError, messageOf } from "../base/errors.ts";
 import { PORT } from "../base/settings.ts";
@@ -40,11 +44,15 @@ export interface PeersOptions {
 const DIAL_TIMEOUT_MS = 10_000;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
+// Ours. Peers that cannot be reached in that time hear it from others.
+const FAREWELL_MS = 60_000;
 
 export class Peers {
   readonly #options: PeersOptions;
   readonly #peers = new Map<string, Peer>();
   readonly #cancel = new AbortController();
+  /** When it was first seen that this host has left; undefined: it has not. */
+  #leftAtMs: number | undefined;
 
   constructor(options: PeersOptions) {
     this.#options = options;
@@ -54,7 +62,8 @@ export class Peers {
   update(snapshot: Snapshot): void {
     const { host: own, network } = this.#options;
     const wanted = new Map<string, PeerAddress>();
-    for (const host of snapshot.hosts()) {
+    const hosts = this.#hasGone(snapshot) ? [] : snapshot.hosts();
+    for (const host of hosts) {
       const text = snapshot.value(linkPath.ip(host));
       const address = peerAddress(parseHostAddress(text ?? ""));
       const isOther = host !== own && network.isTrusted(host);
@@ -71,6 +80,15 @@ export class Peers {
       this.#peers.set(host, peer);
       peer.setAddress(address);
     }
+  }
+
+  /** Whether this host has left, and has said so for long enough. */
+  #hasGone(snapshot: Snapshot): boolean {
+    const hasLeft = snapshot.isTombstone(linkPath.ip(this.#options.host));
+    if (!hasLeft) this.#leftAtMs = undefined;
+    else this.#leftAtMs ??= performance.now();
+    return this.#leftAtMs !== undefined &&
+      performance.now() >= this.#leftAtMs + FAREWELL_MS;
   }
 
   /** Sends changes to every connected peer but `except`. */

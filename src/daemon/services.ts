@@ -1,6 +1,7 @@
 /**
- * Services: what this host answers to peers, besides metadata.
+ * Services: what this host answers to peers.
  *
+ *   meta class   links, see `transfer/metadata.ts` and `listing.ts`
  *   log class    log.read        durable bytes of a log
  *   sync class   disk.digests    digests of the disk of a resource
  *                disk.read       blocks of it
@@ -12,6 +13,7 @@
 import { MarsError, RefusedError } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
 import type { Actual } from "../dataplane/mailbox.ts";
+import type { TrafficClass } from "../peer/connection.ts";
 import {
   EMPTY_BODY,
   type RpcCall,
@@ -21,6 +23,9 @@ import {
 import { logHandlers } from "../transfer/fetch.ts";
 import type { LogEnd } from "../transfer/log_read.ts";
 import type { FileOpener } from "../transfer/file.ts";
+import type { LinkIntake } from "../transfer/intake.ts";
+import { listingHandlers } from "../transfer/listing.ts";
+import { metadataHandlers } from "../transfer/metadata.ts";
 import { diskHandlers, type SourceDisk } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -43,8 +48,20 @@ export interface ServiceOptions {
   readonly running: (resource: string) => Running | undefined;
 }
 
-/** Handlers of the log class. */
-export function logServices(options: ServiceOptions): RpcHandlers {
+/** Handlers of all classes. @param onLook a peer asks to look at the tree */
+export function peerServices(
+  options: ServiceOptions,
+  intake: LinkIntake,
+  onLook: () => void,
+): Record<TrafficClass, RpcHandlers> {
+  return {
+    meta: { ...metadataHandlers(intake, onLook), ...listingHandlers(intake) },
+    log: logServices(options),
+    sync: diskServices(options),
+  };
+}
+
+function logServices(options: ServiceOptions): RpcHandlers {
   const logsOf = (resource: string): ResourceLogs | undefined =>
     options.running(resource)?.logs;
   const handlers = logHandlers({
@@ -64,8 +81,7 @@ export function logServices(options: ServiceOptions): RpcHandlers {
   return onlyMembers(options, handlers);
 }
 
-/** Handlers of the sync class. */
-export function diskServices(options: ServiceOptions): RpcHandlers {
+function diskServices(options: ServiceOptions): RpcHandlers {
   const handlers = diskHandlers({
     open: (resource: string): Promise<SourceDisk> =>
       openDisk(options, resource),

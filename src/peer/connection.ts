@@ -276,6 +276,8 @@ export async function join(
   options: {
     identity: Identity;
     token: string;
+    /** Where the inviter is found, if not where the token says. */
+    inviterAddress?: PeerAddress;
     own: { host: string; address: PeerAddress };
     params?: JsonObject;
     timeoutMs?: number;
@@ -284,10 +286,11 @@ export async function join(
 ): Promise<Joined> {
   const { identity, own } = options;
   const token = decodeToken(options.token);
+  const address = options.inviterAddress ?? token.address;
   let inviterLine = "";
   const { crypto, line, encounter } = await meet({
     identity,
-    address: token.address,
+    address,
     protocol: PROTOCOL.join,
     refusal: "the token is unknown, used or expired",
     timeoutMs: options.timeoutMs ?? JOIN_TIMEOUT_MS,
@@ -298,7 +301,7 @@ export async function join(
       inviterLine = key.line;
       if (key.fingerprint === token.fingerprint) return;
       throw new MarsError(
-        `Cannot join "${token.host}" at "${addressText(token.address)}": its ` +
+        `Cannot join "${token.host}" at "${addressText(address)}": its ` +
           `key is ${key.fingerprint}, the token says ${token.fingerprint}`,
       );
     },

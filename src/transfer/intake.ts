@@ -3,7 +3,7 @@
  *
  * Per message, in this order:
  *   (1) the sender's stamp must be believable; the own clock moves past it (I9)
- *   (2) both hosts must belong to the same cluster
+ *   (2) both hosts must belong to the same cluster, see `tree/cluster.ts`
  *   (3) links that no host may send are refused, counted, and traced once per
  *       sender; the others of the message are not affected
  *   (4) links that are older than a tombstone are left out: see `#isBuried`
@@ -15,16 +15,12 @@ import { MarsError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
 import { trace } from "../base/trace.ts";
 import type { JsonObject } from "../peer/rpc.ts";
+import { isSameCluster, mergedClusters } from "../tree/cluster.ts";
 import { isNewer, objectionTo } from "../tree/merge.ts";
 import { isSameLink, type Link, type Snapshot } from "../tree/snapshot.ts";
 import type { TreeStore } from "../tree/store.ts";
-import {
-  ANY_UUID,
-  formatStamp,
-  parseStamp,
-  TOMBSTONE,
-} from "../tree/values.ts";
-import { textParam } from "./params.ts";
+import { formatStamp, parseStamp, TOMBSTONE } from "../tree/values.ts";
+import { textParam, textsParam } from "./params.ts";
 
 // Ours. At this bound the oldest one is forgotten: a link that was deleted may
 // come back until the next exchange.
@@ -32,6 +28,9 @@ const BURIED_LINKS_MAX = 10_000;
 
 /** Part of the refusal of a host of another cluster, by either side. */
 export const FOREIGN = "they belong to different clusters";
+
+// Ours. Names beyond it are not told; nobody merges so many clusters.
+const MERGED_MAX = 50;
 
 export type IntakeOptions = {
   readonly tree: TreeStore;
@@ -61,8 +60,13 @@ export class LinkIntake {
 
   /** What heads every message and reply. */
   greeting(): JsonObject {
-    const { lamport, uuid } = this.#options;
-    return { stamp: formatStamp(lamport.now()), uuid: uuid() ?? "" };
+    const { lamport, tree, uuid } = this.#options;
+    const merged = mergedClusters(tree.snapshot()).slice(0, MERGED_MAX);
+    return {
+      stamp: formatStamp(lamport.now()),
+      uuid: uuid() ?? "",
+      ...(merged.length === 0 ? {} : { merged }),
+    };
   }
 
   /** Checks the greeting of a peer: (1) and (2). @throws MarsError */
@@ -71,8 +75,14 @@ export class LinkIntake {
     this.admitStranger(from, greeting);
     const theirs = textParam(greeting, "uuid");
     const own = this.#options.uuid() ?? "";
-    const isSame = own !== "" && theirs !== "" &&
-      (own === theirs || own === ANY_UUID || theirs === ANY_UUID);
+    const ownMerged = mergedClusters(this.snapshot());
+    const isSame = isSameCluster(
+      namesOf(own, ownMerged),
+      namesOf(
+        theirs,
+        greeting["merged"] === undefined ? [] : textsParam(greeting, "merged"),
+      ),
+    );
     if (isSame) {
       const stampNs = parseStamp(textParam(greeting, "stamp"));
       if (stampNs !== undefined) this.#heardNs.set(from, stampNs);
@@ -193,6 +203,11 @@ export class LinkIntake {
       ? undefined
       : "its stamp is too far in the future";
   }
+}
+
+/** All names of a cluster; none of a host without one. */
+function namesOf(uuid: string, merged: readonly string[]): readonly string[] {
+  return uuid === "" ? [] : [uuid, ...merged];
 }
 
 function isHere(snapshot: Snapshot, link: Link): boolean {

@@ -238,6 +238,7 @@ export class MetadataLink {
   readonly #queue = new Map<string, Link>();
   #pushing: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
+  #isLookOwed = false;
   #exchanged: Promise<void>;
   #isExchanging = false;
   #roundCount = 0;
@@ -269,11 +270,19 @@ export class MetadataLink {
     this.#pushing ??= this.#guard(() => this.#pushAll());
   }
 
-  /** Asks the peer to look at its tree; returns at once. */
+  /**
+   * Asks the peer to look at its tree, after all that was pushed before; returns
+   * at once.
+   */
   look(): void {
     if (this.#result !== undefined) return;
+    this.#isLookOwed = true;
     this.#looking ??= this.#guard(async () => {
-      await this.#call("meta.look", {});
+      while (this.#isLookOwed && this.#result === undefined) {
+        this.#isLookOwed = false;
+        await this.#pushing;
+        await this.#call("meta.look", {});
+      }
       this.#looking = undefined;
     });
   }

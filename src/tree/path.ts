@@ -43,6 +43,7 @@ export const linkPath = {
   syncLimit: (host: string): string => `defaults-${host}/sync-limit`,
   syncPrefList: (host: string): string => `defaults-${host}/sync-pref-list`,
   todoGlobal: (name: string): string => `todo-global/${name}`,
+  merged: (uuid: string): string => `todo-global/merged-${uuid}`,
   global: (host: string, name: string): string => `actual-${host}/${name}`,
 
   resource: (resource: string): string => `resource-${resource}`,

@@ -560,6 +560,8 @@ const PERMISSIONS: readonly (readonly [string, string])[] = [
   ["no-such-command", "read write env sys shim"],
   ["join-cluster peer", "read write net env sys shim"],
   ["join-cluster peer --ssh", "read write net env sys shim ssh"],
+  ["merge-cluster-check peer --ssh", "read write net env sys shim ssh"],
+  ["merge-cluster-list --ssh", "read env sys"],
   ["daemon show", "read write net env sys run ffi import shim ssh"],
   ["demo show", "read write net env sys run ffi import shim ssh"],
 ];

@@ -64,7 +64,6 @@ export function commandEffects(
       root: () => "mount point",
       closeRoot: () => false,
       lookInto: () => undefined,
-      backups: () => [],
       saveLink: absent,
       removeDirectory: () => {},
       interfaceAddress: () => undefined,

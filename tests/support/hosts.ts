@@ -150,10 +150,24 @@ export class Host {
     return status;
   }
 
+  /** The words before a command, for a shell. */
+  commandLine(): string {
+    return [Deno.execPath(), ...this.#words([])].join(" ");
+  }
+
   /** Runs a command of this host. */
-  async run(...words: string[]): Promise<Outcome> {
+  run(...words: string[]): Promise<Outcome> {
+    return this.runWith({}, ...words);
+  }
+
+  /** Runs a command with further variables in its environment. */
+  async runWith(
+    env: Record<string, string>,
+    ...words: string[]
+  ): Promise<Outcome> {
     const output = await new Deno.Command(Deno.execPath(), {
       args: this.#words(words),
+      env,
       stdin: "null",
     }).output();
     const decoder = new TextDecoder();

@@ -1,0 +1,67 @@
+/** Who may exchange links: names of clusters, and of merged ones. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { ManualClock, MemoryTree } from "../../tests/support/memory_tree.ts";
+import { MarsError } from "../base/errors.ts";
+import { LamportClock } from "../base/lamport.ts";
+import { LinkIntake } from "./intake.ts";
+
+/** A host of cluster `uuid` with links `todo-global/merged-…`. */
+function intakeOf(uuid: string, ...merged: string[]): LinkIntake {
+  const clock = new ManualClock();
+  const tree = new MemoryTree(
+    clock,
+    merged.map((name) => ({
+      path: `todo-global/merged-${name}`,
+      value: uuid,
+      stampNs: 1n,
+    })),
+  );
+  return new LinkIntake({
+    tree,
+    host: "alpha",
+    lamport: new LamportClock(clock),
+    uuid: () => uuid === "" ? undefined : uuid,
+    onTaken: () => {},
+  });
+}
+
+function admits(left: LinkIntake, right: LinkIntake): boolean {
+  try {
+    left.admit("beta", right.greeting());
+    return true;
+  } catch (error) {
+    if (!(error instanceof MarsError)) throw error;
+    return false;
+  }
+}
+
+Deno.test("admit() lets in who has any name of the cluster in common", () => {
+  const cases: [LinkIntake, LinkIntake, boolean][] = [
+    [intakeOf("a"), intakeOf("a"), true],
+    [intakeOf("a"), intakeOf("b"), false],
+    [intakeOf("a"), intakeOf("(any)"), true],
+    [intakeOf("a"), intakeOf(""), false],
+    [intakeOf(""), intakeOf(""), false],
+    // One side knows of the merge.
+    [intakeOf("a", "b"), intakeOf("b"), true],
+    [intakeOf("a", "c"), intakeOf("b"), false],
+    // Both were merged with a third one.
+    [intakeOf("a", "c"), intakeOf("b", "c"), true],
+    // A merged name alone makes no member.
+    [intakeOf("", "a"), intakeOf("a"), false],
+  ];
+  for (const [left, right, isOne] of cases) {
+    assertEquals(admits(left, right), isOne);
+    assertEquals(admits(right, left), isOne);
+  }
+});
+
+Deno.test("admit() refuses names that are no list of texts", () => {
+  const greeting = intakeOf("a").greeting();
+  for (const merged of ["a", 5, [5], {}]) {
+    assertThrows(
+      () => intakeOf("a").admit("beta", { ...greeting, merged }),
+      MarsError,
+    );
+  }
+});
