@@ -9,7 +9,7 @@
  * Trust is between two hosts and is never passed on; but by ssh one command can
  * take the keys of many hosts to many others. Everything can be repeated.
  */
-import { MarsError, RefusedError, UsageError } from "../base/errors.ts";
+import { MarsError, RefusedError } from "../base/errors.ts";
 import { parseHostAddress } from "../tree/values.ts";
 import { ownAddress, peerAddressOf, typedAddress } from "./address.ts";
 import {
@@ -148,15 +148,6 @@ async function runAt(desk: Desk, destination: string, line: string) {
 
 function hostnameOf(address: string | undefined): string | undefined {
   return parseHostAddress(address ?? "")?.address;
-}
-
-/** @throws UsageError if --ssh and --no-ssh are given */
-export function isBySsh(desk: Desk): boolean {
-  const { isWanted, isForbidden } = desk.options.ssh;
-  if (isWanted && isForbidden) {
-    throw new UsageError("Cannot use ssh: --ssh and --no-ssh are given");
-  }
-  return isWanted;
 }
 
 /** How to meet hosts that do not trust this one yet, in words. */

@@ -22,7 +22,6 @@ import {
   type Acquaintance,
   adviceFor,
   askBySsh,
-  isBySsh,
   meetByToken,
   strangersAmong,
   tellKeysBySsh,
@@ -95,7 +94,7 @@ class Join {
     this.#check(snapshot, inviters);
     for (const token of tokens) await this.#meetMaker(token);
     const first = peer ?? inviters[0];
-    if (isBySsh(desk)) await this.#meetAllBySsh(first);
+    if (desk.options.ssh.isWanted) await this.#meetAllBySsh(first);
     else if (tokens.length === 0) await this.#meetFriend(first);
   }
 

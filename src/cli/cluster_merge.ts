@@ -25,7 +25,6 @@ import { linkPath } from "../tree/path.ts";
 import {
   adviceFor,
   askBySsh,
-  isBySsh,
   meetByToken,
   strangersAmong,
   tellKeysBySsh,
@@ -139,7 +138,7 @@ class Merge {
     await this.#prepare();
     const { tokens } = desk.options;
     const { keys } = desk.effects;
-    if (isBySsh(desk)) {
+    if (desk.options.ssh.isWanted) {
       const { keyLine } = await this.#askBySsh();
       if (!desk.options.dryRun) {
         const own = await keys.ownLine();
@@ -304,7 +303,7 @@ class Merge {
   /** All hosts of one side learn the keys of all hosts of the other. */
   async #exchangeKeys(): Promise<void> {
     const desk = this.#desk;
-    if (!isBySsh(desk) || desk.options.dryRun) return;
+    if (!desk.options.ssh.isWanted || desk.options.dryRun) return;
     const { keys } = desk.effects;
     const ownLines = new Map([[desk.host, await keys.ownLine()]]);
     const theirLines = new Map<string, string>();
@@ -357,7 +356,7 @@ class Merge {
     for (const line of adviceFor(desk, missing, this.#peer)) desk.print(line);
     const others = [...this.#own?.addresses.keys() ?? []]
       .filter((host) => host !== desk.host);
-    if (!isBySsh(desk) && others.length > 0) {
+    if (!desk.options.ssh.isWanted && others.length > 0) {
       desk.print(
         `The same holds for ${others.join(", ")}: type join-cluster there, too`,
       );
