@@ -137,6 +137,8 @@ install: build/mars build/mars.8 build/completion.bash build/completion.zsh \
 	install -D -m 644 build/completion.zsh $(ZSH)/_mars
 	install -D -m 644 build/completion.fish $(FISH)/mars.fish
 	ln -sf mars.fish $(FISH)/marsadm.fish
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/marsadm/systemd-templates \
+	  systemd-templates/*
 
 .PHONY: clean
 clean: ## removes what was built, not the tools

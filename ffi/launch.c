@@ -148,6 +148,7 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
 #define SHIM "--allow-ffi" /* of the shim and nothing else */
 #define SSH "--allow-run=ssh" /* only together with the option --ssh */
 #define HOOKS "--allow-run" /* of hooks and the logger, if there are any */
+#define UNITS "--allow-run=systemctl" /* and ps, besides those of HOOKS */
 
 /*
  * One thread per resource, each with a heap of its own: small young generations
@@ -190,6 +191,8 @@ static const struct permission {
 	{ "merge-cluster-list", { READ } },
 	{ "merge-cluster*", { WRITE, SHIM, SSH, HOOKS, "--allow-net" } },
 	{ "lowlevel-set-host-ip", { WRITE, SHIM, HOOKS, "--allow-net" } },
+	{ "set-systemd-*", { WRITE, SHIM, UNITS } },
+	{ "systemd-*", { WRITE, SHIM, UNITS } },
 	{ "daemon", { "--allow-all", SMALL_HEAP } },
 	{ "demo", { "--allow-all" } },
 	{ "*", { WRITE, SHIM, HOOKS } },
@@ -908,12 +911,38 @@ static void add_hooks(char **list, const char *directory, const char *prefix)
 	closedir(dir);
 }
 
-/*
- * What a command may start, as in src/cli/mars_path.ts and syslog.ts. Whether
- * a hook is to be trusted is decided there.
- */
-static char *startable(int argc, char **argv)
+/* Adds a program that is looked for in PATH, unless it is a path itself. */
+static void add_named(char **list, const char *name)
 {
+	const char *given = getenv("PATH");
+	char *path = text("%s", given ? given : "/usr/bin:/bin");
+	char *save = NULL;
+
+	if (strchr(name, '/')) {
+		add_program(list, name);
+	} else {
+		for (char *directory = strtok_r(path, ":", &save); directory;
+		     directory = strtok_r(NULL, ":", &save)) {
+			char *program = text("%s/%s", directory, name);
+			bool is_found = !access(program, X_OK);
+
+			if (is_found)
+				add_program(list, program);
+			free(program);
+			if (is_found)
+				break;
+		}
+	}
+	free(path);
+}
+
+/*
+ * What a command may start, as in src/cli/mars_path.ts, syslog.ts and
+ * systemd_run.ts. Whether a hook is to be trusted is decided there.
+ */
+static char *startable(int argc, char **argv, bool with_units)
+{
+	const char *systemctl = getenv("SYSTEMCTL");
 	const char *given = getenv("MARS_PATH");
 	const char *etc = getenv("ETC_MARSADM");
 	const char *home = getenv("HOME");
@@ -928,6 +957,10 @@ static char *startable(int argc, char **argv)
 
 	if (!logger || *logger)
 		add_program(&list, logger ? logger : "/usr/bin/logger");
+	if (with_units) {
+		add_named(&list, systemctl ? systemctl : "systemctl");
+		add_named(&list, "ps");
+	}
 	for (char *directory = strtok_r(path, ":", &save); directory;
 	     directory = strtok_r(NULL, ":", &save))
 		if (directory[0] == '/')
@@ -1054,8 +1087,9 @@ int main(int argc, char **argv)
 
 		if (!strcmp(flag, SHIM))
 			words[count++] = text("%s=%s", SHIM, shim);
-		else if (!strcmp(flag, HOOKS)) {
-			const char *programs = startable(argc, argv);
+		else if (!strcmp(flag, HOOKS) || !strcmp(flag, UNITS)) {
+			const char *programs =
+				startable(argc, argv, !strcmp(flag, UNITS));
 
 			if (programs)
 				words[count++] = text("%s=%s", HOOKS, programs);

@@ -35,9 +35,11 @@ export class Admission implements Disposable {
   }
 
   #lock(resource: string): boolean {
-    const { name, isReading, whenBusy } = this.#command;
+    const { name, isReading, locksItself, whenBusy } = this.#command;
     const { options, effects } = this.#desk;
-    if (isReading === true || options.dryRun) return true;
+    if (isReading === true || locksItself === true || options.dryRun) {
+      return true;
+    }
     // Commands on the cluster exclude each other, not those on resources.
     const lock = resource === "" ? CLUSTER_LOCK : resource;
     const holder = `"${`${name} ${resource}`.trim()}"`;

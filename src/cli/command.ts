@@ -13,6 +13,7 @@ import { LamportClock } from "../base/lamport.ts";
 import type { Settings } from "../base/settings.ts";
 import { type Clock, MS_PER_S, NS_PER_S } from "../base/time.ts";
 import type { Shim } from "../../ffi/shim.ts";
+import { triggerFiles } from "../resource/systemd.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -77,6 +78,8 @@ export interface Command {
   readonly isOldName?: true;
   /** It changes nothing: needs no lock, calls no hooks, is not recorded. */
   readonly isReading?: true;
+  /** It takes a lock of its own when it needs one. */
+  readonly locksItself?: true;
   /** What becomes of a resource that another command works on. */
   readonly whenBusy?: "skip";
   /** A timer runs it: for `all` or a list it only warns, unless --verbose. */
@@ -229,8 +232,26 @@ export class Desk {
     if (links.length === 0) return;
     if (this.options.dryRun) {
       for (const { path, value } of links) this.print(`${path} -> ${value}`);
-    } else this.#openTree().write(links);
+    } else {
+      this.#openTree().write(links);
+      this.#touchTriggers(links);
+    }
     this.trigger(trigger ?? triggerFor(links));
+  }
+
+  /** Lets systemd look, if links concern it. */
+  #touchTriggers(links: readonly LinkWrite[]): void {
+    if (this.options.systemd === false) return;
+    const paths = links.map(({ path }) => path);
+    for (const file of triggerFiles(paths, this.look(), this.host)) {
+      try {
+        this.#effects.files.touch(`${this.settings.marsDir}/${file}`);
+      } catch (error) {
+        if (!(error instanceof MarsError)) throw error;
+        // The links are what counts; systemd looks again some other time.
+        this.warn(`WARNING: ${error.message}`);
+      }
+    }
   }
 
   /** Removes a link without a trace, if it still has this value. */

@@ -17,6 +17,7 @@ import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
 import { SETTING_COMMANDS } from "./settings.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
+import { SYSTEMD_COMMANDS } from "./systemd.ts";
 import { VIEW_COMMANDS, viewCommand } from "./view.ts";
 import { WAIT_COMMANDS } from "./wait.ts";
 
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   ...WAIT_COMMANDS,
   ...HOUSEKEEPING_COMMANDS,
   ...SETTING_COMMANDS,
+  ...SYSTEMD_COMMANDS,
   ...EXPERT_COMMANDS,
   ...COMPAT_COMMANDS,
 ];

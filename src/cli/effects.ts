@@ -26,6 +26,7 @@ import { type FileShelf, systemFileShelf } from "./files.ts";
 import { type Keyring, systemKeyring } from "./keyring.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type MachineEffects, machineEffects } from "./machine.ts";
+import { inherited } from "./programs.ts";
 
 /** Log files of this host. */
 export interface LogShelf {
@@ -74,6 +75,8 @@ export interface Effects {
     environment?: Readonly<Record<string, string>>,
   ) => Promise<Ended>;
   readonly environment: (name: string) => string | undefined;
+  /** Number of the process that called this one. */
+  readonly parentPid: () => number;
   /** Makes directories below the tree. */
   readonly makeDirectory: (path: string) => void;
   /** Bytes of a block device or a regular file. @throws MarsError */
@@ -118,6 +121,7 @@ export function systemEffects(
     files: systemFileShelf,
     run: runProgram,
     environment: (name) => Deno.env.get(name),
+    parentPid: () => Deno.ppid,
     makeDirectory: (path) => makeDirectory(`${marsDir}/${path}`),
     diskBytes: (path, access) => diskBytes(openShim(), path, access),
     onInterrupt,
@@ -160,7 +164,8 @@ async function runProgram(
 ): Promise<Ended> {
   const command = new Deno.Command(program, {
     args: [...args],
-    env: { ...environment },
+    env: { ...inherited(), ...environment },
+    clearEnv: true,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -26,7 +26,7 @@ export interface FileShelf {
   readonly changedAtMs: (path: string) => number | undefined;
   /** Puts a complete file in place; makes its directory. */
   readonly write: (path: string, text: string, mode: number) => void;
-  /** Gives a file a new modification time; makes it if it is missing. */
+  /** Gives a file a new modification time; makes what is missing. */
   readonly touch: (path: string) => void;
   /** Removes a file, a link or an empty directory. False if it did not. */
   readonly remove: (path: string) => boolean;
@@ -65,6 +65,7 @@ export const systemFileShelf: FileShelf = {
   write: writeWhole,
   touch: (path) =>
     failingAs("touch", path, () => {
+      Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       using file = Deno.openSync(path, { write: true, create: true });
       const now = new Date();
       file.utimeSync(now, now);

@@ -117,6 +117,17 @@ export class Evaluator {
     return outcome(() => run.call(macro, code, []));
   }
 
+  /** The result of `text`, with further variables. @throws MarsError */
+  evaluateText(text: string, variables: ReadonlyMap<string, string>): string {
+    const code = this.library.compile({ name: "@eval", text });
+    const run = new Run(
+      this.library,
+      this.world,
+      new Map([...this.#variables, ...variables]),
+    );
+    return outcome(() => run.call("@eval", code, []));
+  }
+
   /** @throws UsageError unless there is such a macro */
   require(macro: string): Definition {
     const definition = this.library.definition(macro);

@@ -18,20 +18,14 @@ import type { LamportClock } from "../base/lamport.ts";
 import { nbdSocketPath, type Settings } from "../base/settings.ts";
 import type { Clock } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
-import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
-import type { LogDirectory } from "../log/files.ts";
-import type { TrafficClass } from "../peer/connection.ts";
-import type { JsonObject, RpcHandlers } from "../peer/rpc.ts";
+import type { JsonObject } from "../peer/rpc.ts";
 import type { JoinRequest } from "../peer/token.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import { obstacleToSync } from "../resource/sync_limit.ts";
-import type { FileOpener } from "../transfer/file.ts";
 import { LinkIntake } from "../transfer/intake.ts";
-import type { LinkDisk } from "../tree/link_files.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
-import type { TreeSight } from "../tree/watch.ts";
 import { parseCount, TOMBSTONE } from "../tree/values.ts";
 import { Alive } from "./alive.ts";
 import { ClusterName } from "./cluster_name.ts";
@@ -45,7 +39,8 @@ import { infoText } from "./info.ts";
 import { ResourceLogs } from "./logs.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
-import { type Network, Peers } from "./peers.ts";
+import type { DaemonParts, PeerDoor } from "./parts.ts";
+import { Peers } from "./peers.ts";
 import { ResourceLinks } from "./resource_links.ts";
 import { peerServices, type Running } from "./services.ts";
 import {
@@ -68,43 +63,6 @@ export interface DaemonOptions {
   readonly signal: AbortSignal;
   /** Called once when peers may connect, with the port. */
   readonly onReady: (port: number) => void;
-}
-
-/** Everything of a daemon that has effects. */
-export interface DaemonParts {
-  readonly clock: Clock;
-  readonly lamport: LamportClock;
-  /** It has been read. */
-  readonly tree: LinkTree;
-  /** Of the tree; without one, the tree is polled. */
-  readonly watch?: TreeSight | undefined;
-  /** Where the tree lies, for what is no part of it. */
-  readonly disk: LinkDisk;
-  /** Opens the control directory: takes what is written to the trigger. */
-  readonly openControl: (onText: (text: string) => void) => ControlDesk;
-  /** Puts a text into the system's log. */
-  readonly note: (text: string) => Promise<void>;
-  /** Logs and disks, for peers. */
-  readonly files: FileOpener;
-  readonly logDirectory: (path: string) => LogDirectory;
-  /** Of the file system that holds the tree. */
-  readonly space: () => Space;
-  readonly startWorker: (subject: WorkerSubject) => Dataplane;
-  readonly network: Network;
-  /** Lets peers in, from now on. @throws MarsError */
-  readonly serve: (services: PeerServices) => Promise<PeerDoor>;
-}
-
-/** What peers and those who want to be ones may ask for. */
-export interface PeerServices {
-  readonly handlers: Readonly<Record<TrafficClass, RpcHandlers>>;
-  /** A host has proved a token: what it is told. @throws MarsError */
-  readonly welcome: (request: JoinRequest) => JsonObject;
-}
-
-export interface PeerDoor {
-  readonly port: number;
-  close(): Promise<void>;
 }
 
 // Ours. Level-triggered decisions are repeated so often even if nothing told.
@@ -303,6 +261,8 @@ export class Daemon {
   #changed(links: readonly Link[], from?: string): void {
     if (links.length === 0) return;
     this.#peers.push(links, from);
+    // Commands on this host tell it themselves, if they are meant to.
+    if (from !== undefined) this.#parts.tellSystemd(links);
     this.#wake();
   }
 
@@ -325,6 +285,7 @@ export class Daemon {
     } finally {
       // What was written before one that fails is told nevertheless.
       this.#peers.push(written);
+      this.#parts.tellSystemd(written);
     }
   }
 

@@ -19,7 +19,9 @@ import { LinkTree } from "../tree/store.ts";
 import { TreeWatch } from "../tree/watch.ts";
 import { checkSpace, checkTree, prepareRoot } from "./adoption.ts";
 import { Control } from "./control.ts";
-import { Daemon, type DaemonOptions, type DaemonParts } from "./daemon.ts";
+import { tellSystemd } from "./systemd.ts";
+import { Daemon, type DaemonOptions } from "./daemon.ts";
+import type { DaemonParts } from "./parts.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
 
 export interface StartOptions extends DaemonOptions {
@@ -71,6 +73,7 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
         onText,
       }),
     note,
+    tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
     files: systemFiles(shim),
     logDirectory,
     space: () => spaceOf(marsDir),

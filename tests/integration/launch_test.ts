@@ -623,6 +623,29 @@ Deno.test("launch lets commands start the logger that is named", async () => {
   assertEquals(await startable(place, words, env), []);
 });
 
+Deno.test("launch lets commands of systemd start systemctl and ps", async () => {
+  await using place = await Place.make();
+  const bin = `${place.path}/bin`;
+  await Deno.mkdir(bin);
+  const named = `${place.path}/other-systemctl`;
+  for (const path of [`${bin}/systemctl`, `${bin}/ps`, named]) {
+    await Deno.writeTextFile(path, "", { mode: 0o755 });
+  }
+  const env = { MARS_PATH: "", PATH: `/none:${bin}:/usr/bin:/bin` };
+  const both = [`${bin}/ps`, `${bin}/systemctl`];
+  for (const command of ["set-systemd-want", "systemd-trigger-extern"]) {
+    const words = [command, "x", "--logger="];
+    assertEquals(await startable(place, words, env), both);
+    assertEquals(
+      await startable(place, words, { ...env, SYSTEMCTL: named }),
+      [`${bin}/ps`, named].sort(),
+    );
+  }
+  for (const command of ["primary", "get-systemd-want"]) {
+    assertEquals(await startable(place, [command, "x", "--logger="], env), []);
+  }
+});
+
 Deno.test("launch refuses directories that others may write to", async () => {
   await using place = await Place.make();
   for (const mode of [0o770, 0o707, 0o1777]) {

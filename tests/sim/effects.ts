@@ -81,6 +81,7 @@ export function commandEffects(
     files: shelf(host, life),
     run: () => Promise.resolve({ code: 0, output: "" }),
     environment: () => undefined,
+    parentPid: () => 0,
     makeDirectory: (path) => {
       life.check();
       files.makeDirectory(path);

@@ -174,6 +174,7 @@ export class SimHost {
         };
       },
       note: () => Promise.resolve(),
+      tellSystemd: () => {},
       files: this.files.files(life),
       logDirectory: (path) => this.files.logDirectory(path, life),
       space: () => {

@@ -40,6 +40,8 @@ export class TreeWorld implements Disposable {
     SYSTEMD_SCRIPT_DIR: `${this.directory}/scripts`,
     ETC_MARSADM: `${this.directory}/etc`,
   };
+  /** Number of the process that calls commands. */
+  parentPid = 4711;
   /** Programs that commands ran, with arguments. */
   readonly ran: string[] = [];
   /** How they end. */
@@ -141,6 +143,7 @@ export class TreeWorld implements Disposable {
         monotonicMs: () => systemClock.monotonicMs(),
       },
       environment: (name) => this.environment[name],
+      parentPid: () => this.parentPid,
       run: (program, args) => {
         const line = [program, ...args].join(" ");
         this.ran.push(line);

@@ -1,0 +1,58 @@
+/**
+ * Everything of a daemon that has effects: `start.ts` has those of a machine, a
+ * simulation has its own.
+ */
+import type { LamportClock } from "../base/lamport.ts";
+import type { Clock } from "../base/time.ts";
+import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
+import type { LogDirectory } from "../log/files.ts";
+import type { TrafficClass } from "../peer/connection.ts";
+import type { JsonObject, RpcHandlers } from "../peer/rpc.ts";
+import type { JoinRequest } from "../peer/token.ts";
+import type { FileOpener } from "../transfer/file.ts";
+import type { LinkDisk } from "../tree/link_files.ts";
+import type { Link } from "../tree/snapshot.ts";
+import type { LinkTree } from "../tree/store.ts";
+import type { TreeSight } from "../tree/watch.ts";
+import type { ControlDesk } from "./control.ts";
+import type { Network } from "./peers.ts";
+import type { Space } from "./space.ts";
+
+/** What a daemon works with. */
+export interface DaemonParts {
+  readonly clock: Clock;
+  readonly lamport: LamportClock;
+  /** It has been read. */
+  readonly tree: LinkTree;
+  /** Of the tree; without one, the tree is polled. */
+  readonly watch?: TreeSight | undefined;
+  /** Where the tree lies, for what is no part of it. */
+  readonly disk: LinkDisk;
+  /** Opens the control directory: takes what is written to the trigger. */
+  readonly openControl: (onText: (text: string) => void) => ControlDesk;
+  /** Puts a text into the system's log. */
+  readonly note: (text: string) => Promise<void>;
+  /** Lets systemd look, if links concern it. */
+  readonly tellSystemd: (links: readonly Link[]) => void;
+  /** Logs and disks, for peers. */
+  readonly files: FileOpener;
+  readonly logDirectory: (path: string) => LogDirectory;
+  /** Of the file system that holds the tree. */
+  readonly space: () => Space;
+  readonly startWorker: (subject: WorkerSubject) => Dataplane;
+  readonly network: Network;
+  /** Lets peers in, from now on. @throws MarsError */
+  readonly serve: (services: PeerServices) => Promise<PeerDoor>;
+}
+
+/** What peers and those who want to be ones may ask for. */
+export interface PeerServices {
+  readonly handlers: Readonly<Record<TrafficClass, RpcHandlers>>;
+  /** A host has proved a token: what it is told. @throws MarsError */
+  readonly welcome: (request: JoinRequest) => JsonObject;
+}
+
+export interface PeerDoor {
+  readonly port: number;
+  close(): Promise<void>;
+}
