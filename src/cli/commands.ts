@@ -13,6 +13,7 @@ import { EXPERT_COMMANDS } from "./expert.ts";
 import { HOUSEKEEPING_COMMANDS } from "./housekeeping.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
 import { LEAVE_COMMANDS } from "./leave.ts";
+import { REPLAY_COMMANDS } from "./replay.ts";
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
 import { SETTING_COMMANDS } from "./settings.ts";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   ...RESOURCE_COMMANDS,
   ...LEAVE_COMMANDS,
   ...INVALIDATE_COMMANDS,
+  ...REPLAY_COMMANDS,
   ...SWITCH_COMMANDS,
   ...ROLE_COMMANDS,
   ...VIEW_COMMANDS,

@@ -5,11 +5,12 @@
  *   2  all switches off; wait until disk and logs are let go
  *   3  say that the copy is worth nothing, durably
  *   4  delete local logs that are no part of the primary's history
- *   5  position, versions: as if this host joined now
- *   6  all switches on
+ *   5  position, versions: as if this host joined now; no old errors
+ *   6  all switches on, sync last
  *
  * This is how a split brain is healed: on the side that shall lose. Stopped
- * anywhere and typed again it does the rest.
+ * anywhere and typed again it does the rest. If the wait gives up, the switches
+ * are put back; behind step 3 there is nothing to go back to.
  *
  * Source: `marsadm invalidate`; step 4 is part of its log purge.
  */
@@ -20,12 +21,14 @@ import {
   type ResourceView,
   resourceView,
 } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
-import { type Command, type Desk, refuseIf } from "./command.ts";
-
-const SWITCHES = ["attach", "sync", "connect", "allow-replay"];
+import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { roleObstacles, stabilityObstacles } from "./standing.ts";
+import { isActingForAnother } from "./start_checks.ts";
+import { detachObstacles, SWITCH_LINKS } from "./switches.ts";
 
 export const INVALIDATE_COMMANDS: readonly Command[] = [
   {
@@ -35,18 +38,69 @@ export const INVALIDATE_COMMANDS: readonly Command[] = [
     subject: "resources",
     wordsMin: 0,
     wordsMax: 0,
-    run: invalidate,
+    phases: invalidate,
   },
 ];
 
-async function invalidate(desk: Desk, resource: string): Promise<void> {
-  checkRole(desk, desk.view(resource));
-  turn(desk, resource, "0");
-  if (desk.isDaemonRunning()) await waitForRest(desk, resource);
-  // The primary may have changed meanwhile.
+function invalidate(desk: Desk, resource: string): readonly Phase[] {
+  let before: readonly LinkWrite[] = [];
+  let isWorthless = false;
+  return [
+    {
+      title: "check that another host is primary",
+      act: () => void checkRole(desk, desk.view(resource)),
+      until: (snapshot) =>
+        desk.options.force
+          ? []
+          : stabilityObstacles(desk, snapshot, desk.view(resource)),
+    },
+    {
+      title: "see disk and logs let go",
+      act: () => {
+        before = switchLinks(desk, resource, "1").filter(({ path }) =>
+          desk.snapshot().value(path) === "1"
+        );
+        desk.write(switchLinks(desk, resource, "0"), "3");
+      },
+      until: (snapshot) => {
+        if (desk.options.force || !desk.isDaemonRunning()) return [];
+        const { own } = resourceView(snapshot, resource, desk.host);
+        return own?.isFetching === true
+          ? [...detachObstacles(own), "a fetch is running"]
+          : detachObstacles(own);
+      },
+      undo: () => {
+        if (isWorthless) return;
+        desk.write(before, "3");
+        desk.warn(`WARNING: "${resource}" is switched on again`);
+      },
+    },
+    {
+      title: "give up the copy",
+      act: async () => {
+        // The primary may have changed meanwhile.
+        checkRole(desk, desk.view(resource));
+        isWorthless = true;
+        await giveUp(desk, resource);
+      },
+    },
+    {
+      title: "copy from the primary again",
+      act: () => {
+        const [sync, ...others] = switchLinks(desk, resource, "1");
+        desk.write(others);
+        if (sync !== undefined) desk.write([sync], "3");
+        const { designated } = desk.view(resource);
+        desk.print(`"${resource}": copying from "${designated}" again`);
+      },
+    },
+  ];
+}
+
+async function giveUp(desk: Desk, resource: string): Promise<void> {
+  const { host } = desk;
   const view = desk.view(resource);
   const source = checkRole(desk, view);
-  const { host } = desk;
   desk.write([
     { path: linkPath.syncStatus(resource, host), value: "0" },
     { path: linkPath.syncPos(resource, host), value: TOMBSTONE },
@@ -54,9 +108,10 @@ async function invalidate(desk: Desk, resource: string): Promise<void> {
   desk.flushTree();
   const sequence = source.replay.log.sequence;
   const first = firstForeign(view, source.host, sequence);
-  if (!desk.options.dryRun) await deleteFrom(desk, resource, first);
+  await deleteFrom(desk, resource, first);
   desk.write([
     ...versionLinks(view, { source: source.host, sequence, first }),
+    ...errorLinks(desk.snapshot(), resource, host),
     {
       path: linkPath.skipCheck(resource, host),
       value: formatSkipCheck(sequence),
@@ -70,8 +125,6 @@ async function invalidate(desk: Desk, resource: string): Promise<void> {
       }),
     },
   ]);
-  turn(desk, resource, "1");
-  desk.print(`"${resource}": copying from "${source.host}" again`);
 }
 
 /** The primary, and where it is. @throws RefusedError */
@@ -79,15 +132,13 @@ function checkRole(
   desk: Desk,
   view: ResourceView,
 ): MemberState & { readonly replay: NonNullable<MemberState["replay"]> } {
-  const { designated, own, members, host } = view;
+  const { designated, own, members } = view;
   const source = members.find((member) => member.host === designated);
-  const obstacles: string[] = [];
-  if (own === undefined) obstacles.push("this host is no member");
-  if (own?.isPrimary === true || designated === host) {
-    obstacles.push("this host is primary");
-  } else if (source === undefined) {
+  const obstacles = roleObstacles(view);
+  if (own === undefined) obstacles.push("this host has no disk for it");
+  if (obstacles.length === 0 && source === undefined) {
     obstacles.push("no other host is designated primary");
-  } else if (source.hasEmergency) {
+  } else if (source?.hasEmergency === true) {
     obstacles.push(`its primary "${source.host}" is in emergency mode`);
   }
   const replay = source?.replay;
@@ -104,23 +155,17 @@ function checkRole(
   return { ...source, replay };
 }
 
-function turn(desk: Desk, resource: string, value: "0" | "1"): void {
-  const paths = SWITCHES.map((name) =>
-    linkPath.todo(resource, desk.host, name)
-  );
-  desk.write(paths.map((path) => ({ path, value })), "3");
-}
-
-async function waitForRest(desk: Desk, resource: string): Promise<void> {
-  await desk.waitUntil(`for "${resource}" to be let go`, (snapshot) => {
-    const { own } = resourceView(snapshot, resource, desk.host);
-    const left: string[] = [];
-    if (own?.isAttached === true) left.push("the disk is open");
-    if (own?.isFetching === true) left.push("a fetch is running");
-    if (own?.isReplaying === true) left.push("replay is running");
-    if (own?.isSyncing === true) left.push("sync is running");
-    return left;
-  });
+/** The switch of sync first. */
+function switchLinks(
+  desk: Desk,
+  resource: string,
+  value: "0" | "1",
+): LinkWrite[] {
+  const others = SWITCH_LINKS.filter((link) => link !== "sync");
+  return ["sync", ...others].map((link) => ({
+    path: linkPath.todo(resource, desk.host, link),
+    value,
+  }));
 }
 
 /**
@@ -149,9 +194,27 @@ async function deleteFrom(
   resource: string,
   first: number,
 ): Promise<void> {
+  // The files here are those of this machine.
+  if (isActingForAnother(desk, desk.snapshot())) return;
   for (const { log } of await desk.logs.list(resource)) {
-    if (log.sequence >= first) await desk.logs.delete(resource, log);
+    if (log.sequence < first) continue;
+    if (!desk.options.dryRun) await desk.logs.delete(resource, log);
+    else {
+      desk.print(`remove ${linkPath.log(resource, log.sequence, log.host)}`);
+    }
   }
+}
+
+/** Errors that were told of the old copy. */
+function errorLinks(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): LinkWrite[] {
+  const errors = linkPath.actual(resource, host, "msg-err-");
+  return [...snapshot.children(directoryOf(errors))]
+    .filter(({ path, value }) => path.startsWith(errors) && value !== TOMBSTONE)
+    .map(({ path }) => ({ path, value: TOMBSTONE }));
 }
 
 /** Two versions as the primary has them; of those behind none. */
@@ -170,10 +233,21 @@ function versionLinks(
     const path = linkPath.version(view.resource, candidate, view.host);
     links.set(path, TOMBSTONE);
   }
-  for (const copied of [sequence - 1, sequence]) {
-    const text = versionOf(view, copied, source)?.text;
-    if (text === undefined) continue;
-    links.set(linkPath.version(view.resource, copied, view.host), text);
+  for (const [path, text] of copiedVersions(view, { source, sequence })) {
+    links.set(path, text);
   }
   return [...links].map(([path, value]) => ({ path, value }));
+}
+
+/** Version links of log `sequence` and the one before, as `source` has them. */
+export function copiedVersions(
+  view: ResourceView,
+  { source, sequence }: { source: string; sequence: number },
+): [path: string, text: string][] {
+  return [sequence - 1, sequence].flatMap((copied) => {
+    const text = versionOf(view, copied, source)?.text;
+    return text === undefined
+      ? []
+      : [[linkPath.version(view.resource, copied, view.host), text]];
+  });
 }

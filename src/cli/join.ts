@@ -29,6 +29,7 @@ import {
   TOMBSTONE,
 } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { copiedVersions } from "./invalidate.ts";
 import {
   attachLink,
   deviceObstacles,
@@ -247,11 +248,8 @@ function joinLinks(
   for (const old of ownVersions(view, sequence)) {
     links.set(linkPath.version(resource, old, host), TOMBSTONE);
   }
-  for (const copied of [sequence - 1, sequence]) {
-    const text = versionOf(view, copied, source.host)?.text;
-    if (text === undefined) continue;
-    links.set(linkPath.version(resource, copied, host), text);
-  }
+  const copied = copiedVersions(view, { source: source.host, sequence });
+  for (const [path, text] of copied) links.set(path, text);
   links.set(linkPath.skipCheck(resource, host), formatSkipCheck(sequence));
   links.set(linkPath.syncStatus(resource, host), "0");
   const syncPos = linkPath.syncPos(resource, host);
