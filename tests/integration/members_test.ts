@@ -1,0 +1,169 @@
+/** Real daemons: members that come and go, a device that grows, rivals. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
+import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
+
+const MIB = 1 << 20;
+const DISK_BYTES = 4 * MIB;
+const BLOCKS = DISK_BYTES / BLOCK_BYTES;
+
+async function connect(host: Host): Promise<NbdClient> {
+  return await waitFor(`the device on ${host.name}`, async () => {
+    try {
+      return await NbdClient.connect(host.socket("r"), "r");
+    } catch {
+      return undefined; // Not there yet.
+    }
+  });
+}
+
+async function join(host: Host, sizeBytes = DISK_BYTES): Promise<void> {
+  await host.must("join-resource", "r", host.disk, "--timeout=30");
+  await synced(host, sizeBytes);
+}
+
+async function synced(host: Host, sizeBytes: number): Promise<void> {
+  await host.waitLink(
+    `resource-r/syncstatus-${host.name}`,
+    (value) => value === String(sizeBytes),
+  );
+}
+
+async function writeSome(
+  recorder: Recorder,
+  client: NbdClient,
+  count: number,
+): Promise<void> {
+  for (let left = count; left > 0; left -= 16) {
+    await Promise.all(
+      Array.from({ length: 16 }, () => recorder.writeOne(client)),
+    );
+  }
+  await client.flush();
+}
+
+/** Waits until both disks are equal, which they may be for good only at rest. */
+async function sameDisks(left: Host, right: Host): Promise<void> {
+  await waitFor(`${left.name} and ${right.name} to be equal`, () => {
+    const [a, b] = [left, right].map(({ disk }) => Deno.readFileSync(disk));
+    return a !== undefined && b !== undefined &&
+      a.every((byte, index) => byte === b[index]);
+  });
+}
+
+/** Names of everything below the resource that is no tombstone. */
+function leftOf(host: Host): string[] {
+  const names: string[] = [];
+  const visit = (directory: string): void => {
+    for (const entry of Deno.readDirSync(`${host.marsDir}/${directory}`)) {
+      const path = `${directory}/${entry.name}`;
+      if (entry.isDirectory) visit(path);
+      else if (host.link(path) !== ".deleted") names.push(path);
+    }
+  };
+  visit("resource-r");
+  return names.sort();
+}
+
+Deno.test("Members leave, a resource is deleted and made again", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  for (const host of [alpha, beta]) host.makeDisk(DISK_BYTES);
+  await alpha.must("create-resource", "r", alpha.disk);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 11 });
+  let client = await connect(alpha);
+  await writeSome(recorder, client, 64);
+  await join(beta);
+  const refused = await beta.run("leave-resource", "r");
+  assertEquals(refused.code, 3);
+  assertMatch(refused.stderr, /type down r/);
+  await beta.must("down", "r");
+  await beta.must("leave-resource", "r", "--timeout=30");
+  await alpha.waitLink("resource-r/data-beta", (v) => v === ".deleted");
+  assertEquals(leftOf(beta).filter((path) => path.includes("beta")), []);
+  assertEquals(leftOf(beta).filter((path) => path.includes("/log-")), []);
+  // The primary does not need anybody.
+  await writeSome(recorder, client, 64);
+  await client.disconnect();
+  await alpha.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
+  assertEquals((await beta.run("delete-resource", "r")).code, 3);
+  await alpha.must("secondary", "r", "--timeout=30");
+  await alpha.must("down", "r");
+  await alpha.must("leave-resource", "r", "--timeout=30");
+  await waitFor(
+    "beta to hear of it",
+    () => beta.link("resource-r/device-alpha") === ".deleted",
+  );
+  await beta.must("delete-resource", "r");
+  await alpha.waitLink("resource-r/size", (value) => value === ".deleted");
+  assertEquals(leftOf(beta), ["resource-r/maxnr"]);
+  const highest = Number(alpha.link("resource-r/maxnr"));
+  await alpha.must("create-resource", "r", alpha.disk);
+  assertEquals(Number(alpha.link("resource-r/maxnr")), highest + 100_000);
+  client = await connect(alpha);
+  recorder.check(await client.read(0, recorder.sizeBytes));
+  await waitFor(
+    "beta to hear of the new one",
+    () => beta.link("resource-r/primary") === "alpha",
+  );
+  await join(beta);
+  await writeSome(recorder, client, 64);
+  await client.disconnect();
+  await sameDisks(alpha, beta);
+});
+
+Deno.test("A device grows while it is written to", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  for (const host of [alpha, beta]) host.makeDisk(2 * DISK_BYTES);
+  await alpha.must("create-resource", "r", alpha.disk, "r", "4M");
+  await join(beta);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 12 });
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 64);
+  const shrunk = await alpha.run("resize", "r", "1M");
+  assertEquals(shrunk.code, 3);
+  let isOver = false;
+  const writing = (async () => {
+    while (!isOver) await writeSome(recorder, client, 16);
+  })();
+  await alpha.must("resize", "r", "--timeout=30");
+  isOver = true;
+  await writing;
+  await client.disconnect();
+  const grown = await connect(alpha);
+  assertEquals(grown.sizeBytes, 2 * DISK_BYTES);
+  const block = new Uint8Array(BLOCK_BYTES).fill(7);
+  await grown.write(2 * DISK_BYTES - BLOCK_BYTES, block);
+  await grown.flush();
+  recorder.check(await grown.read(0, recorder.sizeBytes));
+  await grown.disconnect();
+  await synced(beta, 2 * DISK_BYTES);
+  await sameDisks(alpha, beta);
+});
+
+Deno.test("Of two hosts that take over at once one gives way", async () => {
+  await using hosts = new Hosts();
+  const names = ["alpha", "beta", "gamma"];
+  const [alpha, beta, gamma] = await hosts.cluster(...names);
+  assert(alpha !== undefined && beta !== undefined && gamma !== undefined);
+  for (const host of [alpha, beta, gamma]) host.makeDisk(MIB);
+  await alpha.must("create-resource", "r", alpha.disk);
+  for (const host of [beta, gamma]) await join(host, MIB);
+  const takeOver = (host: Host) => host.run("primary", "r", "--timeout=20");
+  const outcomes = await Promise.all([takeOver(beta), takeOver(gamma)]);
+  const codes = outcomes.map(({ code }) => code).sort();
+  assertEquals(codes[0], 0, outcomes.map(({ stderr }) => stderr).join("\n"));
+  assert(codes[1] !== 0, "only one is primary");
+  const winner = outcomes[0]?.code === 0 ? beta : gamma;
+  for (const host of [alpha, beta, gamma]) {
+    await host.waitLink("resource-r/primary", (v) => v === winner.name);
+    await host.waitLink(
+      `resource-r/replay-${host.name}`,
+      (value) => value.startsWith(`log-000000002-${winner.name},`),
+    );
+  }
+});
