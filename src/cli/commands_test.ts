@@ -47,7 +47,6 @@ cstate dstate status role state mars-state show-state show show-errors show-info
 /** Not built yet: names that may be missing. */
 const PENDING = new Set(namesIn(`
 leave-cluster merge-cluster merge-cluster-check merge-cluster-list split-cluster
-fake-sync set-replay
 set-systemd-unit get-systemd-unit set-systemd-want get-systemd-want
 systemd-trigger systemd-trigger-extern
 cstate dstate status role state mars-state show-state show show-errors show-info

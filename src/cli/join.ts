@@ -25,6 +25,7 @@ import type { LinkWrite } from "../tree/store.ts";
 import {
   formatReplay,
   formatSkipCheck,
+  NOBODY,
   type ReplayValue,
   TOMBSTONE,
 } from "../tree/values.ts";
@@ -77,10 +78,10 @@ function joinResource(
       title: `hear of "${resource}" and its primary`,
       act: () => {
         memberWords(resource, words);
-        const view = desk.view(resource);
-        if (missing(view).length > 0) desk.trigger(ASK.fully);
+        const left = missing(desk.snapshot(), resource, desk.host);
+        if (left.length > 0) desk.trigger(ASK.fully);
       },
-      until: (snapshot) => missing(resourceView(snapshot, resource, desk.host)),
+      until: (snapshot) => missing(snapshot, resource, desk.host),
     },
     {
       title: "check disk, name and size",
@@ -117,19 +118,24 @@ function joinResource(
   ];
 }
 
-/** What must be known before anything can be checked. */
-function missing(view: ResourceView): string[] {
-  const { resource, sizeBytes, designated } = view;
-  if (sizeBytes === undefined) {
+/** What must be known before anything can be checked: links come in pieces. */
+function missing(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): string[] {
+  const view = resourceView(snapshot, resource, host);
+  if (view.sizeBytes === undefined) {
     return [`no host has told of "${resource}"`];
   }
+  const designated = snapshot.value(linkPath.primary(resource));
+  if (designated === undefined) return ["the primary is not known"];
   // That nobody is primary is an answer, too.
-  const primary = memberOf(view, designated);
-  if (primary === undefined) return [];
-  const sequence = primary.replay?.log.sequence;
+  if (designated === NOBODY) return [];
+  const sequence = memberOf(view, designated)?.replay?.log.sequence;
   const isComplete = sequence !== undefined &&
-    versionOf(view, sequence, primary.host) !== undefined;
-  return isComplete ? [] : [`the position of "${primary.host}" is not known`];
+    versionOf(view, sequence, designated) !== undefined;
+  return isComplete ? [] : [`the position of "${designated}" is not known`];
 }
 
 function memberOf(

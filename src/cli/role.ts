@@ -22,7 +22,8 @@
  * Only one of two hosts that take over at once may get through:
  *   (1) "Nobody" is written with a stamp hardly newer than the old value, and
  *       so is the old primary when it is put back: a host that was designated
- *       elsewhere meanwhile wins against both.
+ *       elsewhere meanwhile wins against both. Nobody but the host that was
+ *       found in the beginning is taken the role from.
  *   (2) Whoever takes over says so to all members before, and goes on when all
  *       have answered. Of two that do, the one that was first by its stamp
  *       goes on; the other refuses, and leaves the roles as they are.
@@ -91,8 +92,10 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
     {
       title: "see the primary end",
       act: () => {
-        if (old === undefined) return;
-        desk.write([weakWrite(desk.snapshot(), path, NOBODY)], "2");
+        const snapshot = desk.snapshot();
+        // Whoever was designated meanwhile is not meant.
+        if (old === undefined || snapshot.value(path) !== old) return;
+        desk.write([weakWrite(snapshot, path, NOBODY)], "2");
         if (desk.isDaemonRunning()) return;
         desk.warn("WARNING: no daemon runs here; nobody knows when it ends");
       },
@@ -113,7 +116,15 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
     },
     {
       title: "tell",
-      act: () => desk.print(`"${resource}": nobody is primary`),
+      act: () => {
+        const { designated } = desk.view(resource);
+        const isDry = desk.options.dryRun;
+        desk.print(
+          designated === undefined || isDry
+            ? `"${resource}": nobody is primary`
+            : `"${resource}": "${designated}" was designated primary meanwhile`,
+        );
+      },
     },
   ];
 }

@@ -305,9 +305,18 @@ export class Takeover {
     const desk = this.#desk;
     const snapshot = desk.snapshot();
     const primary = linkPath.primary(this.#resource);
+    const { designated } = this.#view(snapshot);
+    // Only what was found in the beginning may be taken: a weak stamp is
+    // stronger than the decision of another host that is behind it.
+    if (designated !== undefined && designated !== this.#before) {
+      this.#hasLost = true;
+      throw new RefusedError(`Cannot take over "${this.#resource}"`, [
+        `"${designated}" was designated meanwhile`,
+      ]);
+    }
     this.#hasClaimed = true;
     const links = [claimLink(this.#resource, desk.host)];
-    if (this.#before !== undefined) {
+    if (designated !== undefined) {
       links.push(weakWrite(snapshot, primary, NOBODY));
     }
     desk.write(links, "2");
