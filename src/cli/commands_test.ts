@@ -46,12 +46,11 @@ cstate dstate status role state mars-state show-state show show-errors show-info
 
 /** Not built yet: names that may be missing. */
 const PENDING = new Set(namesIn(`
-leave-cluster merge-cluster merge-cluster-check merge-cluster-list split-cluster
 set-systemd-unit get-systemd-unit set-systemd-want get-systemd-want
 systemd-trigger systemd-trigger-extern
 cstate dstate status role state mars-state show-state show show-errors show-info
 `));
-const PENDING_OPTIONS = ["backup-dir"];
+const PENDING_OPTIONS: readonly string[] = [];
 
 function namesIn(text: string): string[] {
   return text.trim().split(/\s+/);
