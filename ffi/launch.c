@@ -180,10 +180,7 @@ static const struct permission {
 	{ "cat", { READ } },
 	{ "wait-*", { WRITE, SHIM } },
 	{ "forced view", { WRITE, SHIM } }, /* macros that write links */
-	{ "prettyprint-*", { READ } },
 	{ "dump-*", { WRITE } },
-	{ "cat", { READ } },
-	{ "get-*", { READ } },
 	{ "log", { READ, SHIM } },
 	{ "key", { WRITE } },
 	{ "token", { WRITE } },
