@@ -88,7 +88,7 @@ function activateGuest(desk: Desk, resource: string): readonly Phase[] {
  * What makes a host take part in a resource, as far as it is missing. The size
  * of the resource must be known here.
  */
-export function guestLinks(
+function guestLinks(
   desk: Desk,
   snapshot: Snapshot,
   resource: string,
