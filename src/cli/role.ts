@@ -71,7 +71,8 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
         const view = desk.view(resource);
         old = view.designated;
         const primary = view.members.find(({ host }) => host === old);
-        isWanted = hasUnits(desk.snapshot(), resource);
+        isWanted = desk.options.systemd !== false &&
+          hasUnits(desk.snapshot(), resource);
         refuseIf(
           `make "${resource}" secondary`,
           isWanted ? [] : openObstacles(primary),
