@@ -12,7 +12,11 @@
  */
 import { green, red, yellow } from "@std/fmt/colors";
 import { MarsError } from "../base/errors.ts";
-import { controlPath, nbdSocketPath } from "../base/settings.ts";
+import {
+  controlPath,
+  type Environment,
+  nbdSocketPath,
+} from "../base/settings.ts";
 import { MS_PER_S, NS_PER_S } from "../base/time.ts";
 import type { LocalLog } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
@@ -149,7 +153,7 @@ export class ViewWorld implements World {
   }
 
   mountOf(device: string): Mount | undefined {
-    this.#mounts ??= readMounts();
+    this.#mounts ??= readMounts(this.#desk.effects.environment);
     return this.#mounts.get(`/dev/mars/${device}`) ??
       this.#mounts.get(realPath(`/dev/mars/${device}`) ?? "");
   }
@@ -352,8 +356,8 @@ function entriesOf(
 // ---- mounts ---------------------------------------------------------------
 
 /** By device. */
-function readMounts(): ReadonlyMap<string, Mount> {
-  const text = readText("/proc/mounts") ?? Deno.env.get("MARS_MOUNTS") ?? "";
+function readMounts(environment: Environment): ReadonlyMap<string, Mount> {
+  const text = readText("/proc/mounts") ?? environment("MARS_MOUNTS") ?? "";
   const mounts = new Map<string, Mount>();
   for (const line of text.split("\n")) {
     const [device = "", directory, type = "", options = ""] = line.split(" ")

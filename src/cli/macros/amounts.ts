@@ -28,6 +28,7 @@ import { formatStamp, parseCount } from "../../tree/values.ts";
 import type { Pace, PaceKind, Report } from "../report.ts";
 import { secondsSince } from "../report.ts";
 import {
+  countText,
   hostRow,
   reportOf,
   type Row,
@@ -108,15 +109,13 @@ export const AMOUNT_MACROS: readonly Row[] = [
   row(
     "resource-size",
     "bytes of the device",
-    (run) => run.world.snapshot.value(linkPath.size(run.resource())) ?? "0",
+    (run) => countText(run, linkPath.size(run.resource())),
   ),
   row(
     "disk-size",
     "bytes of the disk of {host}",
     (run, args) =>
-      run.world.snapshot.value(
-        linkPath.actsize(run.resource(), run.hostOr(args)),
-      ) ?? "0",
+      countText(run, linkPath.actsize(run.resource(), run.hostOr(args))),
   ),
   row(
     "resource-possible-size",

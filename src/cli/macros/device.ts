@@ -18,7 +18,7 @@ import { parseInteger, parseStamp, parseSwitch } from "../../tree/values.ts";
 import { type Report, secondsSince } from "../report.ts";
 import { hostRow, type Row, secondsText } from "./rows.ts";
 import type { Run } from "./run.ts";
-import { switchText } from "./values.ts";
+import { plainText, switchText } from "./values.ts";
 import type { Mount } from "./world.ts";
 
 /** Errors that mean that nothing is there. */
@@ -94,8 +94,7 @@ export const DEVICE_MACROS: readonly Row[] = [
     "bytes of the device, 0 if it is not there, on",
     (report) =>
       isDeviceOn(report)
-        ? report.actual("device-size") ??
-          report.snapshot.value(linkPath.size(report.resource)) ?? "0"
+        ? String(report.counted("device-size") || report.view.sizeBytes || 0)
         : "0",
   ),
   hostRow(
@@ -147,11 +146,16 @@ function isDeviceOn(report: Report): boolean {
 }
 
 function deviceOf(report: Report): string | undefined {
-  return report.snapshot.value(linkPath.device(report.resource, report.host));
+  return linkText(report, linkPath.device(report.resource, report.host));
+}
+
+function linkText(report: Report, path: string): string | undefined {
+  const value = report.snapshot.value(path);
+  return value === undefined ? undefined : plainText(value);
 }
 
 function diskOf(report: Report): string | undefined {
-  return report.snapshot.value(linkPath.data(report.resource, report.host));
+  return linkText(report, linkPath.data(report.resource, report.host));
 }
 
 function isDiskPresent(report: Report, run: Run): boolean {

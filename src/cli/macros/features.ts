@@ -21,8 +21,9 @@ import {
 } from "../../tree/algorithms.ts";
 import { linkPath } from "../../tree/path.ts";
 import { formatStamp, NOBODY, parseFeatures } from "../../tree/values.ts";
-import { hostRow, type Row, row } from "./rows.ts";
+import { countText, hostRow, type Row, row } from "./rows.ts";
 import type { Run } from "./run.ts";
+import { plainText } from "./values.ts";
 
 /** Prescribed by MARS. */
 const TREE_VERSION = "0.1";
@@ -86,7 +87,7 @@ export const FEATURE_MACROS: readonly Row[] = [
   row(
     "uuid",
     "name of the cluster",
-    (run) => run.world.snapshot.value(linkPath.uuid) ?? "",
+    (run) => plainText(run.world.snapshot.value(linkPath.uuid) ?? ""),
   ),
   row("time", "Lamport time", (run) => formatStamp(run.world.lamportNs)),
   row("real-time", "wall clock", (run) => formatStamp(run.world.realNs)),
@@ -98,8 +99,7 @@ export const FEATURE_MACROS: readonly Row[] = [
   row(
     "global-sync-limit-value",
     "syncs at once on {host}, 0 unlimited",
-    (run, args) =>
-      run.world.snapshot.value(linkPath.syncLimit(run.hostOr(args))) ?? "0",
+    (run, args) => countText(run, linkPath.syncLimit(run.hostOr(args))),
   ),
   row("systemd-unit", "unit that starts the resource, and stops it", (run) => {
     const unit = (name: string): string =>
@@ -140,12 +140,12 @@ function setting(name: string, names: readonly Algorithm[]): Row {
 }
 
 function globalText(run: Run, host: string, name: string): string {
-  return run.world.snapshot.value(linkPath.global(host, name)) ?? "";
+  return plainText(run.world.snapshot.value(linkPath.global(host, name)) ?? "");
 }
 
 function resourceText(run: Run, name: string): string {
   const directory = linkPath.resource(run.resource());
-  return run.world.snapshot.value(`${directory}/${name}`) ?? "";
+  return plainText(run.world.snapshot.value(`${directory}/${name}`) ?? "");
 }
 
 function maskOf(text: string): number {

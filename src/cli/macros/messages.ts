@@ -18,7 +18,7 @@ import { directoryOf, linkPath, nameOf } from "../../tree/path.ts";
 import { parseMessage } from "../../tree/values.ts";
 import { type Row, row } from "./rows.ts";
 import type { Run } from "./run.ts";
-import { linesOf } from "./values.ts";
+import { linesOf, plainText } from "./values.ts";
 import type { StatusClass } from "./world.ts";
 
 interface Wanted {
@@ -111,7 +111,7 @@ function messages(run: Run, wanted: Wanted, host: string): string[] {
     const value = snapshot.value(link.path);
     if (value === undefined || (!wanted.isAll && value === "OK")) continue;
     const text = wanted.isPretty ? prettyText(run, value) : value;
-    lines.push(`${name.slice("msg-".length)}: ${text}`);
+    lines.push(`${name.slice("msg-".length)}: ${plainText(text)}`);
   }
   return lines.sort();
 }

@@ -1,5 +1,6 @@
 // Pure
 /** How rows of primitive macros are made. */
+import { parseCount } from "../../tree/values.ts";
 import type { Report } from "../report.ts";
 import type { Invoke, Primitive } from "./library.ts";
 import type { Run } from "./run.ts";
@@ -32,6 +33,11 @@ export function reportOf(run: Run, host: string): Report {
 /** Bytes, counts, seconds: whole numbers. */
 export function wholeText(value: number): string {
   return String(Math.floor(value));
+}
+
+/** The count that a link states; 0 if it states none. */
+export function countText(run: Run, path: string): string {
+  return String(parseCount(run.world.snapshot.value(path) ?? "") ?? 0);
 }
 
 /** Seconds for macros; -1 stands for unknown. */

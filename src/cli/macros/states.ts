@@ -22,7 +22,14 @@ import type { Report } from "../report.ts";
 import { errnoMark } from "./errno.ts";
 import { hostRow, reportOf, type Row, row, wholeText } from "./rows.ts";
 import { MacroError, type Run } from "./run.ts";
-import { isTrue, numberOf, switchText, truthText, wholeOf } from "./values.ts";
+import {
+  isTrue,
+  numberOf,
+  plainText,
+  switchText,
+  truthText,
+  wholeOf,
+} from "./values.ts";
 
 /** Words for states, the link of each, and its button. */
 const STATES: readonly {
@@ -181,12 +188,12 @@ export const STATE_MACROS: readonly Row[] = [
   hostRow(
     "replay-code",
     "0 replaying, 1 done, negative: damage on",
-    (report) => report.own?.replayCodeText ?? "",
+    (report) => codeText(report.own?.replayCodeText),
   ),
   hostRow(
     "disk-error",
     "0, or the negative errno of the disk on",
-    (report) => report.actual("disk-error") ?? "",
+    (report) => codeText(report.actual("disk-error")),
   ),
   row(
     "errno-text",
@@ -195,6 +202,11 @@ export const STATE_MACROS: readonly Row[] = [
   ),
   ...waits(),
 ];
+
+/** What begins with a number; anything else is garbage, and no code. */
+function codeText(value: string | undefined): string {
+  return value !== undefined && /^-?\d+(?:,|$)/.test(value) ? value : "";
+}
 
 /** @throws MacroError for a word that names no state */
 function stateOf(word: string): (typeof STATES)[number] {
@@ -233,7 +245,7 @@ function countOf(run: Run, actual: string): number {
 export function primaryOf(run: Run): string {
   const path = linkPath.primary(run.resource());
   const primary = run.world.snapshot.value(path) ?? "";
-  return primary === NOBODY ? "" : primary;
+  return primary === NOBODY ? "" : plainText(primary);
 }
 
 function isDesignated(report: Report): boolean {

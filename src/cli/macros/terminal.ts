@@ -13,7 +13,7 @@ import { treePathOf } from "../tree_words.ts";
 import type { ReportedSplit, ResourceFacts } from "../report.ts";
 import { reportOf, type Row, row } from "./rows.ts";
 import { MacroError, type Run } from "./run.ts";
-import { numberOf, shortened } from "./values.ts";
+import { numberOf, plainText, shortened } from "./values.ts";
 import type { Mood } from "./world.ts";
 
 /** A macro is no place to wait for long. */
@@ -58,7 +58,9 @@ export const TERMINAL_MACROS: readonly Row[] = [
     "readlink",
     "value of the link {path}, empty if there is none",
     (run, args) =>
-      run.world.snapshot.value(treePath(run, run.text(args, 0))) ?? "",
+      plainText(
+        run.world.snapshot.value(treePath(run, run.text(args, 0))) ?? "",
+      ),
   ),
   row("setlink", "writes {value} to the link {path}", (run, args) => {
     const [value = "", path = ""] = run.texts(args);

@@ -77,6 +77,6 @@ export const SHORT_TEXTS: Readonly<Record<string, string>> = {
 %replay-line{}
 `,
   "resource-errors-1and1": String.raw`
-%let{_texts}{1}%let{_all}{%>{%{verbose}}{1}}%errorinfo{}
+%errorinfo{1}
 `,
 };

@@ -121,26 +121,27 @@ to %human-numbers{}{/}{ }{%{_possible}} is possible\n}
 {silent for %human-seconds{%alive-age{%{_peer}}}}\n}}
 `,
   "resource-errors": String.raw`
-%let{_texts}{%>{%{verbose}}{0}}%let{_all}{%>{%{verbose}}{1}}%errorinfo{}
+%errorinfo{%>{%{verbose}}{0}}
 `,
-  // Sections of files have texts if _texts, all sections come if _all.
+  // {whether to show texts of files}
   "errorinfo": String.raw`
-%filesection{FATALS}{%get-resource-fat{}}{bad}\
+%filesection{FATALS}{%get-resource-fat{}}{bad}{%{1}}\
 %linksection{ERRORS}{%the-pretty-err-msg{}}{bad}\
-%filesection{ERRORS}{%get-resource-err{}}{bad}\
+%filesection{ERRORS}{%get-resource-err{}}{bad}{%{1}}\
 %linksection{WARNINGS}{%the-pretty-wrn-msg{}}{changing}\
-%if{%>{%{verbose}}{0}}{%filesection{WARNINGS}{%get-resource-wrn{}}{changing}\
+%if{%>{%{verbose}}{0}}{%filesection{WARNINGS}{%get-resource-wrn{}}{changing}{1}\
 %linksection{INFOS}{%the-pretty-inf-msg{}}{changing}}\
-%if{%{_all}}{%filesection{STATUS}{%get-log-status{}}{changing}}
+%if{%>{%{verbose}}{1}}{%filesection{STATUS}{%get-log-status{}}{changing}{1}}
 `,
   // {title}{lines}{mood}
   "linksection": String.raw`
 %if{%{2}}{%paint{%sprintf{%-8s LNK  (%d):}{%{1}}{%count-lines{%{2}}}}{%{3}}\n\
 %{2}\n}
 `,
+  // {title}{lines}{mood}{whether to show the lines}
   "filesection": String.raw`
 %if{%{2}}{%paint{%sprintf{%-8s FILE (%d)}{%{1}}{%count-lines{%{2}}}}{%{3}}\
-%if{%{_texts}}{:\n%{2}}\n}
+%if{%{4}}{:\n%{2}}\n}
 `,
   "count-lines": String.raw`
 %let{_count}{0}%foreach{_line}{%{1}}{%let{_count}{%+{%{_count}}{1}}}%{_count}

@@ -24,7 +24,7 @@ export const STATE_TEXTS: Readonly<Record<string, string>> = {
 {%!{%get-disk{}}}{NotJoined}\
 {%!{%disk-present{}}}{NotPresent}\
 {%!{%todo-attach{}}}{%if{%is-attach{}}{Detaching}{Detached}}\
-{%<{%{_code}}{0}}{%damagestate{}}\
+{%<{%{_code}}{0}}{%damagestate{%{_code}}}\
 {%is-orphan{}}{Orphan}\
 {%!{%is-attach{}}}{NoAttach}\
 {%!{%is-consistent{}}}{%if{%todo-primary{}}{%writestate{}}{InConsistent}}\
@@ -33,13 +33,13 @@ export const STATE_TEXTS: Readonly<Record<string, string>> = {
 {%is-cut-off{}}{OutDated%outdated-flags{}}\
 {UpToDate}
 `,
-  // Of a negative replay code in the variable _code.
+  // {negative replay code}
   "damagestate": String.raw`
 %elsif\
-{%=={%{_code}}{-85}}{IncompleteLog}\
-{%=={%{_code}}{-56}}{UnInitializedLogRecord}\
+{%=={%{1}}{-85}}{IncompleteLog}\
+{%=={%{1}}{-56}}{UnInitializedLogRecord}\
 {DefectiveLog}\
-[%{_code}=%subst{%errno-text{%{_code}}}{[\\[\\]]}{}{g}]
+[%{1}=%subst{%errno-text{%{1}}}{[\\[\\]]}{}{g}]
 `,
   "writestate": String.raw`
 %if{%is-primary{}}{WriteBack}{Recovery}\

@@ -57,6 +57,14 @@ export function linesOf(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");
 }
 
+// deno-lint-ignore no-control-regex -- They would reach a terminal.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** A value of a link, which another host may have written, for a terminal. */
+export function plainText(value: string): string {
+  return value.replace(CONTROL, "?");
+}
+
 const SHOWN_CHARACTERS_MAX = 40;
 
 /** What fits into a message. */
