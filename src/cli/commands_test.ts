@@ -48,7 +48,6 @@ cstate dstate status role state mars-state show-state show show-errors show-info
 const PENDING = new Set(namesIn(`
 set-systemd-unit get-systemd-unit set-systemd-want get-systemd-want
 systemd-trigger systemd-trigger-extern
-cstate dstate status role state mars-state show-state show show-errors show-info
 `));
 const PENDING_OPTIONS: readonly string[] = [];
 

@@ -11,6 +11,53 @@
  */
 import type { Command, Desk } from "./command.ts";
 
+/** Names of DRBD and of old versions, and the macros they stand for. */
+const OLD_NAMES: readonly {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly macro: string;
+  readonly summary: string;
+}[] = [
+  {
+    name: "status",
+    macro: "status",
+    summary: "Roles and disks of all members, in the words of DRBD",
+  },
+  {
+    name: "cstate",
+    macro: "cstate",
+    summary: "State of the connection, in the words of DRBD",
+  },
+  {
+    name: "dstate",
+    macro: "dstate",
+    summary: "States of both disks, in the words of DRBD",
+  },
+  {
+    name: "role",
+    aliases: ["state"],
+    macro: "state",
+    summary: "Roles of this host and its peer, in the words of DRBD",
+  },
+  {
+    name: "mars-state",
+    aliases: ["show-state"],
+    macro: "replstate",
+    summary: "State of the replication; see view-replstate",
+  },
+  { name: "show", macro: "default", summary: "The same as view" },
+  {
+    name: "show-errors",
+    macro: "resource-errors",
+    summary: "Messages only; see view-resource-errors",
+  },
+  {
+    name: "show-info",
+    macro: "show-info",
+    summary: "The same as view --verbose=2",
+  },
+];
+
 export const VIEW_COMMANDS: readonly Command[] = [
   {
     name: "view",
@@ -42,6 +89,16 @@ export const VIEW_COMMANDS: readonly Command[] = [
     wordsMax: 1,
     run: (desk, _resource, [directory]) => dump(desk, "all", directory),
   },
+  ...OLD_NAMES.map(({ macro, ...row }): Command => ({
+    ...row,
+    usage: "[RES|LIST|all]",
+    subject: "none",
+    isReading: true,
+    isOldName: true,
+    wordsMin: 0,
+    wordsMax: 1,
+    run: (desk, _resource, [word = "all"]) => view(desk, macro, word),
+  })),
 ];
 
 /** Commands whose name ends in that of a macro. */

@@ -88,6 +88,56 @@ Deno.test("view-MACRO evaluates any macro", async () => {
   );
 });
 
+Deno.test("Old names stand for macros", async () => {
+  using world = cluster();
+  const shown = async (...words: readonly string[]) =>
+    (await world.run(...words)).printed;
+  assertEquals(await shown("role", "r"), ["Primary/Secondary"]);
+  assertEquals(await shown("state", "r"), ["Primary/Secondary"]);
+  assertEquals(await shown("cstate", "r"), ["Connected"]);
+  assertEquals(await shown("show-state", "r"), ["ModuleNotLoaded"]);
+  assertEquals(await shown("show"), await shown("view"));
+});
+
+Deno.test("Macros find paths in the tree, and nowhere else", async () => {
+  using world = cluster();
+  const glob = async (pattern: string) =>
+    (await world.run("view-x", `--macro=%get-glob{${pattern}}`)).printed.join();
+  assertEquals(
+    await glob("resource-?/todo-*/sync"),
+    ["alpha", "beta"].map((host) =>
+      `${world.marsDir}/resource-r/todo-${host}/sync`
+    ).join("\n"),
+  );
+  assertEquals(
+    await glob(`${world.marsDir}/ips/ip-[!a]*`),
+    `${world.marsDir}/ips/ip-beta`,
+  );
+  assertEquals(await glob("none/*"), "");
+  for (const pattern of ["/etc/*", "../*", "a/b/c/d", "[a"]) {
+    await assertRejects(() => glob(pattern), MarsError, "Cannot look for");
+  }
+});
+
+Deno.test("include takes a macro or a file", async () => {
+  using world = cluster();
+  const path = `${world.directory}/part.txt`;
+  Deno.writeTextFileSync(path, "[%{res}]");
+  const include = (name: string) =>
+    world.run("view", "r", `--macro=%include{${name}}`);
+  assertEquals((await include(path)).printed, ["[r]"]);
+  assertEquals((await include("role")).printed, ["Primary"]);
+  await assertRejects(() => include("/none/x"), MarsError, "there is no");
+});
+
+Deno.test("A macro can look at another host, as far as it published", async () => {
+  using world = cluster();
+  const macro = "--macro=%let{host}{beta}%default{}";
+  assertEquals((await world.run("view", "r", macro)).printed, [
+    "  r [2/2] UpToDate Replaying dCASFR Secondary alpha",
+  ]);
+});
+
 Deno.test("--macro stands for the macro, also of all", async () => {
   using world = cluster();
   const { printed } = await world.run("view", "all", "--macro=%{res}:%role{}");

@@ -18,6 +18,7 @@ export const TEXTS: ReadonlyMap<string, string> = new Map(
 /** Those that only other macros use. */
 export const HELPER_TEXTS: ReadonlySet<string> = new Set([
   "damagestate",
+  "show-info",
   "writestate",
   "diskstate-drbd",
   "peer-1and1",

@@ -34,6 +34,10 @@ export const DEFAULT_TEXTS: Readonly<Record<string, string>> = {
 %if{%>{%{verbose}}{1}}{%comminfo{}}\
 %resource-errors{}
 `,
+  // Of the old command.
+  "show-info": String.raw`
+%tmp{%let{verbose}{2}%default{}}
+`,
   // On stderr.
   "splitinfo": String.raw`
 %let{_lines}{%split-brain-lines{}}\
