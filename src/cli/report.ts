@@ -253,6 +253,11 @@ const RATE_NAMES: Readonly<Record<PaceKind, string>> = {
   replay: "replay_rate",
 };
 
+/** What one side wrote behind the last position that both have. */
+export function bytesBehind(split: Split, index: number): number {
+  return (split.amountBytes[index] ?? 0) - (split.ancestor?.bytes ?? 0);
+}
+
 /** Whole milliseconds as seconds; a stamp in the future is now. */
 export function secondsSince(stampNs: bigint, nowNs: bigint): number {
   const elapsedNs = nowNs - stampNs;

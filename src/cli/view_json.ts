@@ -11,7 +11,7 @@ import type { MemberState, Position } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatStamp } from "../tree/values.ts";
 import type { World } from "./macros/world.ts";
-import type { Pace, Report } from "./report.ts";
+import { bytesBehind, type Pace, type Report } from "./report.ts";
 
 /** Grows when a field changes its meaning or goes away. */
 export const SCHEMA = 1;
@@ -124,11 +124,12 @@ function resourceJson(report: Report, words: Words): Json {
     hostCount: words.hostCount,
     members: view.members.map((member) => memberJson(member, report)),
     obstacles: facts.obstacles.map(obstacleJson),
-    splits: facts.splits.map(({ hosts, ancestor, amountBytes }) => ({
-      ...given("ancestor", ancestor && positionJson(ancestor)),
-      sides: hosts.map((host, index) => ({
+    splits: facts.splits.map((split) => ({
+      ...given("ancestor", split.ancestor && positionJson(split.ancestor)),
+      sides: split.hosts.map((host, index) => ({
         host,
-        amountBytes: amountBytes[index],
+        amountBytes: split.amountBytes[index],
+        behindBytes: bytesBehind(split, index),
       })),
     })),
     doubledSequences: facts.doubledSequences,

@@ -72,6 +72,31 @@ Deno.test("Every macro of the original is there", () => {
   assertEquals(missing, []);
 });
 
+/** Names in backquotes, with and without arguments behind them. */
+function documentedNames(text: string): Set<string> {
+  const names = [...text.matchAll(/`([^`\n]+)`/g)].flatMap(
+    ([, quoted = ""]) => {
+      const isPattern =
+        /^(?:[-\w]*\{[-\w,]*,[-\w,]*\})+[-\w]*(?:\{|$)/.test(quoted) ||
+        /^[-\w]*\{,/.test(quoted);
+      return isPattern
+        ? expanded(quoted)
+        : [quoted.replace(/^([^{]+)\{.*$/, "$1")];
+    },
+  );
+  return new Set(names);
+}
+
+Deno.test("docs/macros.md names every macro", async () => {
+  const url = new URL("../../../docs/macros.md", import.meta.url);
+  const documented = documentedNames(await Deno.readTextFile(url));
+  const unspeakable = ["{}", "|", "||"];
+  const missing = [...PRIMITIVES.keys(), ...TEXTS.keys()].filter((name) =>
+    !documented.has(name) && !unspeakable.includes(name)
+  );
+  assertEquals(missing, []);
+});
+
 Deno.test("No macro is both a text and a primitive", () => {
   assertEquals([...TEXTS.keys()].filter((name) => PRIMITIVES.has(name)), []);
 });

@@ -153,12 +153,7 @@ export const STATE_MACROS: readonly Row[] = [
       return switchText(host !== "" && isAlive(run, host));
     },
   ),
-  hostRow(
-    "is-orphan",
-    "whether replay cannot begin on",
-    (report) =>
-      switchText(report.own !== undefined && isOrphan(report.own, report.logs)),
-  ),
+  hostRow("is-orphan", "whether replay cannot begin on", isOrphanText),
   hostRow(
     "is-consistent",
     "whether the disk is one state of the past on",
@@ -202,6 +197,11 @@ export const STATE_MACROS: readonly Row[] = [
   ),
   ...waits(),
 ];
+
+/** Of the files of other hosts nothing is known: they are believed. */
+function isOrphanText({ own, isLocal, logs }: Report): string {
+  return switchText(own !== undefined && isLocal && isOrphan(own, logs));
+}
 
 /** What begins with a number; anything else is garbage, and no code. */
 function codeText(value: string | undefined): string {

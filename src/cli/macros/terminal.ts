@@ -10,7 +10,11 @@ import { formatBytes, formatDuration } from "../../base/figures.ts";
 import { logFileName } from "../../base/names.ts";
 import { MS_PER_S } from "../../base/time.ts";
 import { treePathOf } from "../tree_words.ts";
-import type { ReportedSplit, ResourceFacts } from "../report.ts";
+import {
+  bytesBehind,
+  type ReportedSplit,
+  type ResourceFacts,
+} from "../report.ts";
 import { reportOf, type Row, row } from "./rows.ts";
 import { MacroError, type Run } from "./run.ts";
 import { numberOf, plainText, shortened } from "./values.ts";
@@ -114,17 +118,12 @@ function splitLines(facts: ResourceFacts): string[] {
       ancestorOf(split)
     }' age ~${formatDuration(split.ageS)}`,
     ...split.hosts.map((host, index) => {
-      const bytes = bytesSince(split, index);
+      const bytes = bytesBehind(split, index);
       return `   host${index + 1} = '${host}' ${
         claimOf(facts, host)
       } logfile_amount='${bytes}' (${formatBytes(bytes)})`;
     }),
   ]);
-}
-
-/** What one side wrote behind the last position that both have. */
-export function bytesSince(split: ReportedSplit, index: number): number {
-  return (split.amountBytes[index] ?? 0) - (split.ancestor?.bytes ?? 0);
 }
 
 function ancestorOf({ ancestor }: ReportedSplit): string {
