@@ -27,11 +27,10 @@ import {
 } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
+import { geometryOf } from "../device/geometry.ts";
 import { type FrontEnd, FrontEnds } from "../device/front_end.ts";
 import { NbdServer } from "../device/nbd.ts";
 import { UblkFront } from "../device/ublk_front.ts";
-import { SECTOR_BYTES } from "../device/ublk_protocol.ts";
-import { PAYLOAD_BYTES_MAX } from "../log/record.ts";
 import type { LogFile } from "../logger/open_logs.ts";
 import { Logger } from "../logger/logger.ts";
 import type { Desired } from "./mailbox.ts";
@@ -100,8 +99,7 @@ export class LogRole implements Role {
       const ublk = new UblkFront({
         ...common,
         ...birth.ublk,
-        logicalBlockBytes: SECTOR_BYTES,
-        physicalBlockBytes: PAYLOAD_BYTES_MAX,
+        ...geometryOf(birth.diskPath),
         hasVolatileCache: level === "flush",
       });
       return new FrontEnds([nbd, ublk]);

@@ -32,6 +32,7 @@ import {
   encodeInfo,
   encodeParameters,
   FEATURE,
+  FEATURES_BYTES,
   INFO_BYTES,
   type Parameters,
   SECTOR_BYTES,
@@ -83,6 +84,8 @@ export class UblkDevice {
   /** To be given back with the device. */
   readonly #memory: Memory[] = [];
   #errno = 0;
+  /** What this kernel's driver can do; 0 for one that does not tell. */
+  #features = 0;
   #sizeBytes: number;
   #left: number | undefined;
 
@@ -134,6 +137,15 @@ export class UblkDevice {
   start(): void {
     assert(this.#phase === "off", "the device is off");
     this.#errno = 0;
+    this.#phase = "adding";
+    this.#control("getFeatures", { lengthBytes: FEATURES_BYTES }, (result) => {
+      // Older drivers do not know the command.
+      this.#features = result < 0 ? 0 : this.#words[0] ?? 0;
+      this.#begin();
+    });
+  }
+
+  #begin(): void {
     const leftDeviceId = this.#left;
     this.#left = undefined;
     if (leftDeviceId === undefined) return this.#add();
@@ -143,6 +155,20 @@ export class UblkDevice {
       if (result < 0) return this.#add();
       this.#deviceId = leftDeviceId;
       this.#serve("endRecovery");
+    });
+  }
+
+  /**
+   * Ends the device if nobody has it open, as far as this kernel can tell:
+   * then it stays on, and its caller tries again later.
+   */
+  stopIfUnused(): void {
+    if (this.#phase !== "on") return;
+    if ((this.#features & FEATURE.safeStop) === 0) return this.stop();
+    this.#phase = "stopping";
+    this.#control("tryStopDevice", {}, (result) => {
+      if (result < 0) this.#phase = "on";
+      else this.#delete();
     });
   }
 
@@ -156,6 +182,10 @@ export class UblkDevice {
   /** Lets it grow, where the kernel can. */
   resize(sizeBytes: number, done: (errno: number) => void): void {
     this.#sizeBytes = sizeBytes;
+    if (this.#phase !== "on") return done(0);
+    if ((this.#features & FEATURE.updateSize) === 0) {
+      return done(ERRNO.EOPNOTSUPP);
+    }
     this.#control(
       "updateSize",
       { data: sizeBytes / SECTOR_BYTES },

@@ -99,7 +99,7 @@ export class UblkFront implements FrontEnd {
       trace.info("device", "Device is left to the next daemon", {
         device: this.#options.linkPath,
       });
-    } else this.#device.stop();
+    } else this.#device.stopIfUnused();
   }
 
   resize(sizeBytes: number): void {
@@ -129,7 +129,7 @@ export class UblkFront implements FrontEnd {
       this.#openCount = this.#isWanted
         ? this.#device.isClaimed() ? 1 : 0
         : this.#countOpeners();
-      if (!this.#isWanted && this.#openCount === 0) this.#device.stop();
+      if (!this.#isWanted && this.#openCount === 0) this.#device.stopIfUnused();
     }
   }
 

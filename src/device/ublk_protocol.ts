@@ -19,6 +19,7 @@ import { assert } from "../base/assert.ts";
 export const CONTROL_PATH = "/dev/ublk-control";
 export const CONTROL_BYTES = 32;
 export const INFO_BYTES = 64;
+export const FEATURES_BYTES = 8;
 export const DESCRIPTOR_BYTES = 24;
 export const DEPTH_MAX = 4096;
 export const SECTOR_BYTES = 512;

@@ -151,6 +151,7 @@ function started(): { driver: Driver; target: Target; device: UblkDevice } {
   const target = new Target();
   const { device } = deviceOf(driver, target);
   device.start();
+  driver.answer(CONTROL.getFeatures, 0);
   driver.answer(CONTROL.addDevice, 0);
   driver.answer(CONTROL.setParameters, 0);
   driver.answer(CONTROL.startDevice, 0);
@@ -162,6 +163,7 @@ Deno.test("A device is added, set, fetched for and started, in order", () => {
   const driver = new Driver();
   const { device, added } = deviceOf(driver, new Target());
   device.start();
+  driver.answer(CONTROL.getFeatures, -ERRNO.EOPNOTSUPP);
   assertEquals(driver.sent.map(({ operation }) => operation), [
     CONTROL.addDevice,
   ]);
@@ -233,6 +235,7 @@ Deno.test("A device that was left is recovered, not made anew", () => {
   const driver = new Driver();
   const { device, added } = deviceOf(driver, new Target(), 7);
   device.start();
+  driver.answer(CONTROL.getFeatures, 0);
   driver.answer(CONTROL.startRecovery, 0);
   assertEquals(driver.opened.at(-1), "/dev/ublkc7");
   driver.answer(CONTROL.endRecovery, 0);
@@ -245,6 +248,7 @@ Deno.test("A device that was left and is gone is made anew", () => {
   const driver = new Driver();
   const { device } = deviceOf(driver, new Target(), 7);
   device.start();
+  driver.answer(CONTROL.getFeatures, 0);
   driver.answer(CONTROL.startRecovery, -ERRNO.ENODEV);
   assertEquals(driver.sent.at(-1)?.operation, CONTROL.addDevice);
 });
@@ -253,10 +257,12 @@ Deno.test("What cannot be made is taken back, and says why", () => {
   const driver = new Driver();
   const { device } = deviceOf(driver, new Target());
   device.start();
+  driver.answer(CONTROL.getFeatures, 0);
   driver.answer(CONTROL.addDevice, -ERRNO.EACCES);
   assertEquals(device.phase, "off");
   assertEquals(device.errno, ERRNO.EACCES);
   device.start();
+  driver.answer(CONTROL.getFeatures, 0);
   driver.answer(CONTROL.addDevice, 0);
   driver.openErrno = ERRNO.EPERM;
   driver.answer(CONTROL.setParameters, 0);
