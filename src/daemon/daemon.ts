@@ -183,10 +183,16 @@ export class Daemon {
     const watching = this.#lookout.follow();
     trace.info("daemon", "Started", { port: server.port });
     this.#options.onReady(server.port);
+    let toldAtMs = -Infinity;
     try {
       while (this.#isRunning && !this.#options.signal.aborted) {
         await this.#round();
-        control.tellInfo(infoText(this.#settings, this.#peers, this.#running));
+        if (toldAtMs < this.#aliveToldAtMs) {
+          control.tellInfo(
+            infoText(this.#settings, this.#peers, this.#running),
+          );
+        }
+        toldAtMs = this.#aliveToldAtMs;
         await this.#pause();
       }
       trace.info("daemon", "Stopping");

@@ -75,8 +75,9 @@ export interface Round {
 // Ours. Positions move with every batch, but others only need to know where
 // they come to rest, and roughly how far they are.
 const POSITION_INTERVAL_MS = 250;
-// Ours. Disks seldom grow, and others wait for it when they do.
+// Ours. Disks seldom grow; who has made one grow tells the daemon to look.
 const MEASURE_MS = 10_000;
+const MEASURE_MS_MIN = 1_000;
 // Ours. A worker that fails at once must not fill the traces.
 const RESTART_DELAY_MS = 2_000;
 
@@ -98,6 +99,7 @@ export class Executor {
   #wantsSync = false;
   #diskBytes = 0;
   #measuredAtMs = -Infinity;
+  #isAsked = false;
   #measuring: Promise<void> | undefined;
   /** A new log was named, and that is not durable yet. */
   #isFlushOwed = false;
@@ -128,6 +130,7 @@ export class Executor {
   /** Somebody wants to know how this host is. */
   ask(): void {
     this.#options.links.ask();
+    this.#isAsked = true;
   }
 
   /** What runs here, for people. */
@@ -344,8 +347,10 @@ export class Executor {
       return;
     }
     const nowMs = monotonicMs();
-    if (this.#measuring || nowMs < this.#measuredAtMs + MEASURE_MS) return;
+    const pauseMs = this.#isAsked ? MEASURE_MS_MIN : MEASURE_MS;
+    if (this.#measuring || nowMs < this.#measuredAtMs + pauseMs) return;
     this.#measuredAtMs = nowMs;
+    this.#isAsked = false;
     const measure = async (): Promise<void> => {
       try {
         const bytes = await measureDisk(path);

@@ -87,8 +87,10 @@ Deno.test("Messages to the trigger reach peers, also grown together", async () =
     "a word on trust",
     () => alpha.traces().includes("its key is not trusted here"),
   );
-  const info = Deno.readTextFileSync(controlPath(alpha, "info"));
-  assert(info.includes("peer beta: connected"), info);
+  await waitFor("the state of the line", () => {
+    const info = Deno.readTextFileSync(controlPath(alpha, "info"));
+    return info.includes("peer beta: connected");
+  });
 });
 
 Deno.test("A look at everything finds a stamp that was changed in place", async () => {

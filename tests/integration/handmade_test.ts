@@ -47,11 +47,15 @@ function paths(host: Host, directory: string, word: string): string[] {
   return found;
 }
 
+function trigger(host: Host): void {
+  Deno.writeTextFileSync(`${host.directory}/run/control/trigger`, "1\n");
+}
+
 /** Waits until the daemon has made some more rounds. */
 async function rounds(host: Host): Promise<void> {
   for (let index = 0; index < 2; index++) {
     const before = host.link(`actual-${host.name}/time`);
-    Deno.writeTextFileSync(`${host.directory}/run/control/trigger`, "1\n");
+    trigger(host);
     await host.waitLink(
       `actual-${host.name}/time`,
       (value) => value !== before,
@@ -137,10 +141,11 @@ Deno.test("A device grows while it is open, and does not shrink", async () => {
 
   Deno.truncateSync(alpha.disk, 2 * MIB);
   Deno.truncateSync(beta.disk, 2 * MIB);
-  await alpha.waitLink(
-    "resource-r/actsize-beta",
-    (value) => value === String(2 * MIB),
-  );
+  await waitFor("both to notice", () => {
+    for (const host of [alpha, beta]) trigger(host);
+    return alpha.link("resource-r/actsize-beta") === String(2 * MIB) &&
+      alpha.link("resource-r/actsize-alpha") === String(2 * MIB);
+  });
   link(alpha, "resource-r/size", String(2 * MIB));
   await waitFor("the size", async () => await sizeOf(alpha, "r") === 2 * MIB);
   const data = new Uint8Array(4096).fill(7);
