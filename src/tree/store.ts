@@ -13,7 +13,8 @@
  *   (2) A regular file is replaced by a foreign link only if it is a log, the
  *       link is a tombstone, and this host has replayed that log (I7).
  *   (3) What others say newer about this host is never taken; it is stated
- *       again, as it is here, and deleted if it is not here.
+ *       again, as it is here, and deleted if it is not here. But what they
+ *       delete of a resource that this host has left is deleted.
  *
  * Source: MARS symlink tree 0.1; (2) and (3) are ours.
  */
@@ -198,7 +199,10 @@ export class LinkTree implements TreeStore {
       if (status.stampNs >= foreign.stampNs) return undefined;
     } else {
       const own = this.#linkOnDisk(foreign.path, status);
-      const verdict = mergeLink(own, foreign, context);
+      const verdict = mergeLink(own, foreign, {
+        host: context.host,
+        hasLeft: (resource) => this.#hasLeft(resource, context.host),
+      });
       if (verdict === "keep") return undefined;
       if (verdict === "refuse") {
         return this.#stateAgain(own, foreign, taken);
@@ -235,6 +239,11 @@ export class LinkTree implements TreeStore {
       }));
     }
     return isSame ? undefined : "it states what this host does";
+  }
+
+  #hasLeft(resource: string, host: string): boolean {
+    const device = this.#index.get(linkPath.device(resource, host));
+    return device?.value === TOMBSTONE;
   }
 
   /** Why `foreign` must not replace the regular file of its name. */

@@ -416,6 +416,25 @@ Deno.test("apply() keeps a newer link that was made by hand meanwhile", () => {
   assertEquals(tree.rescan().map(({ value }) => value), ["10.0.0.9"]);
 });
 
+Deno.test("apply() deletes statements about this host where it has left", () => {
+  using root = new Root();
+  const { tree } = treeOf(root);
+  const path = "resource-x/actual-alpha/is-primary";
+  tree.write([
+    { path, value: "0" },
+    { path: "resource-x/device-alpha", value: "x" },
+  ]);
+  const later = systemClock.realNs() + 1_000_000_000n;
+  const tombstone = foreign(path, TOMBSTONE, later);
+
+  tree.apply([tombstone], FROM_BETA);
+  assertEquals(tree.snapshot().value(path), "0", "It still takes part");
+
+  const left = foreign("resource-x/device-alpha", TOMBSTONE, later);
+  tree.apply([left, tombstone], FROM_BETA);
+  assertEquals(tree.snapshot().get(path), tombstone);
+});
+
 Deno.test("apply() states again what others know wrong about this host (I8)", () => {
   using root = new Root();
   const { tree } = treeOf(root);
