@@ -209,7 +209,10 @@ Deno.test("plan() ends a secondary before the hole", () => {
 
 Deno.test("plan() does not go on with a copy across a hole", () => {
   const facts = { worker: { ...READY, role: "idle" as const, bypass: 0 } };
-  const partial = { "syncstatus-beta": "4096" };
+  const partial = {
+    "syncstatus-beta": "4096",
+    "actual-alpha/is-primary": "1",
+  };
   const copying = planOf(partial, facts, "beta");
   assertEquals(copying.sync?.startBytes, 4096);
   const cut = planOf({ ...BEHIND_HOLE, ...partial }, facts, "beta");

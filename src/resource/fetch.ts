@@ -39,14 +39,23 @@ export function planFetch(
       haveBytes >= endBytes;
     if (!isComplete) break;
     if (ahead === logsAheadMax) return undefined;
-    const [author, ...others] = authorsOf(view, log.sequence + 1);
-    if (author === undefined || others.length > 0) return undefined;
+    const [author, ...rivals] = authorsOf(view, log.sequence + 1);
+    if (author === undefined || rivals.length > 0) return undefined;
     log = { sequence: log.sequence + 1, host: author };
   }
-  if (log.host === view.host) return undefined;
-  const members = view.members.map((member) => member.host).sort(
-    (left, right) =>
-      claimedBytes(view, log, right) - claimedBytes(view, log, left),
+  const others = view.members.map((member) => member.host)
+    .filter((host) => host !== view.host);
+  if (log.host === view.host) {
+    // An own log is complete here, unless this host has given it up.
+    const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes ?? -1;
+    const mostBytes = Math.max(
+      ...others.map((host) => claimedBytes(view, log, host)),
+    );
+    const isLost = view.designated !== view.host && haveBytes < mostBytes;
+    if (!isLost) return undefined;
+  }
+  const members = others.sort((left, right) =>
+    claimedBytes(view, log, right) - claimedBytes(view, log, left)
   );
   const preferred = [
     ...view.own?.fetchFrom ?? [],
@@ -55,7 +64,7 @@ export function planFetch(
     ...members,
   ];
   const sources = [...new Set(preferred)].filter((host) =>
-    host !== view.host && members.includes(host)
+    members.includes(host)
   );
   return sources.length === 0 ? undefined : { log, sources };
 }

@@ -284,6 +284,8 @@ function copying(
   }
   if (source?.replay === undefined) return told("No primary to copy from");
   if (!own.desired.sync) return told("Sync is switched off");
+  if (!source.isPrimary) return told(`"${source.host}" does not lead yet`);
+  if (source.hasEmergency) return told(`"${source.host}" is in emergency mode`);
   if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
     return told("No room for the logs that come with a copy");
   }
@@ -356,7 +358,10 @@ function stopped(
   base: Plan,
   worker: WorkerState,
 ): Plan {
-  const isOwnLog = reached.log.host === view.host;
+  // One that this host had given up comes back like any other.
+  const isComing = base.fetch !== undefined &&
+    sameLog(base.fetch.log, reached.log);
+  const isOwnLog = reached.log.host === view.host && !isComing;
   const isTorn = worker.replayStatus === 2;
   const isForced = view.designated === view.host && !own.desired.fetch;
   // A foreign log may end inside a record: the rest is on its way.

@@ -359,6 +359,7 @@ Deno.test("plan() waits for the rest of a foreign record", () => {
 
 Deno.test("plan() copies the disk before it replays", () => {
   const links = {
+    "actual-alpha/is-primary": "1",
     "syncstatus-beta": "0",
     "replay-alpha": "log-000000001-alpha,4180,0",
     "replay-beta": "log-000000001-alpha,0,0",
