@@ -45,10 +45,9 @@ import { ResourceLinks } from "./resource_links.ts";
 import { peerServices, type Running } from "./services.ts";
 import {
   EmergencyWatch,
-  netBytes,
   RESERVE_BYTES,
-  rotateBytes,
   type Space,
+  spaceFacts,
 } from "./space.ts";
 import { Transfers } from "./transfers.ts";
 import { LOOK } from "./triggers.ts";
@@ -187,11 +186,7 @@ export class Daemon {
     try {
       while (this.#isRunning && !this.#options.signal.aborted) {
         await this.#round();
-        if (toldAtMs < this.#aliveToldAtMs) {
-          control.tellInfo(
-            infoText(this.#settings, this.#peers, this.#running),
-          );
-        }
+        if (this.#aliveToldAtMs > toldAtMs) control.tellInfo(this.#info());
         toldAtMs = this.#aliveToldAtMs;
         await this.#pause();
       }
@@ -202,6 +197,10 @@ export class Daemon {
       await watching;
       await server.close();
     }
+  }
+
+  #info(): string {
+    return infoText(this.#settings, this.#peers, this.#running);
   }
 
   async #serve(): Promise<PeerDoor> {
@@ -333,8 +332,6 @@ export class Daemon {
   /** What holds for all resources in this round. */
   #roundOf(snapshot: Snapshot, space: Space): Round {
     const { host } = this.#settings;
-    const rest = netBytes(space.freeBytes, this.#reserveBytes);
-    const total = netBytes(space.totalBytes, this.#reserveBytes);
     const wishes = [...this.#running.values()]
       .flatMap(({ executor }) => executor.syncWish ?? []);
     const limit = parseCount(snapshot.value(linkPath.syncLimit(host)) ?? "") ??
@@ -344,8 +341,7 @@ export class Daemon {
       isRunning: this.#isRunning,
       mayLead: (members) => this.#mayLead(members),
       emergencyLevel: this.#emergency.level,
-      restPercent: total === 0 ? 0 : Math.floor(rest * 100 / total),
-      rotateBytes: rotateBytes(space),
+      ...spaceFacts(space, this.#reserveBytes),
       obstacleToSync: obstacleToSync(wishes, limit),
     };
   }
@@ -434,8 +430,7 @@ export class Daemon {
       nowMs,
       snapshot,
       isRunning: this.#isRunning,
-      restBytes: netBytes(space.freeBytes, this.#reserveBytes),
-      totalBytes: netBytes(space.totalBytes, this.#reserveBytes),
+      ...spaceFacts(space, this.#reserveBytes),
       emergencyLevel: this.#emergency.level,
       connected: this.#peers.connected(),
       heardNs: this.#intake.heardNs(),

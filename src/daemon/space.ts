@@ -75,9 +75,30 @@ export function spaceOf(path: string): Space {
   };
 }
 
-/** What is left when all reserves are kept, never negative. */
-export function netBytes(bytes: number, reserveBytes: number): number {
-  return Math.max(0, bytes - LEVEL_MAX * reserveBytes);
+/** What is told of the space, and what follows for every resource. */
+export interface SpaceFacts {
+  /** Beyond the reserves, never negative. */
+  readonly restBytes: number;
+  readonly totalBytes: number;
+  /** Their ratio, a whole number. */
+  readonly restPercent: number;
+  /** A log of this size is followed by a new one. */
+  readonly rotateBytes: number;
+}
+
+export function spaceFacts(space: Space, reserveBytes: number): SpaceFacts {
+  const net = (bytes: number): number =>
+    Math.max(0, bytes - LEVEL_MAX * reserveBytes);
+  const restBytes = net(space.freeBytes);
+  const totalBytes = net(space.totalBytes);
+  return {
+    restBytes,
+    totalBytes,
+    restPercent: totalBytes === 0
+      ? 0
+      : Math.floor(restBytes * 100 / totalBytes),
+    rotateBytes: rotateBytes(space),
+  };
 }
 
 /** Whether the file system is larger than its reserves. */

@@ -5,6 +5,7 @@ import {
   hasRoomForReserves,
   rotateBytes,
   type Space,
+  spaceFacts,
 } from "./space.ts";
 
 const MIB = 1024 * 1024;
@@ -55,4 +56,18 @@ Deno.test("rotateBytes() is a share of the file system, within bounds", () => {
     rotateBytes({ freeBytes: 0, totalBytes: size * gib }) / gib
   );
   assertEquals(shares, [1, 2, 10, 32, 32]);
+});
+
+Deno.test("spaceFacts() count what is beyond the reserves", () => {
+  const facts = (freeBytes: number, totalBytes: number) => {
+    const { restBytes, restPercent } = spaceFacts(
+      { freeBytes, totalBytes },
+      100,
+    );
+    return [restBytes, restPercent];
+  };
+  assertEquals(facts(700, 1_400), [300, 30]);
+  assertEquals(facts(703, 1_400), [303, 30]);
+  assertEquals(facts(399, 1_400), [0, 0]);
+  assertEquals(facts(400, 400), [0, 0]);
 });

@@ -33,12 +33,12 @@ import { errnoText } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
+import { leaderLinks, sized } from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
 import { LOGS_AHEAD_MAX, planFetch } from "./fetch.ts";
 import { holeBehind, nextLog, versionOf, versionText } from "./history.ts";
 import {
   blocked,
-  type LinkValue,
   localLog,
   type LogFileChange,
   NOTHING,
@@ -105,31 +105,6 @@ function decide(view: ResourceView, facts: PlanFacts): Plan {
   });
 }
 
-/** The size of the device, and what is wrong with it. */
-function sized(
-  view: ResourceView,
-  own: MemberState,
-  worker: WorkerState | undefined,
-): Plan {
-  const wantedBytes = view.sizeBytes ?? 0;
-  // A device never shrinks: what lay behind the end would be lost.
-  const sizeBytes = Math.max(wantedBytes, own.syncedBytes ?? 0);
-  const base: Plan = { ...NOTHING, role: "idle", sizeBytes, level: view.level };
-  if (wantedBytes > 0 && wantedBytes < sizeBytes) {
-    return blocked(
-      base,
-      "err-size-smaller",
-      `The device has ${sizeBytes} bytes and cannot shrink to ${wantedBytes}`,
-    );
-  }
-  const diskBytes = worker?.diskBytes ?? 0;
-  return diskBytes === 0 || diskBytes >= sizeBytes ? base : blocked(
-    base,
-    "err-disk-smaller",
-    `The disk has ${diskBytes} bytes, ${sizeBytes} are needed`,
-  );
-}
-
 /** Leaves the role first; only an idle worker may go. */
 function leave(worker: WorkerState | undefined, base: Plan): Plan {
   const isDone = worker === undefined || worker.role === "idle" ||
@@ -178,32 +153,6 @@ function logging(
   return nextBytes === undefined && worker.durableBytes >= facts.rotateBytes
     ? { ...going, logFiles: [{ kind: "create", log: next }] }
     : going;
-}
-
-/** What only the host that leads knows: how far numbers and the disk go. */
-function leaderLinks(
-  view: ResourceView,
-  own: MemberState,
-  base: Plan,
-  worker: WorkerState,
-): LinkValue[] {
-  const links: LinkValue[] = [];
-  if ((view.highestLog ?? 0) < worker.logSequence) {
-    links.push({
-      path: linkPath.maxnr(view.resource),
-      value: String(worker.logSequence),
-    });
-  }
-  // Its disk is what others copy: there is nothing to be copied to it.
-  const isGrown = worker.diskBytes >= base.sizeBytes &&
-    (own.syncedBytes ?? 0) < base.sizeBytes;
-  if (isGrown) {
-    links.push({
-      path: linkPath.syncStatus(view.resource, view.host),
-      value: String(base.sizeBytes),
-    });
-  }
-  return links;
 }
 
 /** The worker does not log: it copies, replays, waits, or is about to log. */
