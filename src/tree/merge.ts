@@ -4,8 +4,8 @@
  *
  *   own            foreign              verdict
  *   anything       states what this     keep, or refuse if it is newer (I8);
- *                  host does            take a tombstone if it has left the
- *                                       resource: nothing runs here any more
+ *                  host does            take a tombstone of what has no use
+ *                                       any more
  *   missing        tombstone            keep: nothing to delete
  *   missing        value                take
  *   older          anything             take
@@ -18,7 +18,7 @@
  * Source: MARS symlink tree 0.1; the rule for equal stamps is ours.
  */
 import { isIdentifier } from "../base/names.ts";
-import { classify, isReplicated, matchPath } from "./path.ts";
+import { classify, isReplicated, ownerOf } from "./path.ts";
 import type { Link } from "./snapshot.ts";
 import { isStorableValue, isValueOf, TOMBSTONE } from "./values.ts";
 
@@ -26,8 +26,8 @@ import { isStorableValue, isValueOf, TOMBSTONE } from "./values.ts";
 export type MergeContext = {
   /** The local host. */
   readonly host: string;
-  /** Whether it takes part in a resource no longer. */
-  readonly hasLeft?: (resource: string) => boolean;
+  /** Whether a statement about it has no use any more, and may be deleted. */
+  readonly isOver?: (path: string) => boolean;
 };
 
 /** "take" the foreign link, "keep" the own state, or "refuse": an offence. */
@@ -43,11 +43,10 @@ export function mergeLink(
     ? foreign.value !== TOMBSTONE
     : isNewer(foreign, own);
   if (!wins) return "keep";
-  const { kind, host, resource } = matchPath(foreign.path) ?? {};
-  if (kind?.owner !== "host" || host !== context.host) return "take";
-  const isOver = foreign.value === TOMBSTONE && resource !== undefined &&
-    context.hasLeft?.(resource) === true;
-  return isOver ? "take" : "refuse";
+  if (ownerOf(foreign.path) !== context.host) return "take";
+  const mayGo = foreign.value === TOMBSTONE &&
+    context.isOver?.(foreign.path) === true;
+  return mayGo ? "take" : "refuse";
 }
 
 /** Whether `left` stands against `right`; a total order of distinct links. */

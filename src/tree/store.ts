@@ -13,8 +13,8 @@
  *   (2) A regular file is replaced by a foreign link only if it is a log, the
  *       link is a tombstone, and this host has replayed that log (I7).
  *   (3) What others say newer about this host is never taken; it is stated
- *       again, as it is here, and deleted if it is not here. But what they
- *       delete of a resource that this host has left is deleted.
+ *       again, as it is here, and deleted if it is not here. But what has no
+ *       use any more they may delete: see `#isOver`.
  *
  * Source: MARS symlink tree 0.1; (2) and (3) are ours.
  */
@@ -201,7 +201,7 @@ export class LinkTree implements TreeStore {
       const own = this.#linkOnDisk(foreign.path, status);
       const verdict = mergeLink(own, foreign, {
         host: context.host,
-        hasLeft: (resource) => this.#hasLeft(resource, context.host),
+        isOver: (path) => this.#isOver(path, context.host),
       });
       if (verdict === "keep") return undefined;
       if (verdict === "refuse") {
@@ -241,9 +241,20 @@ export class LinkTree implements TreeStore {
     return isSame ? undefined : "it states what this host does";
   }
 
-  #hasLeft(resource: string, host: string): boolean {
+  /**
+   * Whether a statement about this host may be deleted by others: it has left
+   * the resource, or it deleted an old version itself and has forgotten that
+   * in a loss of power. Versions count from one log before the position on.
+   */
+  #isOver(path: string, host: string): boolean {
+    const { resource, kind, sequence } = matchPath(path) ?? {};
+    if (resource === undefined) return false;
     const device = this.#index.get(linkPath.device(resource, host));
-    return device?.value === TOMBSTONE;
+    if (device?.value === TOMBSTONE) return true;
+    const value = this.#index.get(linkPath.replay(resource, host))?.value ?? "";
+    const replay = parseReplay(value);
+    return kind?.value === "version" && replay !== undefined &&
+      Number(sequence) < replay.log.sequence - 1;
   }
 
   /** Why `foreign` must not replace the regular file of its name. */

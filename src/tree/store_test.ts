@@ -435,6 +435,32 @@ Deno.test("apply() deletes statements about this host where it has left", () => 
   assertEquals(tree.snapshot().get(path), tombstone);
 });
 
+Deno.test("apply() deletes old versions of this host, and no others", () => {
+  using root = new Root();
+  const { tree } = treeOf(root);
+  const path = (sequence: number): string =>
+    `resource-x/version-00000000${sequence}-alpha`;
+  tree.write([
+    { path: "resource-x/device-alpha", value: "x" },
+    { path: "resource-x/replay-alpha", value: "log-000000003-alpha,0,0" },
+    ...[1, 2, 3].map((sequence) => ({
+      path: path(sequence),
+      value: `${"0".repeat(32)},log-00000000${sequence}-alpha,0:`,
+    })),
+  ]);
+  const later = systemClock.realNs() + 1_000_000_000n;
+
+  tree.apply(
+    [1, 2, 3].map((sequence) => foreign(path(sequence), TOMBSTONE, later)),
+    FROM_BETA,
+  );
+
+  const left = [1, 2, 3].filter((sequence) =>
+    tree.snapshot().value(path(sequence)) !== undefined
+  );
+  assertEquals(left, [2, 3]);
+});
+
 Deno.test("apply() states again what others know wrong about this host (I8)", () => {
   using root = new Root();
   const { tree } = treeOf(root);
