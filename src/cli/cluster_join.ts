@@ -13,6 +13,7 @@
  * A host that is a member already may type it again to meet further members.
  */
 import { MarsError, RefusedError, UsageError } from "../base/errors.ts";
+import { PORT } from "../base/settings.ts";
 import { clusterOf, isSameCluster, mergedClusters } from "../tree/cluster.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -107,7 +108,7 @@ class Join {
         `Cannot join "${peer}": the token is one of "${inviters.join(", ")}"`,
       );
     }
-    const obstacles = rootObstacles(desk);
+    const conflicts: string[] = [];
     for (const host of new Set([...inviters, ...(peer ? [peer] : [])])) {
       if (host === desk.host) {
         throw new RefusedError(`Cannot join "${host}"`, ["it is this host"]);
@@ -116,11 +117,15 @@ class Join {
       const known = snapshot.value(linkPath.ip(host));
       if (typed === undefined || known === undefined) continue;
       if (!isSameAddress(typed, known)) {
-        obstacles.push(
+        conflicts.push(
           `"${host}" has address "${known}" here, not "${typed}"; if it moved, type lowlevel-set-host-ip`,
         );
       }
     }
+    if (conflicts.length > 0) {
+      throw new RefusedError("Cannot join a cluster", conflicts);
+    }
+    const obstacles = rootObstacles(desk);
     const isNew = clusterOf(snapshot) === undefined;
     const resources = snapshot.resources().filter((resource) =>
       snapshot.value(linkPath.size(resource)) !== undefined
@@ -141,12 +146,11 @@ class Join {
 
   async #meetMaker(token: string): Promise<void> {
     const desk = this.#desk;
+    const maker = await desk.effects.keys.inviterOf(token);
     if (desk.options.dryRun) {
-      const maker = await desk.effects.keys.inviterOf(token);
       desk.print(`meet "${maker}" with its token`);
       return;
     }
-    const maker = await desk.effects.keys.inviterOf(token);
     this.#enter(
       await meetByToken(desk, token, {
         purpose: "join",
@@ -308,7 +312,9 @@ export function writeProvisional(
   desk.write(links.map((link) => ({ ...link, stampNs: PROVISIONAL_NS })));
 }
 
-function isSameAddress(left: string, right: string): boolean {
+/** Whether two texts lead to the same place. */
+export function isSameAddress(left: string, right: string): boolean {
   const [one, other] = [parseHostAddress(left), parseHostAddress(right)];
-  return one?.address === other?.address && one?.port === other?.port;
+  return one?.address === other?.address &&
+    (one?.port ?? PORT) === (other?.port ?? PORT);
 }

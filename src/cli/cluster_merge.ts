@@ -40,7 +40,7 @@ import {
   mergeObstacles,
 } from "./cluster_facts.ts";
 import { checkIsSelf } from "./cluster_create.ts";
-import { writeProvisional } from "./cluster_join.ts";
+import { isSameAddress, writeProvisional } from "./cluster_join.ts";
 import type { Command, Desk, Phase } from "./command.ts";
 import { ASK } from "./peers_alive.ts";
 import { Probe } from "./probe.ts";
@@ -169,7 +169,9 @@ class Merge {
     }
     const known = desk.look().value(linkPath.ip(this.#peer));
     const typed = typedAddress(desk, this.#peer, this.#word);
-    if (known !== undefined && typed !== undefined && known !== typed) {
+    const isConflict = known !== undefined && typed !== undefined &&
+      !isSameAddress(known, typed);
+    if (isConflict) {
       throw new RefusedError("Cannot merge clusters", [
         `"${this.#peer}" has address "${known}" here, not "${typed}"`,
       ]);
@@ -286,11 +288,9 @@ class Merge {
     const untold = [
       ...all.filter((host) => !own.addresses.has(host))
         .map((host) => `this host does not know "${host}"`),
-      ...all.filter((host) => found?.addresses.has(host) !== true)
-        .map((host) => `"${this.#peer}" does not know "${host}"`),
-      ...(found?.uuid === own.uuid
-        ? []
-        : [`"${this.#peer}" is in cluster "${found?.uuid}"`]),
+      ...(found === undefined
+        ? [`"${this.#peer}" has not answered`]
+        : this.#unknownTo(found, all, own.uuid)),
     ];
     if (untold.length > 0 && clock.monotonicMs() >= this.#askAtMs) {
       this.#askAtMs = clock.monotonicMs() + ASK_MS;
@@ -298,6 +298,20 @@ class Merge {
       this.#probe?.start();
     }
     return untold;
+  }
+
+  #unknownTo(
+    peer: ClusterFacts,
+    hosts: readonly string[],
+    uuid: string | undefined,
+  ): string[] {
+    return [
+      ...hosts.filter((host) => !peer.addresses.has(host))
+        .map((host) => `"${this.#peer}" does not know "${host}"`),
+      ...(peer.uuid === uuid
+        ? []
+        : [`"${this.#peer}" is in cluster "${peer.uuid}"`]),
+    ];
   }
 
   /** All hosts of one side learn the keys of all hosts of the other. */

@@ -24,6 +24,10 @@ async function tokenOf(host: Host): Promise<string> {
   return `--token=${/mars1\.\S+/.exec(output)?.[0]}`;
 }
 
+function hasIpv6(): boolean {
+  return Deno.networkInterfaces().some(({ address }) => address === "::1");
+}
+
 /** Every host of `hosts` knows the address of every other one. */
 async function allKnown(hosts: readonly Host[]): Promise<void> {
   for (const host of hosts) {
@@ -63,6 +67,32 @@ Deno.test("A host joins by keys that both sides know already", async () => {
   await allKnown([alpha, beta]);
   const waited = await beta.must("wait-cluster", "--timeout=30");
   assertStringIncludes(waited, "1/1 peer(s) seem to be alive");
+});
+
+Deno.test({
+  name: "Hosts meet and talk by IPv6",
+  ignore: !hasIpv6(),
+  fn: async () => {
+    await using hosts = new Hosts();
+    const alpha = hosts.add("alpha");
+    const beta = hosts.add("beta");
+    for (const host of [alpha, beta]) {
+      host.start("--listen=::1");
+      await waitFor(
+        `${host.name} to listen`,
+        () => host.traces().includes("daemon: Started"),
+      );
+    }
+    // The port is added, in brackets.
+    await alpha.must("create-cluster", "--ip=::1");
+    const address = `[::1]:${alpha.port}`;
+    assertEquals(alpha.link("ips/ip-alpha"), address);
+    const token = /mars1\.\S+/.exec(await alpha.must("token", "create"))?.[0];
+    await beta.must("join-cluster", "--ip=::1", `--token=${token}`);
+    assertEquals(beta.link("ips/ip-alpha"), address);
+    await alpha.must("wait-cluster", "--timeout=30");
+    await beta.must("wait-cluster", "--timeout=30");
+  },
 });
 
 Deno.test("A host that meets one member is told how to meet the others", async () => {
@@ -151,7 +181,16 @@ Deno.test("Two clusters become one, and an absent host comes in later", async ()
   await gamma.must("delete-resource", "a", "--force");
   await gamma.must("create-resource", "g", gamma.makeDisk(1 << 20));
   await beta.end("SIGTERM");
-  const merged = await alpha.must("merge-cluster", "gamma", at(gamma));
+  // Whatever ends the command: before the fourth phase nothing has happened,
+  // after it everything happens by itself.
+  const merge = ["merge-cluster", "gamma", at(gamma)];
+  const early = await alpha.run(...merge, "--error-injection-phase=4");
+  assertEquals(early.code, 1, early.stderr);
+  assertEquals(alpha.link("ips/ip-gamma"), undefined);
+  const late = await alpha.run(...merge, "--error-injection-phase=5");
+  assertEquals(late.code, 1, late.stderr);
+  await delta.waitLink("uuid", (value) => value === uuid);
+  const merged = await alpha.must(...merge);
   assertStringIncludes(merged, `Cluster "${uuid}" has 4 hosts now`);
   assertStringIncludes(merged, 'No trust yet between "alpha" and delta');
   await delta.waitLink("uuid", (value) => value === uuid);
