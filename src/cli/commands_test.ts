@@ -46,8 +46,6 @@ cstate dstate status role state mars-state show-state show show-errors show-info
 
 /** Not built yet: names that may be missing. */
 const PENDING = new Set(namesIn(`
-set-systemd-unit get-systemd-unit set-systemd-want get-systemd-want
-systemd-trigger systemd-trigger-extern
 `));
 const PENDING_OPTIONS: readonly string[] = [];
 

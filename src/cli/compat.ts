@@ -4,10 +4,10 @@
  *   ignored    nothing needs to be done here; exit code 0
  *   senseless  there is nothing of that kind here; exit code 0
  *   forbidden  it would do harm; refused, with what to type instead
- *   old        text for people, from before `view`
  *
- * Source: compatibility names of `marsadm`. It has no `status`, `cstate` and
- * `dstate`; ours have.
+ * Those that show something are in `view.ts`.
+ *
+ * Source: compatibility names of `marsadm`.
  */
 import { RefusedError } from "../base/errors.ts";
 import type { Command } from "./command.ts";

@@ -151,8 +151,9 @@ export const SETTING_COMMANDS: readonly Command[] = [
   {
     name: "set-connect-pref-list",
     usage: "RES HOST[,HOST…]|''",
-    summary: "Set from which hosts alone this host fetches logs",
-    details: "The first one counts that was heard of lately. Deprecated.",
+    summary: "Set which hosts this host asks first for logs",
+    details:
+      "Hosts of the original ask nobody else: the first one of the list that was heard of lately.",
     subject: "resources",
     wordsMin: 1,
     wordsMax: 1,
@@ -161,7 +162,7 @@ export const SETTING_COMMANDS: readonly Command[] = [
   {
     name: "get-connect-pref-list",
     usage: "RES",
-    summary: "Print from which hosts alone this host fetches logs",
+    summary: "Print which hosts this host asks first for logs",
     subject: "resources",
     isReading: true,
     wordsMin: 0,

@@ -839,6 +839,19 @@ Deno.test("snapshot() does not change when the tree does", () => {
   assertEquals(tree.snapshot().value("uuid"), "two");
 });
 
+Deno.test("unlink() leaves a link that has another value by now", () => {
+  using root = new Root();
+  const { tree } = treeOf(root);
+  tree.write([{ path: "uuid", value: TOMBSTONE }]);
+  const other = treeOf(root).tree;
+  other.write([{ path: "uuid", value: "new" }]);
+
+  tree.unlink("uuid", TOMBSTONE);
+  assertEquals(root.names("."), ["uuid"]);
+  tree.unlink("uuid", "new");
+  assertEquals(root.names("."), []);
+});
+
 Deno.test("unlink() removes links and never files", () => {
   using root = new Root();
   const { tree } = treeOf(root);

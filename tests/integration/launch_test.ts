@@ -552,6 +552,8 @@ const PERMISSIONS: readonly (readonly [string, string])[] = [
   ["prettyprint-default", "read env sys"],
   ["get-link x", "read env sys"],
   ["cat x", "read env sys"],
+  ["show-state r", "read env sys"],
+  ["dstate all", "read env sys"],
   ["log dump x", "read env sys shim"],
   ["key show", "read write env sys"],
   ["token create", "read write env sys"],
