@@ -37,7 +37,8 @@ import { NOBODY } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 import { Takeover, weakWrite } from "./takeover.ts";
 import { openObstacles } from "./switches.ts";
-import { hasUnits, wantLink } from "./units.ts";
+import { runSystemd } from "./systemd_run.ts";
+import { mayMoveUnits, wantLink } from "./units.ts";
 
 export const ROLE_COMMANDS: readonly Command[] = [
   {
@@ -67,18 +68,19 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
   return [
     {
       title: "check that the primary may leave",
-      act: () => {
+      act: async () => {
         const view = desk.view(resource);
         old = view.designated;
         const primary = view.members.find(({ host }) => host === old);
-        isWanted = desk.options.systemd !== false &&
-          hasUnits(desk.snapshot(), resource);
+        isWanted = await mayMoveUnits(desk, desk.snapshot(), resource);
         refuseIf(
           `make "${resource}" secondary`,
           isWanted ? [] : openObstacles(primary),
           desk.options,
         );
-        if (isWanted) desk.write([wantLink(resource, NOBODY)], "3");
+        if (!isWanted) return;
+        desk.write([wantLink(resource, NOBODY)], "3");
+        if (old === desk.host) await runSystemd(desk, [resource]);
       },
       undo: () => {
         if (!isWanted || old === undefined) return;

@@ -2,7 +2,7 @@
  * Takeover: how this host becomes primary of one resource. The phases and their
  * rules are in `role.ts`.
  */
-import { RefusedError } from "../base/errors.ts";
+import { MarsError, RefusedError } from "../base/errors.ts";
 import { NS_PER_S } from "../base/time.ts";
 import { avoidSplit, preconditions } from "../resource/handover.ts";
 import { findSplits } from "../resource/history.ts";
@@ -26,7 +26,8 @@ import {
   unanswered,
 } from "./rivals.ts";
 import { openObstacles, SWITCH_LINKS } from "./switches.ts";
-import { hasUnits, unitStatus, wantLink } from "./units.ts";
+import { runSystemd } from "./systemd_run.ts";
+import { mayMoveUnits, unitStatus, wantLink } from "./units.ts";
 
 // Ours. Errors of the first seconds may still vanish by themselves.
 const DEVICE_PATIENCE_MS = 10_000;
@@ -145,12 +146,8 @@ export class Takeover {
         act: act(() => this.#complete()),
       },
       {
-        title: "see the units of systemd begin",
-        act: act(() => this.#begin()),
-        until: until(
-          () => this.#hasUnits,
-          (_view, snapshot) => this.#unitsMissing(snapshot),
-        ),
+        title: "start the units of systemd",
+        act: () => this.#startUnits(),
       },
     ];
   }
@@ -170,7 +167,7 @@ export class Takeover {
 
   // ---- before anything is taken ------------------------------------------
 
-  #check(): void {
+  async #check(): Promise<void> {
     const desk = this.#desk;
     const { options, host } = desk;
     const resource = this.#resource;
@@ -188,7 +185,7 @@ export class Takeover {
     this.#old = designated ??
       snapshot.value(linkPath.userspace(resource, "last-primary"));
     this.#isPlanned = !options.force && designated !== host;
-    this.#hasUnits = options.systemd !== false && hasUnits(snapshot, resource);
+    this.#hasUnits = await mayMoveUnits(desk, snapshot, resource);
     const obstacles = preconditions(view, {
       isForced: options.force,
       ignoreSync: options.ignoreSync,
@@ -430,19 +427,17 @@ export class Takeover {
     desk.print(`"${this.#resource}": this host is primary`);
   }
 
-  #unitsMissing(snapshot: Snapshot): string[] {
-    const path = unitStatus(this.#resource, "start", this.#desk.host);
-    const status = snapshot.value(path);
-    const isNew = (snapshot.stampNs(path) ?? 0n) > this.#startedNs;
-    if (status === undefined || !isNew) {
-      return ["systemd has not started its units"];
-    }
-    if (status !== "0") {
-      this.#desk.warn(
-        `WARNING: systemd could not start its units: status ${status}`,
-      );
-    }
-    return [];
+  /** @throws MarsError if they do not start; this host stays primary */
+  async #startUnits(): Promise<void> {
+    if (this.#isDone || !this.#hasUnits) return;
+    const desk = this.#desk;
+    await runSystemd(desk, [this.#resource]);
+    const path = unitStatus(this.#resource, "start", desk.host);
+    const status = desk.snapshot().value(path) ?? "0";
+    if (status === "0") return;
+    throw new MarsError(
+      `This host is primary of "${this.#resource}", but its unit could not be started: status ${status}`,
+    );
   }
 }
 

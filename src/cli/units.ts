@@ -9,14 +9,25 @@
  *
  * Source: systemd integration of `marsadm`.
  */
+import type { Desk } from "./command.ts";
+import { systemdObstacle } from "./systemd_enable.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 
-/** Whether systemd follows the primary role of `resource`. */
-export function hasUnits(snapshot: Snapshot, resource: string): boolean {
-  return snapshot.value(linkPath.systemdWant(resource)) !== undefined &&
+/**
+ * Whether units follow the primary role of `resource`, and this command may
+ * make them; see `systemd_enable.ts`.
+ */
+export async function mayMoveUnits(
+  desk: Desk,
+  snapshot: Snapshot,
+  resource: string,
+): Promise<boolean> {
+  const hasUnits =
+    snapshot.value(linkPath.systemdWant(resource)) !== undefined &&
     snapshot.value(linkPath.systemdUnit(resource, "start")) !== undefined;
+  return hasUnits && await systemdObstacle(desk) === undefined;
 }
 
 export function wantLink(resource: string, host: string): LinkWrite {

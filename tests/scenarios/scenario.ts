@@ -15,7 +15,8 @@
  *   disk NAME BYTES                                a file, `@NAME` in commands
  *   log SEQUENCE HOST BYTES [AGE_S]                a log of resource r
  *   when PATH VALUE => PATH VALUE …                what some daemon does about it
- *   fact NAME VALUE                                what `plan` is told
+ *   fact NAME VALUE                                what `plan` is told; `exit`:
+ *                                                  how programs end
  *   use NAME                                       the lines of a base scenario
  *
  *   $ mars COMMAND …                               runs it
@@ -250,6 +251,8 @@ class Stage implements Disposable {
       `--${name}-dir=${this.#directory}/${name}`
     );
     const line = parseCommandLine([
+      // Else it would depend on who calls.
+      "--systemd-enable=1",
       ...words.map((word) =>
         word.replaceAll("␣", " ").replace(/^@/, `${this.#directory}/`)
       ),
@@ -268,6 +271,12 @@ class Stage implements Disposable {
       clock: this.#clock,
       sleep: this.#clock.pass,
       isDaemonRunning: () => this.#isDaemonRunning,
+      environment: (name) => this.#environment(name),
+      run: (program, args) => {
+        told.push(`> runs ${[program, ...args].join(" ")}`);
+        const code = Number(this.#facts.get("exit") ?? 0);
+        return Promise.resolve({ code, output: "" });
+      },
       trigger: (message) => {
         told.push(`t ${message}`);
         this.#react();
@@ -291,6 +300,14 @@ class Stage implements Disposable {
     told.push(...this.#fileChanges(filesBefore));
     if (code !== 0) told.push(`= ${code}`);
     return told.map((text) => this.#plain(text));
+  }
+
+  /** Nothing of this machine. */
+  #environment(name: string): string | undefined {
+    const directories = ["MARS_PATH", "SYSTEMD_TARGET_DIR", "ETC_MARSADM"];
+    return directories.includes(name)
+      ? `${this.#directory}/${name}`
+      : undefined;
   }
 
   /** What daemons do about links that have the value they wait for. */
