@@ -344,6 +344,8 @@ export class Executor {
     const path = view.own?.disk;
     if (next.role === "detached" || path === undefined) {
       this.#diskBytes = 0;
+      // At once when it is opened again.
+      this.#measuredAtMs = -Infinity;
       return;
     }
     const nowMs = monotonicMs();
@@ -381,7 +383,7 @@ export class Executor {
         isSyncing: transfers.isSyncing,
         rates: this.#rates.read(worker, transfers),
       }),
-      diskBytes: this.#diskBytes,
+      diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
       obstacles,
     }));
   }
