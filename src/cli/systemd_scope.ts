@@ -11,7 +11,7 @@ export interface Scopes {
 
 export async function openScopes(desk: Desk): Promise<Scopes> {
   // Not before it is needed: no other command pays for macros.
-  const { Evaluator } = await import("./view_macro.ts");
+  const { Evaluator } = await import("./evaluator.ts");
   const { variablesOf } = await import("./view_world.ts");
   const command = "systemd-trigger";
   const variables = variablesOf(desk, command);

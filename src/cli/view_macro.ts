@@ -13,18 +13,14 @@
  *
  * Source: `marsadm view`.
  */
-import { MarsError, messageOf, UsageError } from "../base/errors.ts";
-import { nearest } from "../base/nearest.ts";
+import { MarsError, SomeFailedError } from "../base/errors.ts";
 import { linkPath } from "../tree/path.ts";
 import { asMarsError } from "../tree/scan.ts";
 import { ALL, resourcesOf } from "./arguments.ts";
 import type { Desk } from "./command.ts";
+import { Evaluator } from "./evaluator.ts";
 import { headerLine } from "./header.ts";
-import { marsPath } from "./mars_path.ts";
-import { outcome } from "./macros/flow.ts";
-import { type Definition, Library } from "./macros/library.ts";
-import { PRIMITIVES } from "./macros/primitives.ts";
-import { type Code, NeedsResourceError, Run } from "./macros/run.ts";
+import { NeedsResourceError } from "./macros/run.ts";
 import { HELPER_TEXTS, TEXTS } from "./macros/texts.ts";
 import {
   documentOf,
@@ -32,113 +28,13 @@ import {
   valuesDocument,
   type WordsOf,
 } from "./view_json.ts";
-import {
-  TEMPLATE_SUFFIX,
-  templatesIn,
-  variablesOf,
-  ViewWorld,
-} from "./view_world.ts";
+import { TEMPLATE_SUFFIX } from "./view_world.ts";
 
 /** Views that are of no use without a resource. */
 const VIEWS_OF_ALL: readonly string[] = ["default", "1and1"];
 
 /** Names in one message about links that are missing. */
 const SHOWN_MISSING_MAX = 5;
-
-/**
- * Evaluates macros of one command.
- *
- * @throws UsageError for a macro that does not exist; MacroError
- */
-export class Evaluator {
-  readonly desk: Desk;
-  readonly world: ViewWorld;
-  readonly library: Library;
-  readonly #variables: Map<string, string>;
-  readonly #given: Code | undefined;
-
-  constructor(desk: Desk, command: string) {
-    this.desk = desk;
-    this.world = new ViewWorld(desk);
-    this.library = new Library({
-      primitives: PRIMITIVES,
-      texts: TEXTS,
-      templates: templatesIn(
-        marsPath(desk.effects.environment),
-        desk.effects.files,
-      ),
-    });
-    this.world.includeMacro = (name) => {
-      const definition = this.library.definition(name);
-      return definition?.kind === "text" ? definition.text : undefined;
-    };
-    this.#variables = variablesOf(desk, command);
-    const { macro } = desk.options;
-    this.#given = macro === undefined
-      ? undefined
-      : this.library.compile({ name: "--macro", text: macro });
-  }
-
-  /** Whether --macro stands for the first macro. */
-  get isGiven(): boolean {
-    return this.#given !== undefined;
-  }
-
-  has(macro: string): boolean {
-    return this.library.definition(macro) !== undefined;
-  }
-
-  /** The text of `macro` for `resource`; for none if that is empty. */
-  evaluate(macro: string, resource: string): string {
-    const run = new Run(
-      this.library,
-      this.world,
-      new Map([...this.#variables, ["res", resource]]),
-    );
-    const place = { text: { name: viewName(macro), text: "" }, at: 0 };
-    return outcome(() =>
-      run.at(
-        place,
-        macro,
-        () => this.library.invocation(macro)(run, [], place),
-      )
-    );
-  }
-
-  /** The same, or the text of --macro. */
-  evaluateGiven(macro: string, resource: string): string {
-    const code = this.#given;
-    if (code === undefined) return this.evaluate(macro, resource);
-    const run = new Run(
-      this.library,
-      this.world,
-      new Map([...this.#variables, ["res", resource]]),
-    );
-    return outcome(() => run.call(macro, code, []));
-  }
-
-  /** The result of `text`, with further variables. @throws MarsError */
-  evaluateText(text: string, variables: ReadonlyMap<string, string>): string {
-    const code = this.library.compile({ name: "@eval", text });
-    const run = new Run(
-      this.library,
-      this.world,
-      new Map([...this.#variables, ...variables]),
-    );
-    return outcome(() => run.call("@eval", code, []));
-  }
-
-  /** @throws UsageError unless there is such a macro */
-  require(macro: string): Definition {
-    const definition = this.library.definition(macro);
-    if (definition !== undefined) return definition;
-    throw new UsageError(
-      `There is no macro "${macro}"; nearest: ${
-        nearest(macro, this.library.names()).join(", ")
-      }; see docs/macros.md`,
-    );
-  }
-}
 
 /** @throws MarsError */
 export function runView(
@@ -198,7 +94,7 @@ function printTexts(
   };
   warnOfHost(evaluator);
   frame("header");
-  eachResource(evaluator, resources, (resource) => {
+  const errors = eachResource(desk, resources, (resource) => {
     if (isList) {
       desk.print(headerLine(evaluator.world.snapshot, resource, desk.host));
     }
@@ -207,24 +103,36 @@ function printTexts(
   });
   frame("global");
   frame("footer");
+  failIfAny(errors, resources.length);
 }
 
-/** @throws the first error, after all resources have been tried */
+/** One that fails keeps no other. */
 function eachResource(
-  { desk }: Evaluator,
+  desk: Desk,
   resources: readonly string[],
   work: (resource: string) => void,
-): void {
-  const errors: unknown[] = [];
+): MarsError[] {
+  const errors: MarsError[] = [];
   for (const resource of resources) {
     try {
       work(resource);
     } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
       errors.push(error);
-      if (resources.length > 1) desk.warn(`${resource}: ${messageOf(error)}`);
+      if (resources.length > 1) desk.warn(`${resource}: ${error.message}`);
     }
   }
-  if (errors.length > 0) throw errors[0];
+  return errors;
+}
+
+function failIfAny(errors: readonly MarsError[], count: number): void {
+  const [first] = errors;
+  if (first === undefined) return;
+  if (count === 1) throw first;
+  throw new SomeFailedError(
+    `Failed for ${errors.length} of ${count} resources`,
+    errors,
+  );
 }
 
 /** What is wrong with the host as a whole. */
@@ -283,18 +191,14 @@ function printValues(
   macro: string,
   resources: readonly string[],
 ): void {
+  const { desk } = evaluator;
   const values: { macro: string; resource: string; value: string }[] = [];
-  try {
-    eachResource(evaluator, resources, (resource) => {
-      const value = evaluator.evaluateGiven(macro, resource);
-      values.push({ macro, resource, value });
-    });
-  } finally {
-    printJson(
-      evaluator.desk,
-      valuesDocument(lookingOf(evaluator.desk), values),
-    );
-  }
+  const errors = eachResource(desk, resources, (resource) => {
+    const value = evaluator.evaluateGiven(macro, resource);
+    values.push({ macro, resource, value });
+  });
+  printJson(desk, valuesDocument(lookingOf(desk), values));
+  failIfAny(errors, resources.length);
 }
 
 function lookingOf(desk: Desk): Looking {

@@ -26,7 +26,6 @@ import type { Desk } from "./command.ts";
 import { checkUserspace } from "./expert.ts";
 import type { FileEntry, FileShelf } from "./files.ts";
 import type { Templates } from "./macros/library.ts";
-import type { MacroText } from "./macros/run.ts";
 import type { Mood, Mount, StatusClass, World } from "./macros/world.ts";
 import { timeText } from "./readable.ts";
 import { Report, ResourceFacts } from "./report.ts";
@@ -189,16 +188,9 @@ export class ViewWorld implements World {
     return found.sort();
   }
 
-  include(name: string): MacroText | undefined {
-    if (!name.includes("/") && !name.includes(".")) {
-      return this.includeMacro(name);
-    }
-    const text = readText(name);
-    return text === undefined ? undefined : { name, text };
+  readFile(path: string): string | undefined {
+    return readText(path);
   }
-
-  /** Set by who has the library: it alone knows names. */
-  includeMacro: (name: string) => MacroText | undefined = () => undefined;
 
   /** `2026-11-22 12:49:30`, local time. */
   formatTime(ns: bigint): string {

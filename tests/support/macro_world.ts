@@ -42,6 +42,7 @@ export class MacroWorld implements World {
   readonly warned: string[] = [];
   readonly written: (readonly [path: string, value: string])[] = [];
   readonly templates = new Map<string, string>();
+  readonly files = new Map<string, string>();
   /** Called by each sleep. */
   onSleep: () => void = () => {};
   #reports = new Map<string, Report>();
@@ -85,15 +86,15 @@ export class MacroWorld implements World {
   }
 
   statusText(resource: string, kind: string): string {
-    return this.templates.get(`${resource}/${kind}`) ?? "";
+    return this.files.get(`${resource}/${kind}`) ?? "";
   }
 
   glob(pattern: string): string[] {
     return [`${pattern}-1`, `${pattern}-2`];
   }
 
-  include(name: string): MacroText | undefined {
-    return this.template(name);
+  readFile(path: string): string | undefined {
+    return this.files.get(path);
   }
 
   template(name: string): MacroText | undefined {

@@ -15,6 +15,7 @@ import {
   type Arg,
   type Code,
   MacroError,
+  type MacroText,
   type Run,
   Unwind,
   type UnwindTarget,
@@ -80,10 +81,7 @@ export const FLOW: readonly Row[] = [
     "include",
     "the macro or file {name}, in the place of this",
     (run, args) => {
-      const name = run.text(args, 0);
-      const text = run.world.include(name);
-      if (text === undefined) throw new MacroError(`there is no "${name}"`);
-      const code = run.library.compile(text);
+      const code = run.library.compile(included(run, run.text(args, 0)));
       return until("eval", () => code(run));
     },
   ),
@@ -121,6 +119,18 @@ export function outcome(action: () => string): string {
     }
     return error.text;
   }
+}
+
+/** Names of macros have no slash, paths of files have one. */
+function included(run: Run, name: string): MacroText {
+  if (name.includes("/")) {
+    const text = run.world.readFile(name);
+    if (text !== undefined) return { name, text };
+  } else {
+    const definition = run.library.definition(name);
+    if (definition?.kind === "text") return definition.text;
+  }
+  throw new MacroError(`there is no "${name}"`);
 }
 
 function choose(wanted: boolean): Invoke {

@@ -29,8 +29,8 @@ const CASES: readonly (readonly [text: string, expected: string])[] = [
 for (const [text, expected] of CASES) {
   Deno.test(`${text} is ${JSON.stringify(expected)}`, () => {
     const world = new MacroWorld(LINKS);
-    world.templates.set("res1/error", "one\ntwo\n");
-    world.templates.set("res1/log", "status\n");
+    world.files.set("res1/error", "one\ntwo\n");
+    world.files.set("res1/log", "status\n");
     assertEquals(evaluate(text, world), expected);
   });
 }

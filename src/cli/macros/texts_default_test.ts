@@ -367,8 +367,8 @@ Deno.test("default: put errors before warnings, however young", () => {
 
 Deno.test("default: count lines of status files, show them when verbose", () => {
   const world = worldOf({});
-  world.templates.set("res1/fatal", "one\ntwo\n");
-  world.templates.set("res1/warning", "three\n");
+  world.files.set("res1/fatal", "one\ntwo\n");
+  world.files.set("res1/warning", "three\n");
   assertEquals(shownBy(world, "default").slice(1), ["FATALS   FILE (2)"]);
   assertEquals(shownBy(world, "default", { verbose: "1" }).slice(2), [
     "FATALS   FILE (2):",

@@ -8,7 +8,6 @@
  */
 import type { Snapshot } from "../../tree/snapshot.ts";
 import type { Report } from "../report.ts";
-import type { MacroText } from "./run.ts";
 
 /** How good a word is; decides its colour. */
 export type Mood = "good" | "changing" | "bad";
@@ -48,8 +47,8 @@ export interface World {
   statusText(resource: string, kind: StatusClass): string;
   /** Paths in the tree that match a pattern, sorted. */
   glob(pattern: string): string[];
-  /** Text of a macro or a file. */
-  include(name: string): MacroText | undefined;
+  /** Text of any file; undefined if there is none for this user. */
+  readFile(path: string): string | undefined;
 
   /** `2026-11-22 12:49:30`, local time. */
   formatTime(ns: bigint): string;
