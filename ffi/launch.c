@@ -197,6 +197,8 @@ static const struct permission {
 	{ "lowlevel-set-host-ip", { WRITE, SHIM, HOOKS, "--allow-net" } },
 	{ "set-systemd-*", { WRITE, SHIM, UNITS } },
 	{ "systemd-*", { WRITE, SHIM, UNITS } },
+	{ "primary", { WRITE, SHIM, UNITS } },
+	{ "secondary", { WRITE, SHIM, UNITS } },
 	{ "daemon", { "--allow-all", SMALL_HEAP } },
 	{ "demo", { "--allow-all" } },
 	{ "*", { WRITE, SHIM, HOOKS } },

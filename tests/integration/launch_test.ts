@@ -635,7 +635,9 @@ Deno.test("launch lets commands of systemd start systemctl and ps", async () => 
   }
   const env = { MARS_PATH: "", PATH: `/none:${bin}:/usr/bin:/bin` };
   const both = [`${bin}/ps`, `${bin}/systemctl`];
-  for (const command of ["set-systemd-want", "systemd-trigger-extern"]) {
+  for (
+    const command of ["set-systemd-want", "systemd-trigger-extern", "primary"]
+  ) {
     const words = [command, "x", "--logger="];
     assertEquals(await startable(place, words, env), both);
     assertEquals(
@@ -643,7 +645,7 @@ Deno.test("launch lets commands of systemd start systemctl and ps", async () => 
       [`${bin}/ps`, named].sort(),
     );
   }
-  for (const command of ["primary", "get-systemd-want"]) {
+  for (const command of ["attach", "get-systemd-want"]) {
     assertEquals(await startable(place, [command, "x", "--logger="], env), []);
   }
 });
