@@ -112,6 +112,9 @@ export const SKIPPING = "SKIPPING: ";
 /** Ours. Links arrive within milliseconds; looking is cheap. */
 export const POLL_MS = 100;
 
+/** Of `answer`; see docs/view-json.md. */
+const ANSWER_SCHEMA = 1;
+
 /** How a command speaks: one call, one line. */
 export interface Voice {
   readonly print: (line: string) => void;
@@ -186,6 +189,15 @@ export class Desk {
 
   get effects(): Effects {
     return this.#effects;
+  }
+
+  /** What a command was asked for: as text, or with --json as one object. */
+  answer(text: string, facts: Readonly<Record<string, string>>): void {
+    this.print(
+      this.options.json
+        ? JSON.stringify({ schema: ANSWER_SCHEMA, ...facts })
+        : text,
+    );
   }
 
   /** Nanoseconds since 1970, not below any stamp of the tree. */

@@ -59,7 +59,10 @@ export const EXPERT_COMMANDS: readonly Command[] = [
     wordsMin: 1,
     wordsMax: WORDS_MAX,
     run: (desk, _resource, words) => {
-      for (const word of words) desk.print(contentOf(desk, word));
+      for (const word of words) {
+        const text = contentOf(desk, word);
+        desk.answer(text, { file: word, text });
+      }
     },
   },
 ];
@@ -94,7 +97,7 @@ function getLink(desk: Desk, word: string): void {
   if (link.value === TOMBSTONE) {
     throw new MarsError(`Link "${path}" has been deleted`);
   }
-  desk.print(link.value);
+  desk.answer(link.value, { path, value: link.value });
 }
 
 /** Either all of them or, if one is refused, none. */

@@ -49,7 +49,8 @@ function listAddresses(desk: Desk): void {
   desk.warn(EXPERTS);
   const snapshot = desk.look();
   for (const host of snapshot.hosts()) {
-    desk.print(`${host} ${snapshot.value(linkPath.ip(host))}`);
+    const address = snapshot.value(linkPath.ip(host)) ?? "";
+    desk.answer(`${host} ${address}`, { host, address });
   }
 }
 

@@ -60,7 +60,8 @@ export const SETTING_COMMANDS: readonly Command[] = SETTINGS.flatMap((
     wordsMax: 0,
     run: (desk, resource) => {
       const snapshot: Snapshot = desk.look();
-      desk.print(snapshot.value(path(resource, desk.host)) ?? standard);
+      const value = snapshot.value(path(resource, desk.host)) ?? standard;
+      desk.answer(value, { setting: name, resource, value });
     },
   },
 ]);

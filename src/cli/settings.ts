@@ -124,8 +124,9 @@ function globalCommands(setting: GlobalSetting): Command[] {
     wordsMin: 0,
     wordsMax: 0,
     run: (desk) => {
-      const value = desk.look().value(path(desk.host));
-      desk.print(value === undefined ? "" : decode(value));
+      const link = desk.look().value(path(desk.host));
+      const value = link === undefined ? "" : decode(link);
+      desk.answer(value, { setting: name, value });
     },
   };
   return [set, get, ...[set, get].map(underOldName)];
@@ -168,8 +169,10 @@ export const SETTING_COMMANDS: readonly Command[] = [
     wordsMin: 0,
     wordsMax: 0,
     run: (desk, resource) => {
-      const value = desk.look().value(linkPath.connect(resource, desk.host));
-      desk.print(value === undefined || value === NOBODY ? "" : value);
+      const link = desk.look().value(linkPath.connect(resource, desk.host));
+      const value = link === undefined || link === NOBODY ? "" : link;
+      const setting = "connect-pref-list";
+      desk.answer(value, { setting, resource, value });
     },
   },
 ];

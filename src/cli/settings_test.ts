@@ -121,3 +121,25 @@ Deno.test("get-acknowledge prints the level, or the usual one", async () => {
   await world.run("set-acknowledge", "r", "durable");
   assertEquals((await world.run("get-acknowledge", "r")).printed, ["durable"]);
 });
+
+Deno.test("Settings, links and addresses as JSON", async () => {
+  using world = new TreeWorld();
+  world.link({ ...clusterLinks(), "userspace/note": "hello" });
+  const json = async (...words: string[]): Promise<unknown[]> => {
+    const { printed } = await world.run(...words, "--json");
+    return printed.map((line): unknown => JSON.parse(line));
+  };
+  assertEquals(await json("get-acknowledge", "r"), [
+    { schema: 1, setting: "acknowledge", resource: "r", value: "flush" },
+  ]);
+  assertEquals(await json("get-global-sync-limit-value"), [
+    { schema: 1, setting: "global-sync-limit-value", value: "" },
+  ]);
+  assertEquals(await json("get-link", "userspace/note"), [
+    { schema: 1, path: "userspace/note", value: "hello" },
+  ]);
+  assertEquals(await json("lowlevel-ls-host-ips"), [
+    { schema: 1, host: "alpha", address: "127.0.0.1" },
+    { schema: 1, host: "beta", address: "127.0.0.1" },
+  ]);
+});

@@ -49,7 +49,12 @@ export const SYSTEMD_COMMANDS: readonly Command[] = [
       const snapshot = desk.look();
       const start = snapshot.value(unitPath(resource, "start"));
       const stop = snapshot.value(unitPath(resource, "stop"));
-      desk.print([start ?? stop, stop ?? start].join(" ").trim());
+      desk.answer([start ?? stop, stop ?? start].join(" ").trim(), {
+        setting: "systemd-unit",
+        resource,
+        start: start ?? stop ?? "",
+        stop: stop ?? start ?? "",
+      });
     },
   },
   {
@@ -70,8 +75,10 @@ export const SYSTEMD_COMMANDS: readonly Command[] = [
     isReading: true,
     wordsMin: 0,
     wordsMax: 0,
-    run: (desk, resource) =>
-      desk.print(desk.look().value(wantPath(resource)) ?? ""),
+    run: (desk, resource) => {
+      const value = desk.look().value(wantPath(resource)) ?? "";
+      desk.answer(value, { setting: "systemd-want", resource, value });
+    },
   },
   {
     name: "systemd-trigger",
