@@ -35,7 +35,7 @@ import type { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
 import type { ResourceLinks } from "./resource_links.ts";
 import { stateValues } from "./states.ts";
-import { RateMeter } from "./rates.ts";
+import { CompletionMeter, RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
 
 /** What an executor needs from the daemon. */
@@ -89,6 +89,7 @@ const NO_LOG: Pick<Desired, "logSequence" | "logHost"> = {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #rates: RateMeter;
+  readonly #completions = new CompletionMeter();
   #handle: Dataplane | undefined;
   #stopping: Promise<void> | undefined;
   #desired: Desired | undefined;
@@ -374,14 +375,18 @@ export class Executor {
     const worker = this.#worker();
     const obstacles = [...next.obstacles, ...transfers.obstacles];
     this.#traceObstacles(obstacles.map(({ text }) => text).join("; "));
-    this.#tell(links.links({
+    const now = {
       ...this.#options.now(),
       nowMs: this.#options.monotonicMs(),
+    };
+    this.#tell(links.links({
+      ...now,
       snapshot,
       states: stateValues(next, worker, {
         isFetching: transfers.isFetching,
         isSyncing: transfers.isSyncing,
         rates: this.#rates.read(worker, transfers),
+        completedNs: this.#completions.read(worker, now),
       }),
       diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
       obstacles,

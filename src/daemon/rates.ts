@@ -1,5 +1,8 @@
 // Pure
-/** Rates from totals: what moved since the last reading, per second. */
+/**
+ * Rates from totals: what moved since the last reading, per second; and when the
+ * device has completed something.
+ */
 import { NO_RATES, type Rates } from "./states.ts";
 
 /** Totals since a start; a smaller value than before is a new start. */
@@ -22,6 +25,8 @@ const KIB = 1024;
 // Ours. Shorter windows make the figures jump, longer ones make them late.
 const WINDOW_MS = 1_000;
 const MS_PER_S = 1_000;
+// Ours. Readers want to know whether requests hang for a minute.
+const COMPLETION_MS = 10_000;
 
 type Sample = readonly number[];
 
@@ -73,5 +78,31 @@ export class RateMeter {
       deviceKib: Math.round(device / KIB),
     };
     return this.#rates;
+  }
+}
+
+/** When the device completed something, as it is told now and then. */
+export class CompletionMeter {
+  #count = -1;
+  #atMs = -Infinity;
+  #stampNs: bigint | undefined;
+
+  /** Lamport time; undefined while there is no device. */
+  read(
+    worker: (Totals & { readonly deviceOn: number }) | undefined,
+    now: { readonly nowMs: number; readonly stampNs: bigint },
+  ): bigint | undefined {
+    if (worker?.deviceOn !== 1) {
+      this.#stampNs = undefined;
+      return undefined;
+    }
+    const count = worker.readCount + worker.writeCount;
+    const isDue = now.nowMs >= this.#atMs + COMPLETION_MS;
+    if (this.#stampNs === undefined || (isDue && count !== this.#count)) {
+      this.#stampNs = now.stampNs;
+      this.#atMs = now.nowMs;
+      this.#count = count;
+    }
+    return this.#stampNs;
   }
 }

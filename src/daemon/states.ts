@@ -6,12 +6,15 @@
  * Source: `actual-<host>/*` of a resource in MARS.
  */
 import type { Plan, WorkerState } from "../resource/plan_types.ts";
+import { formatStamp } from "../tree/values.ts";
 
 /** What the executor knows beside the worker. */
 export interface Activity {
   readonly isFetching: boolean;
   readonly isSyncing: boolean;
   readonly rates: Rates;
+  /** When the device completed something; undefined without a device. */
+  readonly completedNs: bigint | undefined;
 }
 
 /** Per second: operations, and KiB. */
@@ -72,6 +75,9 @@ export function stateValues(
     "ops-if_rate": String(rates.deviceOps),
     "amount-if_rate": String(rates.deviceKib),
     "if-flying": String(worker?.inFlight ?? 0),
+    ...(activity.completedNs === undefined
+      ? {}
+      : { "if-completion-stamp": formatStamp(activity.completedNs) }),
   };
 }
 
