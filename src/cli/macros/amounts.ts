@@ -36,7 +36,7 @@ import {
   secondsText,
   wholeText,
 } from "./rows.ts";
-import { MacroError, type Run } from "./run.ts";
+import type { Run } from "./run.ts";
 import { primaryOf } from "./states.ts";
 import { numberOf, switchText } from "./values.ts";
 
@@ -137,12 +137,12 @@ function amountRows(kind: Kind): Row[] {
   const make = (
     name: string,
     about: string,
-    write: (amount: Amount, report: Report, run: Run) => string,
+    write: (amount: Amount, run: Run) => string,
   ): Row =>
     hostRow(
       `${kind}-${name}`,
       about,
-      (report, run) => write(report.amounts[kind], report, run),
+      (report, run) => write(report.amounts[kind], run),
     );
   return [
     make("size", "bytes there are on", ({ sizeBytes }) => String(sizeBytes)),
@@ -180,31 +180,28 @@ function amountRows(kind: Kind): Row[] {
     make(
       "threshold-reached",
       "whether less than --threshold is left on",
-      ({ restBytes }, _report, run) =>
+      ({ restBytes }, run) =>
         switchText(restBytes <= numberOf(run.variable("threshold"))),
     ),
-    make(
-      "rate",
-      "bytes per second on",
-      (_amount, report) => String(rateOf(report, kind)),
+    ...["rate", "amount-rate"].map((name) =>
+      hostRow(
+        `${kind}-${name}`,
+        "bytes per second on",
+        (report) => String(rateOf(report, kind)),
+      )
     ),
-    make(
-      "amount-rate",
-      "bytes per second on",
-      (_amount, report) => String(rateOf(report, kind)),
-    ),
-    make(
-      "ops-rate",
+    hostRow(
+      `${kind}-ops-rate`,
       "requests per second on",
-      (_amount, report) =>
+      (report) =>
         String(
           Math.max(...pacesOf(report, kind).map((pace) => pace.opsPerSecond)),
         ),
     ),
-    make(
-      "remain",
+    hostRow(
+      `${kind}-remain`,
       "seconds until it is done on",
-      (_amount, report) => remainText(report, kind),
+      (report) => remainText(report, kind),
     ),
   ];
 }
@@ -227,13 +224,7 @@ function logRows(kind: LogKind): Row[] {
 }
 
 function stepRows(kind: LogKind): Row[] {
-  const pace = (report: Report): Pace => {
-    const [first, second] = pacesOf(report, kind);
-    if (first === undefined) throw new MacroError("there is no pace");
-    const isOlder = second !== undefined &&
-      (second.stampNs ?? 0n) < (first.stampNs ?? 0n);
-    return isOlder ? second : first;
-  };
+  const pace = (report: Report): Pace => lastPace(report, kind);
   return [
     hostRow(
       `${kind}-timestamp`,
@@ -254,6 +245,13 @@ function stepRows(kind: LogKind): Row[] {
       },
     ),
   ];
+}
+
+/** Of `work` the one whose last step is older. */
+function lastPace(report: Report, kind: LogKind): Pace {
+  if (kind !== "work") return report.pace(kind);
+  const [fetch, replay] = [report.pace("fetch"), report.pace("replay")];
+  return (replay.stampNs ?? 0n) < (fetch.stampNs ?? 0n) ? replay : fetch;
 }
 
 function pacesOf(report: Report, kind: Kind): Pace[] {

@@ -63,7 +63,10 @@ export const DEVICE_MACROS: readonly Row[] = [
   hostRow(
     "device-completion-stamp",
     "when a request was completed last on",
-    (report) => report.actual("if-completion-stamp") ?? "-1",
+    (report) => {
+      const stamp = report.actual("if-completion-stamp") ?? "";
+      return parseStamp(stamp) === undefined ? "-1" : stamp;
+    },
   ),
   hostRow(
     "device-completion-age",

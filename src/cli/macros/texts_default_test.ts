@@ -482,3 +482,19 @@ Deno.test("default-global warns of a clock that is ahead", () => {
   shownBy(world, "default-global");
   assertStringIncludes(world.warned.join(), "02:00:00 ahead");
 });
+
+Deno.test("1and1 is shorter, and shows texts of files", () => {
+  const world = worldOf({
+    "resource-res1/replay-hosta": `log-000000002-hostb,${MIB},${2 * MIB}`,
+    "resource-res1/version-000000003-hostb": version(3, "hostb", MIB),
+  }, { logs: [file(2, "hostb", 3 * MIB)] });
+  world.files.set("res1/error", "one");
+  assertEquals(shownBy(world, "1and1"), [
+    "  res1 Outdated[FR] Replaying -SFR-- Secondary hostb",
+    "     replaying: [==>::::::..........]  16.75%  (1/6)MiB  logs: [2..3]",
+    "       > fetch: 3.000 MiB rate: 0 B/s remaining: --:--:--",
+    "       > replay: 2.000 MiB rate: 0 B/s remaining: --:--:--",
+    "ERRORS   FILE (1):",
+    "one",
+  ]);
+});
