@@ -6,7 +6,7 @@
  *   a second has passed
  *
  *   round:  look at the tree → tell that we live → lines to peers
- *           → each resource: `executor.step()`
+ *           → each resource that is due: `executor.step()`
  *
  * A round never waits for anything slow; what is slow runs beside it and wakes
  * when it is done. One resource that fails does not keep the others.
@@ -15,7 +15,7 @@
  * has its own.
  */
 import type { LamportClock } from "../base/lamport.ts";
-import { nbdSocketPath, type Settings } from "../base/settings.ts";
+import type { Settings } from "../base/settings.ts";
 import type { Clock } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { JsonObject } from "../peer/rpc.ts";
@@ -26,30 +26,28 @@ import { LinkIntake } from "../transfer/intake.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
-import { parseCount, TOMBSTONE } from "../tree/values.ts";
+import { parseCount } from "../tree/values.ts";
 import { Alive } from "./alive.ts";
 import { ClusterName } from "./cluster_name.ts";
 import { connectionMessages, neededPeers } from "./connections.ts";
 import type { ControlDesk } from "./control.ts";
 import { Errands } from "./errands.ts";
-import { Executor, type Round } from "./executor.ts";
+import type { Round } from "./executor.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { infoText } from "./info.ts";
-import { ResourceLogs } from "./logs.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
 import type { DaemonParts, PeerDoor } from "./parts.ts";
 import { Peers } from "./peers.ts";
-import { ResourceLinks } from "./resource_links.ts";
-import { peerServices, type Running } from "./services.ts";
+import { Resources } from "./resources.ts";
+import { peerServices } from "./services.ts";
 import {
   EmergencyWatch,
   RESERVE_BYTES,
   type Space,
   spaceFacts,
 } from "./space.ts";
-import { Transfers } from "./transfers.ts";
 import { LOOK } from "./triggers.ts";
 import { welcome } from "./welcome.ts";
 
@@ -85,7 +83,7 @@ export class Daemon {
   readonly #peers: Peers;
   readonly #lookout: Lookout;
   readonly #errands: Errands;
-  readonly #running = new Map<string, Running>();
+  readonly #resources: Resources;
   readonly #startedAtMs: number;
   readonly #reserveBytes: number;
   #isRunning = true;
@@ -129,7 +127,17 @@ export class Daemon {
       host,
       network: parts.network,
       intake: this.#intake,
-      onChange: () => this.#wake(),
+      onChange: () => this.#resources.wakeAll(),
+    });
+    this.#resources = new Resources({
+      settings: options.settings,
+      parts,
+      tree: this.#tree,
+      lines: this.#peers,
+      failures: this.#failures,
+      publish: (links) => this.#publish(links),
+      now: () => this.#stamps(),
+      wake: () => this.#wake(),
     });
     this.#alive = new Alive({
       host,
@@ -141,7 +149,7 @@ export class Daemon {
       watch: parts.watch,
       lamport: this.#lamport,
       onChanged: (links, before) => this.#found(links, before),
-      onLog: () => this.#wake(),
+      onLog: (resource) => this.#resources.wake(resource),
       wake: () => this.#wake(),
     });
     this.#errands = new Errands({
@@ -200,7 +208,7 @@ export class Daemon {
   }
 
   #info(): string {
-    return infoText(this.#settings, this.#peers, this.#running);
+    return infoText(this.#settings, this.#peers, this.#resources);
   }
 
   async #serve(): Promise<PeerDoor> {
@@ -208,7 +216,7 @@ export class Daemon {
       host: this.#settings.host,
       files: this.#parts.files,
       snapshot: () => this.#tree.snapshot(),
-      running: (resource: string) => this.#running.get(resource),
+      running: (resource: string) => this.#resources.get(resource),
     };
     const onLook = (): void => this.#look(LOOK.here);
     return await this.#parts.serve({
@@ -235,7 +243,7 @@ export class Daemon {
   #look(mask: number): void {
     this.#lookout.ask((mask & LOOK.full) !== 0);
     this.#owedToPeers |= mask;
-    for (const { executor } of this.#running.values()) executor.ask();
+    this.#resources.ask();
     this.#aliveAtMs = Math.min(
       this.#aliveAtMs,
       this.#aliveToldAtMs + ALIVE_MS_MIN,
@@ -294,18 +302,6 @@ export class Daemon {
     }
   }
 
-  /**
-   * The same below a resource, unless this host has left it meanwhile: then
-   * nothing of it may come back. The tree on disk is asked, for the index may
-   * not know yet.
-   */
-  #publishFor(resource: string, links: readonly LinkValue[]): void {
-    const path = linkPath.device(resource, this.#settings.host);
-    const device = this.#parts.disk.value(path);
-    if (device === undefined || device === TOMBSTONE) return;
-    this.#publish(links);
-  }
-
   async #round(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     this.#lookout.look(nowMs);
@@ -324,16 +320,12 @@ export class Daemon {
     if ((owed & (LOOK.ask | LOOK.full)) !== 0) this.#peers.ask();
     if ((owed & (LOOK.tell | LOOK.tellAll)) !== 0) this.#peers.tell();
     const round = this.#roundOf(snapshot, space);
-    await Promise.all(
-      this.#resources(snapshot).map((resource) => this.#step(resource, round)),
-    );
+    await this.#resources.step(round, [this.#hasGraceEnded()]);
   }
 
   /** What holds for all resources in this round. */
   #roundOf(snapshot: Snapshot, space: Space): Round {
     const { host } = this.#settings;
-    const wishes = [...this.#running.values()]
-      .flatMap(({ executor }) => executor.syncWish ?? []);
     const limit = parseCount(snapshot.value(linkPath.syncLimit(host)) ?? "") ??
       0;
     return {
@@ -342,76 +334,20 @@ export class Daemon {
       mayLead: (members) => this.#mayLead(members),
       emergencyLevel: this.#emergency.level,
       ...spaceFacts(space, this.#reserveBytes),
-      obstacleToSync: obstacleToSync(wishes, limit),
+      obstacleToSync: obstacleToSync(this.#resources.syncWishes(), limit),
     };
-  }
-
-  /** Resources that are switched on here, or still run. */
-  #resources(snapshot: Snapshot): string[] {
-    const { host } = this.#settings;
-    const active = snapshot.resources().filter((resource) =>
-      snapshot.value(linkPath.device(resource, host)) !== undefined
-    );
-    return [...new Set([...active, ...this.#running.keys()])];
-  }
-
-  async #step(resource: string, round: Round): Promise<void> {
-    const running = this.#running.get(resource) ?? this.#begin(resource);
-    await this.#failures.guard(resource, () => running.executor.step(round));
-    const isOff = this.#tree.snapshot().value(
-      linkPath.device(resource, this.#settings.host),
-    ) === undefined;
-    if (isOff && running.executor.isIdle) this.#running.delete(resource);
-  }
-
-  #begin(resource: string): Running {
-    const { host, marsDir } = this.#settings;
-    const { files, startWorker } = this.#parts;
-    const directory = this.#parts.logDirectory(
-      `${marsDir}/${linkPath.resource(resource)}`,
-    );
-    const logs = new ResourceLogs({ directory, host });
-    const common = {
-      resource,
-      host,
-      logs,
-      publish: (links: readonly LinkValue[]) =>
-        this.#publishFor(resource, links),
-      monotonicMs: () => this.#clock.monotonicMs(),
-      wake: () => this.#wake(),
-    };
-    const executor = new Executor({
-      ...common,
-      transfers: new Transfers({ ...common, lines: this.#peers, files }),
-      startWorker,
-      logDirectory: directory,
-      nbdSocketPath: (device) => nbdSocketPath(this.#settings, device),
-      links: new ResourceLinks({
-        resource,
-        host,
-        snapshot: this.#tree.snapshot(),
-      }),
-      flushTree: () => this.#tree.flush(),
-      measureDisk: async (path) => {
-        const file = await files.open(path, "read");
-        const bytes = file.sizeBytes();
-        await file.close();
-        return bytes;
-      },
-      now: () => this.#stamps(),
-    });
-    const running = { executor, logs };
-    this.#running.set(resource, running);
-    return running;
   }
 
   /** Newer decisions may be on their way until every member was heard. */
   #mayLead(members: readonly string[]): boolean {
-    const sinceStartMs = this.#clock.monotonicMs() - this.#startedAtMs;
-    return sinceStartMs >= LEAD_GRACE_MS ||
+    return this.#hasGraceEnded() ||
       members.every((member) =>
         member === this.#settings.host || this.#peers.hasExchanged(member)
       );
+  }
+
+  #hasGraceEnded(): boolean {
+    return this.#clock.monotonicMs() - this.#startedAtMs >= LEAD_GRACE_MS;
   }
 
   #stamps(): Stamps {
@@ -447,14 +383,7 @@ export class Daemon {
 
   /** Ends workers and transfers, then says so. */
   async #stop(): Promise<void> {
-    await Promise.all(
-      [...this.#running].map(([resource, { executor }]) =>
-        this.#failures.guard(
-          resource,
-          () => executor.stop(() => this.#tree.snapshot()),
-        )
-      ),
-    );
+    await this.#resources.stop();
     this.#tellAlive(this.#clock.monotonicMs(), this.#parts.space());
     this.#tree.flush();
   }

@@ -134,6 +134,14 @@ export class Executor {
     this.#isAsked = true;
   }
 
+  /** Refreshes links that are due; whether there were any. @throws MarsError */
+  refresh(): boolean {
+    const { links, monotonicMs, publish } = this.#options;
+    const refreshed = links.refreshed(monotonicMs());
+    publish(refreshed);
+    return refreshed.length > 0;
+  }
+
   /** What runs here, for people. */
   summary(): string {
     const actual = this.#handle?.actual();

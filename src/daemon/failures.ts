@@ -9,13 +9,17 @@ export class Failures {
   /** Message by subject, until it goes well again. */
   readonly #messages = new Map<string, string>();
 
-  /** Operating errors are told; others pass. */
-  async guard(subject: string, act: () => Promise<void>): Promise<void> {
+  /**
+   * Operating errors are told; others pass. Returns whether all went well.
+   */
+  async guard(subject: string, act: () => Promise<void>): Promise<boolean> {
     try {
       await act();
       this.#messages.delete(subject);
+      return true;
     } catch (error) {
       this.#tell(subject, error);
+      return false;
     }
   }
 

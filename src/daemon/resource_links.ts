@@ -14,8 +14,9 @@ import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { Messages, messagesLeftBehind, type Stamps } from "./messages.ts";
 
-// Ours. Readers take `is-primary` as stale after half of a 60 s window.
-const FRESH_MS = 10_000;
+// Ours. Readers take `is-primary` as stale after half of a 60 s window; peers
+// look at that of a primary, only the host itself at that of a secondary.
+const FRESH_MS: Readonly<Record<string, number>> = { "1": 10_000, "0": 20_000 };
 // Ours. Whoever looks at it can have it fresher, but not more often.
 const FRESH_MS_MIN = 1_000;
 
@@ -37,6 +38,8 @@ export class ResourceLinks {
   readonly #told = new Map<string, string>();
   #freshAtMs = -Infinity;
   #isAsked = false;
+  /** As it was told last. */
+  #isPrimary: string | undefined;
 
   /** @param snapshot with what an earlier daemon left behind */
   constructor(
@@ -67,21 +70,31 @@ export class ResourceLinks {
       links.push({ path, value: String(facts.diskBytes) });
     }
     for (const [path, value] of this.#told) links.push({ path, value });
-    const isDue = this.#isDue(nowMs);
-    if (isDue) {
-      this.#freshAtMs = nowMs;
-      this.#isAsked = false;
-    }
+    this.#isPrimary = facts.states["is-primary"];
+    const isDue = this.#takeTurn(nowMs);
     const fresh = pathOf("is-primary");
     return links.filter(({ path, value }) =>
       (isDue && path === fresh) || snapshot.get(path)?.value !== value
     );
   }
 
-  #isDue(nowMs: number): boolean {
+  /** What has to be fresh and is due, where nothing else is to be told. */
+  refreshed(nowMs: number): LinkValue[] {
+    const value = this.#isPrimary;
+    if (value === undefined || !this.#takeTurn(nowMs)) return [];
+    const path = linkPath.actual(this.#resource, this.#host, "is-primary");
+    return [{ path, value }];
+  }
+
+  #takeTurn(nowMs: number): boolean {
     const elapsedMs = nowMs - this.#freshAtMs;
-    return elapsedMs >= FRESH_MS ||
-      (this.#isAsked && elapsedMs >= FRESH_MS_MIN);
+    const dueMs = this.#isAsked
+      ? FRESH_MS_MIN
+      : FRESH_MS[this.#isPrimary ?? ""];
+    if (elapsedMs < (dueMs ?? 0)) return false;
+    this.#freshAtMs = nowMs;
+    this.#isAsked = false;
+    return true;
   }
 
   #updateMessages(facts: ResourceFacts): void {

@@ -1,0 +1,205 @@
+/**
+ * Resources: the executors of this host, and when each of them is stepped.
+ *
+ * A resource has one while it is switched on here or something of it runs.
+ */
+import { nbdSocketPath, type Settings } from "../base/settings.ts";
+import type { LinkValue } from "../resource/plan_types.ts";
+import type { SyncWish } from "../resource/sync_limit.ts";
+import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import type { LinkTree } from "../tree/store.ts";
+import { TOMBSTONE } from "../tree/values.ts";
+import { Executor, type Round } from "./executor.ts";
+import type { Failures } from "./failures.ts";
+import { ResourceLogs } from "./logs.ts";
+import type { Stamps } from "./messages.ts";
+import { ResourceLinks } from "./resource_links.ts";
+import { Schedule } from "./schedule.ts";
+import type { DaemonParts } from "./parts.ts";
+import type { Running } from "./services.ts";
+import { type Lines, Transfers } from "./transfers.ts";
+
+export interface ResourcesOptions {
+  readonly settings: Settings;
+  readonly parts: DaemonParts;
+  readonly tree: LinkTree;
+  readonly lines: Lines;
+  readonly failures: Failures;
+  /** Writes links of this host and tells the peers. */
+  readonly publish: (links: readonly LinkValue[]) => void;
+  readonly now: () => Stamps;
+  /** Asks for a round. */
+  readonly wake: () => void;
+}
+
+// Ours. Refreshing the links of all resources takes so many rounds.
+const REFRESH_ROUNDS = 10;
+
+export class Resources {
+  readonly #options: ResourcesOptions;
+  readonly #host: string;
+  readonly #running = new Map<string, Running>();
+  readonly #schedule = new Schedule();
+
+  constructor(options: ResourcesOptions) {
+    this.#options = options;
+    this.#host = options.settings.host;
+  }
+
+  get(resource: string): Running | undefined {
+    return this.#running.get(resource);
+  }
+
+  /** Copies that are made, and that would be if they were allowed. */
+  syncWishes(): SyncWish[] {
+    return [...this.#running.values()]
+      .flatMap(({ executor }) => executor.syncWish ?? []);
+  }
+
+  /**
+   * One round: steps the resources that are due. Never fails for anything
+   * foreseen.
+   *
+   * @param facts what all plans depend on and `round` has as functions
+   */
+  async step(round: Round, facts: readonly unknown[]): Promise<void> {
+    const { tree, parts } = this.#options;
+    const snapshot = tree.snapshot();
+    const nowMs = parts.clock.monotonicMs();
+    const all = [
+      round.isRunning,
+      round.emergencyLevel,
+      round.restPercent,
+      round.rotateBytes,
+      this.syncWishes(),
+      facts,
+    ];
+    this.#schedule.observe(snapshot, JSON.stringify(all));
+    const due = this.#wanted(snapshot)
+      .filter((resource) => this.#schedule.isDue(resource, snapshot, nowMs));
+    await Promise.all(due.map((resource) => this.#step(resource, round)));
+    this.#refresh();
+  }
+
+  /** Something happened to a resource. */
+  wake(resource: string): void {
+    this.#schedule.poke(resource);
+    this.#options.wake();
+  }
+
+  /** Something happened that concerns all of them. */
+  wakeAll(): void {
+    this.#schedule.pokeAll();
+    this.#options.wake();
+  }
+
+  /** Somebody wants to know how this host is. */
+  ask(): void {
+    for (const [resource, { executor }] of this.#running) {
+      executor.ask();
+      if (!executor.isIdle) this.#schedule.poke(resource);
+    }
+  }
+
+  /** What runs here, for people; one line each. */
+  lines(): string[] {
+    return [...this.#running].map(([resource, { executor }]) =>
+      `resource ${resource}: ${executor.summary()}`
+    );
+  }
+
+  /** Ends workers and transfers. */
+  async stop(): Promise<void> {
+    const { failures, tree } = this.#options;
+    await Promise.all(
+      [...this.#running].map(([resource, { executor }]) =>
+        failures.guard(resource, () => executor.stop(() => tree.snapshot()))
+      ),
+    );
+  }
+
+  /** Those that are switched on here, or still run. */
+  #wanted(snapshot: Snapshot): string[] {
+    const active = snapshot.resources().filter((resource) =>
+      this.#isOn(snapshot, resource)
+    );
+    return [...new Set([...active, ...this.#running.keys()])];
+  }
+
+  #isOn(snapshot: Snapshot, resource: string): boolean {
+    return snapshot.value(linkPath.device(resource, this.#host)) !== undefined;
+  }
+
+  async #step(resource: string, round: Round): Promise<void> {
+    const { failures, tree, parts } = this.#options;
+    const { executor } = this.#running.get(resource) ?? this.#begin(resource);
+    this.#schedule.begin(resource, tree.snapshot());
+    const isGood = await failures.guard(resource, () => executor.step(round));
+    const nowMs = parts.clock.monotonicMs();
+    this.#schedule.end(resource, { nowMs, isGood, isIdle: executor.isIdle });
+    if (this.#isOn(tree.snapshot(), resource) || !executor.isIdle) return;
+    this.#running.delete(resource);
+    this.#schedule.forget(resource);
+  }
+
+  /** Quiet resources have their turn, a few in each round. */
+  #refresh(): void {
+    let left = Math.ceil(this.#running.size / REFRESH_ROUNDS);
+    for (const [resource, { executor }] of this.#running) {
+      if (left === 0) return;
+      this.#options.failures.try(`${resource}, refresh`, () => {
+        if (executor.refresh()) left--;
+      });
+    }
+  }
+
+  #begin(resource: string): Running {
+    const { settings, tree, lines, now } = this.#options;
+    const { files, startWorker, logDirectory, clock } = this.#options.parts;
+    const host = this.#host;
+    const directory = logDirectory(
+      `${settings.marsDir}/${linkPath.resource(resource)}`,
+    );
+    const logs = new ResourceLogs({ directory, host });
+    const common = {
+      resource,
+      host,
+      logs,
+      publish: (links: readonly LinkValue[]) => this.#publish(resource, links),
+      monotonicMs: () => clock.monotonicMs(),
+      wake: () => this.wake(resource),
+    };
+    const executor = new Executor({
+      ...common,
+      transfers: new Transfers({ ...common, lines, files }),
+      startWorker,
+      logDirectory: directory,
+      nbdSocketPath: (device) => nbdSocketPath(settings, device),
+      links: new ResourceLinks({ resource, host, snapshot: tree.snapshot() }),
+      flushTree: () => tree.flush(),
+      measureDisk: async (path) => {
+        const file = await files.open(path, "read");
+        const bytes = file.sizeBytes();
+        await file.close();
+        return bytes;
+      },
+      now,
+    });
+    const running = { executor, logs };
+    this.#running.set(resource, running);
+    return running;
+  }
+
+  /**
+   * Unless this host has left the resource meanwhile: then nothing of it may
+   * come back. The tree on disk is asked, for the index may not know yet.
+   */
+  #publish(resource: string, links: readonly LinkValue[]): void {
+    if (links.length === 0) return;
+    const path = linkPath.device(resource, this.#host);
+    const device = this.#options.parts.disk.value(path);
+    if (device === undefined || device === TOMBSTONE) return;
+    this.#options.publish(links);
+  }
+}
