@@ -136,6 +136,7 @@ export class Daemon {
       lines: this.#peers,
       failures: this.#failures,
       publish: (links) => this.#publish(links),
+      isWatched: () => !this.#lookout.isPolling,
       now: () => this.#stamps(),
       wake: () => this.#wake(),
     });
@@ -149,7 +150,7 @@ export class Daemon {
       watch: parts.watch,
       lamport: this.#lamport,
       onChanged: (links, before) => this.#found(links, before),
-      onLog: (resource) => this.#resources.wake(resource),
+      onLog: (resource) => this.#resources.logsChanged(resource),
       wake: () => this.#wake(),
     });
     this.#errands = new Errands({

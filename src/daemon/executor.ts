@@ -164,6 +164,7 @@ export class Executor {
       worker,
       ({ sequence, host: author }) =>
         snapshot.isTombstone(linkPath.log(resource, sequence, author)),
+      this.isIdle,
     );
     const planned = plan(view, {
       logs: logs.all,

@@ -7,16 +7,23 @@
  * durable only as far as its writer says.
  */
 import { logFileName, type LogName } from "../base/names.ts";
-import type { LogDirectory } from "../log/files.ts";
+import type { LogDirectory, LogFile } from "../log/files.ts";
 import { finalEndBytes } from "../resource/history.ts";
 import { knownEndBytes } from "../resource/positions.ts";
 import type { LocalLog, WorkerState } from "../resource/plan_types.ts";
 import type { ResourceView } from "../resource/view.ts";
 import type { LogEnd } from "../transfer/log_read.ts";
 
+// Ours. A list of files is believed so many times where a watch would have told
+// of a change and nothing here writes; the lengths might differ nevertheless.
+const REUSES_MAX = 4;
+
 export class ResourceLogs {
   readonly #directory: LogDirectory;
   readonly #host: string;
+  readonly #isWatched: () => boolean;
+  #files: readonly LogFile[] = [];
+  #reusesLeft = 0;
   /** Logs that are being fetched: durable bytes by file name. */
   readonly #fetched = new Map<string, number>();
   /** How much of own logs was durable when their writer said so last. */
@@ -25,9 +32,22 @@ export class ResourceLogs {
   #ends = new Map<string, LogEnd>();
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  constructor(options: { directory: LogDirectory; host: string }) {
+  constructor(
+    options: {
+      directory: LogDirectory;
+      host: string;
+      /** Whether `changed` is called when files come or go. */
+      isWatched?: () => boolean;
+    },
+  ) {
     this.#directory = options.directory;
     this.#host = options.host;
+    this.#isWatched = options.isWatched ?? (() => false);
+  }
+
+  /** Files came or went. */
+  changed(): void {
+    this.#reusesLeft = 0;
   }
 
   get all(): readonly LocalLog[] {
@@ -50,19 +70,22 @@ export class ResourceLogs {
    *
    * @param worker what it reported before this call, so that no file can be
    * shorter than it says
+   * @param isQuiet nothing here writes to any file
    */
   async refresh(
     view: ResourceView,
     worker: WorkerState | undefined,
     isDeleted: (log: LogName) => boolean,
+    isQuiet = false,
   ): Promise<void> {
     const ends = new Map<string, LogEnd>();
     const logs: LocalLog[] = [];
-    for (const { log, sizeBytes } of await this.#directory.list()) {
+    for (const { log, sizeBytes } of await this.#list(isQuiet)) {
       const name = logFileName(log);
       // A file that arrived after its tombstone, or was busy when it came.
       if (isDeleted(log)) {
         await this.#directory.delete(log);
+        this.changed();
         continue;
       }
       const isWritten = worker?.role === "log" && log.host === this.#host &&
@@ -95,6 +118,17 @@ export class ResourceLogs {
       if (was?.bytes === is?.bytes && was?.isFinal === is?.isFinal) continue;
       for (const listener of [...listeners]) listener();
     }
+  }
+
+  async #list(isQuiet: boolean): Promise<readonly LogFile[]> {
+    if (isQuiet && this.#reusesLeft > 0) {
+      this.#reusesLeft--;
+      return this.#files;
+    }
+    // Before the list: what comes while it is read makes it void.
+    this.#reusesLeft = isQuiet && this.#isWatched() ? REUSES_MAX : 0;
+    this.#files = await this.#directory.list();
+    return this.#files;
   }
 
   durableEnd(log: LogName): LogEnd | undefined {

@@ -50,6 +50,11 @@ export class Lookout {
     this.#isBlind = options.watch === undefined;
   }
 
+  /** Whether changes are found only by reading the tree now and then. */
+  get isPolling(): boolean {
+    return this.#isBlind || this.#options.watch?.isComplete !== true;
+  }
+
   /** Reads the tree in the next round. */
   ask(everything: boolean): void {
     this.#isAsked = true;
@@ -58,12 +63,12 @@ export class Lookout {
 
   /** Reads what is due. @throws MarsError */
   look(nowMs: number): void {
-    const { tree, watch, lamport, onChanged } = this.#options;
+    const { tree, lamport, onChanged } = this.#options;
     // Stamps that were believed before are corrected now.
     if (lamport.fallCount > this.#fallCount) this.ask(true);
     this.#fallCount = lamport.fallCount;
     if (!this.#isAsked && nowMs < this.#dueAtMs) return;
-    const isPolling = this.#isBlind || watch?.isComplete !== true;
+    const { isPolling } = this;
     this.#dueAtMs = nowMs + (isPolling ? RESCAN_MS : SWEEP_STEP_MS);
     const before = tree.snapshot();
     const found = this.#isDistrustful

@@ -28,6 +28,8 @@ export interface ResourcesOptions {
   readonly failures: Failures;
   /** Writes links of this host and tells the peers. */
   readonly publish: (links: readonly LinkValue[]) => void;
+  /** Whether `logsChanged` is called when logs come or go. */
+  readonly isWatched: () => boolean;
   readonly now: () => Stamps;
   /** Asks for a round. */
   readonly wake: () => void;
@@ -86,6 +88,12 @@ export class Resources {
   wake(resource: string): void {
     this.#schedule.poke(resource);
     this.#options.wake();
+  }
+
+  /** Logs came or went. */
+  logsChanged(resource: string): void {
+    this.#running.get(resource)?.logs.changed();
+    this.wake(resource);
   }
 
   /** Something happened that concerns all of them. */
@@ -155,13 +163,13 @@ export class Resources {
   }
 
   #begin(resource: string): Running {
-    const { settings, tree, lines, now } = this.#options;
+    const { settings, tree, lines, isWatched, now } = this.#options;
     const { files, startWorker, logDirectory, clock } = this.#options.parts;
     const host = this.#host;
     const directory = logDirectory(
       `${settings.marsDir}/${linkPath.resource(resource)}`,
     );
-    const logs = new ResourceLogs({ directory, host });
+    const logs = new ResourceLogs({ directory, host, isWatched });
     const common = {
       resource,
       host,

@@ -9,8 +9,8 @@
  *
  * Sequences come highest first: who looks for the newest stops there.
  */
-import { nameOf } from "../tree/path.ts";
-import type { Link } from "../tree/snapshot.ts";
+import { linkPath, nameOf } from "../tree/path.ts";
+import type { Link, Names, Snapshot } from "../tree/snapshot.ts";
 import { parseVersion, type VersionValue } from "../tree/values.ts";
 
 export interface VersionLink {
@@ -32,40 +32,57 @@ export interface Versions extends Iterable<[number, HostVersions]> {
   keys(): Iterable<number>;
 }
 
+/** Those of `resource`; made once for each state of its directory. */
+export function versionsIn(snapshot: Snapshot, resource: string): Versions {
+  const links = snapshot.names(linkPath.resource(resource));
+  let versions = made.get(links);
+  if (versions === undefined) {
+    versions = versionsOf(links.values());
+    made.set(links, versions);
+  }
+  return versions;
+}
+
+const made = new WeakMap<Names, Versions>();
+
 /** @param links of a resource's directory, version links among them */
 export function versionsOf(links: Iterable<Link>): Versions {
-  const bySequence = new Map<number, Map<string, Link>>();
+  const bySequence = new Map<number, NamedLink[]>();
   for (const link of links) {
     const match = NAME.exec(nameOf(link.path));
     if (match === null) continue;
     const sequence = Number(match[1]);
-    let ofSequence = bySequence.get(sequence);
-    if (ofSequence === undefined) {
-      ofSequence = new Map();
-      bySequence.set(sequence, ofSequence);
-    }
-    ofSequence.set(match[2] ?? "", link);
+    const named = { host: match[2] ?? "", link };
+    const others = bySequence.get(sequence);
+    if (others === undefined) bySequence.set(sequence, [named]);
+    else others.push(named);
   }
-  const sorted = [...bySequence].sort(([left], [right]) => right - left);
   return new LazyVersions(
-    sorted.map(([sequence, ofSequence]) =>
-      [sequence, new LazyHostVersions(ofSequence)] as const
-    ),
+    [...bySequence].sort(([left], [right]) => right - left),
   );
 }
+
+type NamedLink = { readonly host: string; readonly link: Link };
 
 const NAME = /^version-(\d{9,15})-(.+)$/;
 
 class LazyVersions implements Versions {
-  readonly #bySequence: ReadonlyMap<number, LazyHostVersions>;
+  /** Links until they are asked for, then what they say. */
+  readonly #bySequence: Map<number, readonly NamedLink[] | LazyHostVersions>;
 
-  constructor(sorted: Iterable<readonly [number, LazyHostVersions]>) {
+  constructor(sorted: Iterable<readonly [number, readonly NamedLink[]]>) {
     this.#bySequence = new Map(sorted);
   }
 
   get(sequence: number): HostVersions | undefined {
-    const versions = this.#bySequence.get(sequence);
-    return versions === undefined || versions.isEmpty() ? undefined : versions;
+    const entry = this.#bySequence.get(sequence);
+    if (entry === undefined) return undefined;
+    let versions = entry;
+    if (!(versions instanceof LazyHostVersions)) {
+      versions = new LazyHostVersions(versions);
+      this.#bySequence.set(sequence, versions);
+    }
+    return versions.isEmpty() ? undefined : versions;
   }
 
   *keys(): Iterable<number> {
@@ -73,8 +90,9 @@ class LazyVersions implements Versions {
   }
 
   *[Symbol.iterator](): Iterator<[number, HostVersions]> {
-    for (const [sequence, versions] of this.#bySequence) {
-      if (!versions.isEmpty()) yield [sequence, versions];
+    for (const sequence of this.#bySequence.keys()) {
+      const versions = this.get(sequence);
+      if (versions !== undefined) yield [sequence, versions];
     }
   }
 }
@@ -83,8 +101,8 @@ class LazyHostVersions implements HostVersions {
   readonly #links: ReadonlyMap<string, Link>;
   readonly #decoded = new Map<string, VersionLink | undefined>();
 
-  constructor(links: ReadonlyMap<string, Link>) {
-    this.#links = links;
+  constructor(links: readonly NamedLink[]) {
+    this.#links = new Map(links.map(({ host, link }) => [host, link]));
   }
 
   get(host: string): VersionLink | undefined {

@@ -21,7 +21,7 @@ import {
   parseSwitch,
   type ReplayValue,
 } from "../tree/values.ts";
-import { type Versions, versionsOf } from "./versions.ts";
+import { type Versions, versionsIn } from "./versions.ts";
 
 /** A place in the history of a resource: log and byte offset. */
 export interface Position {
@@ -109,7 +109,7 @@ export function resourceView(
     level: level !== undefined && isAcknowledgeLevel(level) ? level : "flush",
     members,
     own: members.find((member) => member.host === host),
-    versions: versionsOf(snapshot.children(linkPath.resource(resource))),
+    versions: versionsIn(snapshot, resource),
   };
 }
 

@@ -196,18 +196,37 @@ const EXPRESSIONS: Readonly<Record<string, string>> = {
 
 type Row = { readonly kind: LinkKind; readonly expression: RegExp };
 
-const ROWS: readonly Row[] = KINDS.map((kind) => ({
-  kind,
-  expression: new RegExp(
-    `^${kind.pattern.replace(/<\w+>/g, (part) => EXPRESSIONS[part] ?? part)}$`,
-  ),
-}));
+/** Rows by how the variable part of a path begins, in their order. */
+type Rows = ReadonlyMap<string, readonly Row[]>;
 
-/** Rows by what a path may begin with; most paths are below a resource. */
-const RESOURCE_ROWS = ROWS.filter((row) =>
-  row.kind.pattern.startsWith(RESOURCE)
-);
-const OTHER_ROWS = ROWS.filter((row) => !row.kind.pattern.startsWith(RESOURCE));
+const RESOURCE_ROWS = rowsBehind(`${RESOURCE}/`);
+const OTHER_ROWS = rowsBehind("");
+
+/** Rows of patterns that begin with `prefix`; none of them begins otherwise. */
+function rowsBehind(prefix: string): Rows {
+  const rows = new Map<string, Row[]>();
+  for (const kind of KINDS) {
+    const isHere = kind.pattern.startsWith(RESOURCE) === (prefix !== "");
+    if (!isHere) continue;
+    const text = kind.pattern.replace(
+      /<\w+>/g,
+      (part) => EXPRESSIONS[part] ?? part,
+    );
+    const head = headOf(kind.pattern, prefix.length);
+    const others = rows.get(head) ?? [];
+    rows.set(head, [...others, { kind, expression: new RegExp(`^${text}$`) }]);
+  }
+  return rows;
+}
+
+/** From `start` up to the first dash or slash, with it. */
+function headOf(path: string, start: number): string {
+  for (let end = start; end < path.length; end++) {
+    const isEnd = path[end] === "-" || path[end] === "/";
+    if (isEnd) return path.slice(start, end + 1);
+  }
+  return path.slice(start);
+}
 
 /** The kind of a link; undefined for a kind unknown here. */
 export function classify(path: string): LinkKind | undefined {
@@ -216,8 +235,10 @@ export function classify(path: string): LinkKind | undefined {
 
 /** The kind of a link and the variable parts of its path. */
 export function matchPath(path: string): PathMatch | undefined {
-  const rows = path.startsWith("resource-") ? RESOURCE_ROWS : OTHER_ROWS;
-  for (const { kind, expression } of rows) {
+  const rows = path.startsWith("resource-")
+    ? RESOURCE_ROWS.get(headOf(path, path.indexOf("/") + 1))
+    : OTHER_ROWS.get(headOf(path, 0));
+  for (const { kind, expression } of rows ?? []) {
     const groups = expression.exec(path);
     if (groups === null) continue;
     const parts = groups.groups ?? {};

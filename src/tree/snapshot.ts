@@ -69,7 +69,7 @@ export class Snapshot {
 
   /** The link, also if it is a tombstone. */
   get(path: string): Link | undefined {
-    return this.#names(directoryOf(path)).get(nameOf(path));
+    return this.names(directoryOf(path)).get(nameOf(path));
   }
 
   /** The value; undefined if the link is missing or a tombstone. */
@@ -89,7 +89,7 @@ export class Snapshot {
 
   /** Links directly in `directory`; the root is "". */
   children(directory: string): Iterable<Link> {
-    return this.#names(directory).values();
+    return this.names(directory).values();
   }
 
   /** Links in `directory` and in directories below it; the root is "". */
@@ -184,13 +184,14 @@ export class Snapshot {
     return count;
   }
 
-  #names(directory: string): Names {
+  /** Links in `directory` by name; the same object until one changes. */
+  names(directory: string): Names {
     return this.#tops.get(topOf(directory))?.get(directory) ?? NO_NAMES;
   }
 
   #liveSuffixes(directory: string, prefix: string): string[] {
     const suffixes: string[] = [];
-    for (const [name, link] of this.#names(directory)) {
+    for (const [name, link] of this.names(directory)) {
       // The value only where it counts: a lazy one would be read.
       if (name.startsWith(prefix) && link.value !== TOMBSTONE) {
         suffixes.push(name.slice(prefix.length));
