@@ -2,6 +2,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { fourLogs, LOGS, OLD_S } from "../../tests/support/log_world.ts";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
+import type { Shim } from "../../ffi/shim.ts";
 import { SyscallError } from "../base/errors.ts";
 
 const SILENCE = { printed: [], warned: [] };
@@ -107,4 +108,55 @@ Deno.test("err-purge-all forgets errors of this host", async () => {
   const values = ["alpha/msg-err-a", "alpha/msg-wrn-b", "beta/msg-err-c"]
     .map((name) => world.value(`resource-r/actual-${name}`));
   assertEquals(values, [".deleted", text, text]);
+});
+
+/** Ends a command at its `count`th change of the tree. */
+function killedAt(count: number): (shim: Shim) => Shim {
+  let left = count;
+  const tick = (): void => {
+    if (--left < 0) throw new Error("killed");
+  };
+  return (shim) => ({
+    ...shim,
+    mars_link_create: (...args) => {
+      tick();
+      return shim.mars_link_create(...args);
+    },
+    mars_link_stamp_write: (...args) => {
+      tick();
+      return shim.mars_link_stamp_write(...args);
+    },
+    mars_filesystem_flush: (...args) => {
+      tick();
+      return shim.mars_filesystem_flush(...args);
+    },
+  });
+}
+
+Deno.test("cron may be killed anywhere; the next run does the rest", async () => {
+  const buried = (world: TreeWorld): number =>
+    [...Deno.readDirSync(`${world.marsDir}/resource-r`)]
+      .filter(({ name, isSymlink }) =>
+        isSymlink && /^(?:log|version)-/.test(name) &&
+        world.value(`resource-r/${name}`) === ".deleted"
+      ).length;
+  using undisturbed = fourLogs(3);
+  await undisturbed.run("cron");
+  let killed = 0;
+  for (;; killed++) {
+    using world = fourLogs(3);
+    try {
+      await world.runWith(killedAt(killed), ["cron"]);
+      break;
+    } catch (error) {
+      assertEquals(error instanceof Error && error.message, "killed");
+    }
+    const needed = LOGS.slice(2);
+    assertEquals(world.files().filter((log) => needed.includes(log)), needed);
+    assertEquals(await world.run("cron"), SILENCE);
+    assertEquals(world.files(), undisturbed.files());
+    assertEquals(world.value("resource-r/maxnr"), "5");
+    assertEquals(buried(world), buried(undisturbed));
+  }
+  assertEquals(killed > 8, true);
 });

@@ -36,16 +36,17 @@ export async function rotate(desk: Desk, resource: string): Promise<Rotated> {
     const text = `log ${log.sequence - 1} has no version link yet`;
     return { isDone: false, text };
   }
+  // First the number: a log whose number is not known might be made twice.
+  const path = linkPath.maxnr(resource);
+  const highest = parseCount(snapshot.value(path) ?? "") ?? 0;
+  desk.write([{ path, value: String(Math.max(highest, log.sequence)) }]);
   if (!dryRun) {
     const result = await desk.logs.create(resource, log);
     // Somebody else was faster, or the name was used and deleted before.
     if (result !== "created") {
       return { isDone: false, text: `log ${log.sequence}: ${result}` };
     }
+    desk.trigger("1");
   }
-  // Killed before this, the number is still known by the file.
-  const path = linkPath.maxnr(resource);
-  const highest = parseCount(snapshot.value(path) ?? "") ?? 0;
-  desk.write([{ path, value: String(Math.max(highest, log.sequence)) }]);
   return { isDone: true, text: `going on in ${logFileName(log)}` };
 }

@@ -41,7 +41,7 @@ Deno.test("log-rotate does not use the number of a deleted log again", async () 
   world.link({ "resource-r/log-000000005-alpha": ".deleted" });
   const { warned } = await world.run("log-rotate", "r");
   assertEquals(warned, ['SKIPPING: "r": log 5: tombstone']);
-  assertEquals(world.value("resource-r/maxnr"), "4");
+  assertEquals(world.value("resource-r/maxnr"), "5");
 });
 
 Deno.test("log-rotate is silent for a timer where there is nothing to do", async () => {

@@ -47,8 +47,8 @@ export const SYSTEMD_COMMANDS: readonly Command[] = [
     wordsMax: 0,
     run: (desk, resource) => {
       const snapshot = desk.look();
-      const start = snapshot.value(unitPath(resource, "start"));
-      const stop = snapshot.value(unitPath(resource, "stop"));
+      const start = snapshot.value(linkPath.systemdUnit(resource, "start"));
+      const stop = snapshot.value(linkPath.systemdUnit(resource, "stop"));
       desk.answer([start ?? stop, stop ?? start].join(" ").trim(), {
         setting: "systemd-unit",
         resource,
@@ -76,7 +76,7 @@ export const SYSTEMD_COMMANDS: readonly Command[] = [
     wordsMin: 0,
     wordsMax: 0,
     run: (desk, resource) => {
-      const value = desk.look().value(wantPath(resource)) ?? "";
+      const value = desk.look().value(linkPath.systemdWant(resource)) ?? "";
       desk.answer(value, { setting: "systemd-want", resource, value });
     },
   },
@@ -114,10 +114,13 @@ async function setUnit(
   resource: string,
   [start = "", stop = start]: readonly string[],
 ): Promise<void> {
-  const paths = [unitPath(resource, "start"), unitPath(resource, "stop")];
+  const paths = [
+    linkPath.systemdUnit(resource, "start"),
+    linkPath.systemdUnit(resource, "stop"),
+  ];
   if (start === "") {
     desk.write(
-      [...paths, wantPath(resource)].map((path) => ({
+      [...paths, linkPath.systemdWant(resource)].map((path) => ({
         path,
         value: TOMBSTONE,
       })),
@@ -130,9 +133,9 @@ async function setUnit(
     : await unitOf(desk, resource, stop === "" ? start : stop, "STOP");
   const primary = desk.snapshot().value(linkPath.primary(resource));
   desk.write([
-    { path: unitPath(resource, "start"), value: startUnit },
-    { path: unitPath(resource, "stop"), value: stopUnit },
-    { path: wantPath(resource), value: primary ?? NOBODY },
+    { path: linkPath.systemdUnit(resource, "start"), value: startUnit },
+    { path: linkPath.systemdUnit(resource, "stop"), value: stopUnit },
+    { path: linkPath.systemdWant(resource), value: primary ?? NOBODY },
   ]);
   desk.print(`"${resource}": start ${startUnit}, stop ${stopUnit}`);
 }
@@ -189,19 +192,12 @@ function setWant(
       }; nobody is "${NOBODY}"`,
     );
   }
-  const hasUnit = snapshot.value(unitPath(resource, "start")) !== undefined ||
-    snapshot.value(unitPath(resource, "stop")) !== undefined;
+  const hasUnit =
+    snapshot.value(linkPath.systemdUnit(resource, "start")) !== undefined ||
+    snapshot.value(linkPath.systemdUnit(resource, "stop")) !== undefined;
   if (!hasUnit) obstacles.push("it has no unit; type set-systemd-unit");
   refuseIf(`want units of "${resource}"`, obstacles, desk.options);
-  desk.write([{ path: wantPath(resource), value: host }]);
-}
-
-function unitPath(resource: string, action: "start" | "stop"): string {
-  return `${linkPath.resource(resource)}/systemd-${action}-unit`;
-}
-
-function wantPath(resource: string): string {
-  return `${linkPath.resource(resource)}/systemd-want`;
+  desk.write([{ path: linkPath.systemdWant(resource), value: host }]);
 }
 
 // ---- triggers -------------------------------------------------------------

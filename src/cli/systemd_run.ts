@@ -29,6 +29,7 @@ import {
   type Request,
   templateOf,
 } from "./systemd_units.ts";
+import { unitStatus } from "./units.ts";
 
 const LOCK = ".systemd";
 const NOTE = ".mars-unfinished";
@@ -226,20 +227,25 @@ async function run(desk: Desk, verb: string, unit: string): Promise<Ended> {
   return ended;
 }
 
-/** A failure is kept until it is undone; success only replaces a failure. */
+/**
+ * An answer is newer than the wish that it answers. A failure is kept until it
+ * is undone.
+ */
 function keepStatus(
   desk: Desk,
   resource: string,
-  verb: string,
+  verb: "start" | "stop",
   { code }: Ended,
 ): void {
-  const path = linkPath.userspace(
-    resource,
-    `systemd-status-${verb}-${desk.host}`,
-  );
+  if (desk.options.dryRun) return;
+  const path = unitStatus(resource, verb, desk.host);
   const value = String(Math.min(code, 255));
-  const old = desk.snapshot().value(path) ?? "0";
-  if (old !== value) desk.write([{ path, value }]);
+  const snapshot = desk.snapshot();
+  const want = linkPath.systemdWant(resource);
+  const isAnswered = (snapshot.stampNs(path) ?? 0n) >
+    (snapshot.stampNs(want) ?? 0n);
+  if (isAnswered && snapshot.value(path) === value) return;
+  desk.write([{ path, value }]);
 }
 
 type UnitState = "idle" | "running";

@@ -123,7 +123,7 @@ Deno.test("A failure is kept in a link until it is undone", async () => {
   using world = new UnitWorld();
   const status = "resource-r/userspace/systemd-status-stop-alpha";
   await world.run("set-systemd-unit", "r", "DEFAULT");
-  assertEquals(world.value(status), undefined);
+  assertEquals(world.value(status), undefined, "nothing was to be stopped");
   world.failing.set("stop vol-r.mount", 5);
   const { warned } = await world.run("set-systemd-want", "r", "beta");
   assertEquals(world.value(status), "5");
@@ -400,4 +400,18 @@ Deno.test("A macro that fails changes nothing of what it made", async () => {
   const { warned } = await world.run("systemd-trigger");
   assertEquals(warned.length, 1);
   assertEquals(world.generated(), ["vol-r.mount", "watch.path"]);
+});
+
+Deno.test("Every wish is answered, although nothing is to be done", async () => {
+  using world = new UnitWorld();
+  const status = "resource-r/userspace/systemd-status-start-alpha";
+  const answeredAt = (): bigint =>
+    world.desk().snapshot().stampNs(status) ?? 0n;
+  await world.run("set-systemd-unit", "r", "DEFAULT");
+  const first = answeredAt();
+  await world.run("systemd-trigger");
+  assertEquals(answeredAt(), first, "no new wish");
+  await world.run("set-systemd-want", "r", "alpha");
+  assertEquals(world.value(status), "0");
+  assertEquals(answeredAt() > first, true);
 });

@@ -35,14 +35,13 @@ export function unitWish(
   resource: string,
   host: string,
 ): UnitWish | undefined {
-  const directory = linkPath.resource(resource);
-  const startUnit = snapshot.value(`${directory}/systemd-start-unit`);
-  const stopUnit = snapshot.value(`${directory}/systemd-stop-unit`) ??
+  const startUnit = snapshot.value(linkPath.systemdUnit(resource, "start"));
+  const stopUnit = snapshot.value(linkPath.systemdUnit(resource, "stop")) ??
     startUnit;
   const takesPart =
     snapshot.value(linkPath.device(resource, host)) !== undefined;
   if (stopUnit === undefined || !takesPart) return undefined;
-  const want = snapshot.value(`${directory}/systemd-want`);
+  const want = snapshot.value(linkPath.systemdWant(resource));
   const isDeviceOn = parseSwitch(
     snapshot.value(linkPath.actual(resource, host, "if-on")) ?? "",
   );
