@@ -37,6 +37,8 @@ export interface Call {
   /** [""] if the command takes none. */
   readonly resources: readonly string[];
   readonly words: readonly string[];
+  /** How many resources at once, unless options say so. */
+  readonly parallel?: number | undefined;
 }
 
 /** A point between phases at which hooks are called. */
@@ -98,7 +100,7 @@ export async function runPhases(
   surround: Surround,
 ): Promise<readonly Failure[]> {
   const { command, resources, words } = call;
-  const { parallel } = desk.options;
+  const parallel = desk.options.parallel ?? call.parallel;
   const isForked = parallel !== undefined && resources.length > 1;
   const walk = new Walk(call, desk, surround);
   const walkers = await walk.admit(resources.map((resource): Walker => ({

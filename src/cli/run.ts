@@ -11,6 +11,7 @@
  */
 import { MarsError, SomeFailedError, UsageError } from "../base/errors.ts";
 import type { Shim } from "../../ffi/shim.ts";
+import { unitWish } from "../resource/systemd.ts";
 import { Admission } from "./admission.ts";
 import { ALL, resourcesOf } from "./arguments.ts";
 import { type Command, Desk, SKIPPING, type Voice } from "./command.ts";
@@ -217,7 +218,13 @@ async function run(
     ? undefined
     : desk.effects.onInterrupt(() => desk.interrupt());
   const failures = await runPhases(
-    { command, typed, resources, words },
+    {
+      command,
+      typed,
+      resources,
+      words,
+      parallel: parallelOf(command, desk, resources),
+    },
     desk,
     {
       admit: (resource) => admission.admit(resource),
@@ -231,6 +238,25 @@ async function run(
     },
   );
   return { failures, count: resources.length };
+}
+
+/**
+ * Units may take minutes to end: one resource must not wait for those of
+ * another.
+ */
+function parallelOf(
+  command: Command,
+  desk: Desk,
+  resources: readonly string[],
+): number | undefined {
+  const mayFork = command.phases !== undefined && resources.length > 1 &&
+    !desk.options.singlestep;
+  const snapshot = desk.look();
+  const hasUnits = mayFork &&
+    resources.some((resource) =>
+      unitWish(snapshot, resource, desk.host) !== undefined
+    );
+  return hasUnits ? Infinity : undefined;
 }
 
 function resourcesFor(

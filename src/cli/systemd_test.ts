@@ -415,3 +415,23 @@ Deno.test("Every wish is answered, although nothing is to be done", async () => 
   assertEquals(world.value(status), "0");
   assertEquals(answeredAt() > first, true);
 });
+
+Deno.test("Resources with units do not wait for each other", async () => {
+  using world = new UnitWorld();
+  for (const [path, value] of Object.entries(clusterLinks())) {
+    if (!path.startsWith("resource-r/")) continue;
+    world.link({ [path.replace("resource-r/", "resource-s/")]: value });
+  }
+  const lines = async (): Promise<readonly string[]> => {
+    const { printed, warned } = await world.run("detach", "r,s", "--force");
+    return [...printed, ...warned];
+  };
+  const before = (await lines()).filter((line) => line.startsWith("CHILD "));
+  assertEquals(before, []);
+  await world.run("set-systemd-unit", "s", "DEFAULT", "--systemd-enable=0");
+  const after = await lines();
+  for (const resource of ["r", "s"]) {
+    const own = after.filter((line) => line.startsWith(`CHILD ${resource}: `));
+    assertEquals(own.length > 0, true, after.join("\n"));
+  }
+});
