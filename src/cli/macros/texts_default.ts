@@ -150,24 +150,26 @@ to %human-numbers{}{/}{ }{%{_possible}} is possible\n}
   "count-lines": String.raw`
 %let{_count}{0}%foreach{_line}{%{1}}{%let{_count}{%+{%{_count}}{1}}}%{_count}
 `,
+  // What is not used is not worth a line, unless somebody asks.
   "default-header": String.raw`
-%if{%usable-compressions{}}{\
-used-log-compression="%used-log-compression{}"\n\
-used-net-compression="%used-net-compression{}"\n\
+%used-line{used-log-compression}{"%used-log-compression{}"}{""}\
+%used-line{used-net-compression}{"%used-net-compression{}"}{""}\
+%used-line{used-log-digest}{%used-log-digest{}}{}\
+%used-line{used-net-digest}{%used-net-digest{}}{}\
 %if{%>{%{verbose}}{0}}{\
 usable-compressions="%usable-compressions{}"\n\
 enabled-log-compressions="%enabled-log-compressions{}"\n\
-enabled-net-compressions="%enabled-net-compressions{}"\n}}\
-%if{%usable-digests{}}{\
-used-log-digest=%used-log-digest{}\n\
-used-net-digest=%used-net-digest{}\n\
-%if{%>{%{verbose}}{0}}{\
+enabled-net-compressions="%enabled-net-compressions{}"\n\
 usable-digests=%usable-digests{}\n\
 disabled-log-digests=%disabled-log-digests{}\n\
-disabled-net-digests=%disabled-net-digests{}\n}}\
+disabled-net-digests=%disabled-net-digests{}\n}\
 %if{%global-sync-limit-value{}}{\
 %hint{at most %global-sync-limit-value{} resources are copied at once; \
 see set-global-sync-limit-value}}
+`,
+  // {name}{value}{what stands for none}
+  "used-line": String.raw`
+%if{%||{%ne{%{2}}{%{3}}}{%>{%{verbose}}{0}}}{%{1}=%{2}\n}
 `,
   "default-global": String.raw`
 %let{_slip}{%time-slip{}}\

@@ -454,7 +454,6 @@ Deno.test("default-header names what is used", () => {
   const world = worldOf(links);
   assertEquals(shownBy(world, "default-header"), [
     'used-log-compression="COMPRESS_LZ4"',
-    'used-net-compression=""',
     "used-log-digest=CHKSUM_CRC32C",
     "used-net-digest=CHKSUM_MD5",
   ]);
