@@ -251,11 +251,12 @@ function parallelOf(
 ): number | undefined {
   const mayFork = command.phases !== undefined && resources.length > 1 &&
     !desk.options.singlestep;
+  // There may be no tree at all.
+  if (!mayFork) return undefined;
   const snapshot = desk.look();
-  const hasUnits = mayFork &&
-    resources.some((resource) =>
-      unitWish(snapshot, resource, desk.host) !== undefined
-    );
+  const hasUnits = resources.some((resource) =>
+    unitWish(snapshot, resource, desk.host) !== undefined
+  );
   return hasUnits ? Infinity : undefined;
 }
 
