@@ -19,6 +19,9 @@ import type { CommandLine } from "./src/cli/options.ts";
 import type { Settings } from "./src/base/settings.ts";
 import type { TraceLevel } from "./src/base/trace.ts";
 
+/** Ours. A daemon ends within a second; one with a slow disk takes longer. */
+const REPLACE_S = 60;
+
 if ("WorkerGlobalScope" in globalThis) {
   // A message that comes while the module is being loaded finds no listener,
   // so it is kept and told again.
@@ -174,6 +177,7 @@ async function serve(settings: Settings, line: CommandLine): Promise<number> {
     Deno.addSignalListener(signal, end);
   }
   const reserve = line.text("reserve");
+  const replaceMs = line.isOn("replace") ? replaceMsOf(line) : undefined;
   await runDaemon({
     settings,
     shimPath: shimPath(),
@@ -187,10 +191,21 @@ async function serve(settings: Settings, line: CommandLine): Promise<number> {
       : parseSize(reserve),
     traceLevel,
     traceFormat,
+    replaceMs,
     signal: stop.signal,
     onReady: () => {},
   });
   return 0;
+}
+
+/** How long a daemon is waited for that ends. @throws UsageError */
+function replaceMsOf(line: CommandLine): number {
+  const text = line.text("timeout") ?? String(REPLACE_S);
+  if (text === "infinite") return Infinity;
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
+  throw new UsageError(
+    `Cannot use "${text}" as --timeout: expected seconds, or -1`,
+  );
 }
 
 function traceLevelOf(text: string): TraceLevel {

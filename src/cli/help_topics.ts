@@ -379,8 +379,19 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "program",
     isCommon: true,
     details:
-      "One per host; it ends in good order at SIGTERM, and recovers by itself from anything else.",
-    options: ["listen", "port", "reserve", "trace", "trace-format"],
+      "One per host; it ends in good order at SIGTERM, and recovers by itself from anything else. A new version takes over with --replace: devices stay, open and mounted, and their users wait for less than a second. With --timeout the new one gives up if the old one does not end, after 60 seconds.",
+    options: [
+      "replace",
+      "timeout",
+      "listen",
+      "port",
+      "reserve",
+      "trace",
+      "trace-format",
+    ],
+    examples: [
+      ["mars daemon --replace", "after an upgrade of the program"],
+    ],
   },
   "demo": {
     group: "program",

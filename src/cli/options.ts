@@ -175,6 +175,10 @@ export const OPTION_ROWS: readonly OptionRow[] = [
   },
   { name: "listen", value: "=ADDRESS", summary: "daemon: listen here only" },
   {
+    name: "replace",
+    summary: "daemon: take the place of the one that runs, which ends",
+  },
+  {
     name: "reserve",
     value: "=SIZE",
     summary: "daemon: size of each of the four space reserves, 2G",

@@ -56,6 +56,8 @@ export interface DaemonOptions {
   readonly buildTag: string;
   /** Size of each of the four space reserves. */
   readonly reserveBytes: number | undefined;
+  /** How long the daemon had run whose place this one takes; 0: none. */
+  readonly replacedMs: number;
   /** Ends the daemon. */
   readonly signal: AbortSignal;
   /** Called once when peers may connect, with the port. */
@@ -107,7 +109,8 @@ export class Daemon {
     this.#lamport = parts.lamport;
     this.#tree = parts.tree;
     this.#cluster = new ClusterName(this.#tree.snapshot());
-    this.#startedAtMs = this.#clock.monotonicMs();
+    // What the one before has heard of peers holds for this one, too.
+    this.#startedAtMs = this.#clock.monotonicMs() - options.replacedMs;
     this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
     this.#emergency = new EmergencyWatch(this.#reserveBytes);
     const { host } = this.#settings;

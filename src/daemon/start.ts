@@ -2,7 +2,7 @@
  * Start of the daemon: what it needs of this machine.
  */
 import { LamportClock } from "../base/lamport.ts";
-import { claimDaemon } from "../base/running.ts";
+import { type Claim, claimDaemon, replaceDaemon } from "../base/running.ts";
 import { ublkPaths } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
@@ -24,22 +24,39 @@ import { Daemon, type DaemonOptions } from "./daemon.ts";
 import type { DaemonParts } from "./parts.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
 
-export interface StartOptions extends DaemonOptions {
+export interface StartOptions extends Omit<DaemonOptions, "replacedMs"> {
   readonly shimPath: string;
   readonly workerUrl: URL;
   /** Address to listen on; every one when empty. */
   readonly listen: string;
   readonly traceLevel: TraceLevel;
   readonly traceFormat: "text" | "json";
+  /** To end the daemon that runs, how long to wait; undefined: there is none. */
+  readonly replaceMs: number | undefined;
 }
 
 /** Runs until `signal`. @throws MarsError if it cannot start */
 export async function runDaemon(options: StartOptions): Promise<void> {
   const { settings } = options;
   await prepareRoot(settings);
-  using _claim = await claimDaemon(settings);
-  const daemon = new Daemon(options, await systemParts(options));
+  // All that can be done beside a daemon that still runs.
+  const parts = options.replaceMs === undefined
+    ? undefined
+    : await systemParts(options);
+  using claim = await claimFor(options);
+  parts?.tree.rescan();
+  const daemon = new Daemon(
+    { ...options, replacedMs: claim.replacedMs },
+    parts ?? await systemParts(options),
+  );
   await daemon.run();
+}
+
+async function claimFor(options: StartOptions): Promise<Claim> {
+  const { settings, replaceMs } = options;
+  return replaceMs === undefined
+    ? await claimDaemon(settings)
+    : await replaceDaemon(settings, replaceMs);
 }
 
 async function systemParts(options: StartOptions): Promise<DaemonParts> {

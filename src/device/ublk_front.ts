@@ -94,6 +94,7 @@ export class UblkFront implements FrontEnd {
 
   /** Somebody who has it open must not lose it because a daemon ends. */
   closeAll(): void {
+    if (this.#isLeft) return;
     if (this.#device.phase === "on" && this.#countOpeners() > 0) {
       this.#isLeft = true;
       trace.info("device", "Device is left to the next daemon", {

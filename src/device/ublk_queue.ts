@@ -101,7 +101,7 @@ export class UblkQueue {
     const { memory, start } = this.#at(tag);
     putQueueCommand(this.#command, tag, result, memory.address + start);
     this.#atKernel++;
-    io.command(fd, command, this.#command, this.#fetched, tag);
+    io.standingCommand(fd, command, this.#command, this.#fetched, tag);
   }
 
   /** A fetch has ended: with a request, or with the device. */

@@ -53,6 +53,8 @@ class Driver {
     release: () => void this.releasedCount++,
     command: (_fd, operation, words, done, tag) =>
       void this.sent.push({ operation, words: words.slice(), done, tag }),
+    standingCommand: (_fd, operation, words, done, tag) =>
+      void this.sent.push({ operation, words: words.slice(), done, tag }),
   };
 
   /** Answers the oldest command of this kind. */
@@ -106,6 +108,7 @@ function unused(): CommandIo {
     truncate: never,
     close: never,
     command: never,
+    standingCommand: never,
     map: never,
     release: never,
   };

@@ -115,6 +115,18 @@ export interface CommandIo extends Io {
     tag: number,
   ): void;
 
+  /**
+   * The same for a command that the driver keeps until it has something to
+   * tell: when the ring ends it is left to the kernel, as after a death.
+   */
+  standingCommand(
+    fd: number,
+    operation: number,
+    command: Uint32Array,
+    done: Completion,
+    tag: number,
+  ): void;
+
   /** Memory that a driver shows; only to be read. @throws SyscallError */
   map(fd: number, offsetBytes: number, lengthBytes: number): Memory;
 

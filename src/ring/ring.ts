@@ -135,6 +135,8 @@ export class Ring implements SocketIo, CommandIo {
   /**
    * Ends the ring and gives its memory back. What is in flight is canceled or,
    * where that is impossible, waited for; no completion is delivered any more.
+   * Standing commands cannot be canceled one by one: the kernel ends them with
+   * the ring.
    */
   end(): void {
     if (this.#isEnded) return;
@@ -142,7 +144,8 @@ export class Ring implements SocketIo, CommandIo {
     const cancel = this.#take(OP.ASYNC_CANCEL, -1, ignore, 0);
     cancel.opFlags = CANCEL_ANY;
     this.#prepare(cancel);
-    while (this.#slots.takenCount > 0) {
+    const slots = this.#slots;
+    while (slots.takenCount > slots.standingCount) {
       this.#submit(this.#queues.hasCompletion() ? 0 : 1, ENTER_GETEVENTS);
       this.#collect();
     }
@@ -250,7 +253,23 @@ export class Ring implements SocketIo, CommandIo {
     done: Completion,
     tag: number,
   ): void {
+    this.#command(this.#take(OP.URING_CMD, fd, done, tag), operation, command);
+  }
+
+  standingCommand(
+    fd: number,
+    operation: number,
+    command: Uint32Array,
+    done: Completion,
+    tag: number,
+  ): void {
     const slot = this.#take(OP.URING_CMD, fd, done, tag);
+    slot.isStanding = true;
+    this.#slots.standingCount++;
+    this.#command(slot, operation, command);
+  }
+
+  #command(slot: Slot, operation: number, command: Uint32Array): void {
     // Its number stands where others have their offset.
     slot.offset = operation;
     if (this.#queues.freeCount === 0) this.#submit(0, 0);

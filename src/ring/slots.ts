@@ -20,6 +20,8 @@ export class Slot {
   tag = 0;
   /** Bytes of a send that earlier rounds have sent. */
   sentBytes = 0;
+  /** A driver keeps it as long as it likes. */
+  isStanding = false;
   nextFree = -1;
   readonly index: number;
 
@@ -31,6 +33,7 @@ export class Slot {
 /** All slots; more are made when all are taken. */
 export class Slots {
   takenCount = 0;
+  standingCount = 0;
   readonly #slots: Slot[] = [];
   #free = -1;
 
@@ -52,6 +55,8 @@ export class Slots {
     slot.nextFree = this.#free;
     this.#free = slot.index;
     this.takenCount--;
+    if (slot.isStanding) this.standingCount--;
+    slot.isStanding = false;
   }
 
   at(index: number): Slot {

@@ -157,6 +157,7 @@ export class SimHost {
       settings: settingsOf(this.#line([])),
       buildTag: "simulated",
       reserveBytes: 0,
+      replacedMs: 0,
       signal: stopping.signal,
       onReady: () => {},
     }, {
