@@ -8,8 +8,16 @@ DENO := $(TOOLS)/bin/deno
 PREFIX := /usr/local
 # The program that becomes the bundle.
 MAIN := main.ts
-# What the integration tests use: Debian package and the command it must give.
-TEST_PACKAGES := fio:fio nbdkit:nbdkit qemu-utils:qemu-io libnbd-bin:nbdinfo
+# What the integration tests use: Debian package and the command it must give,
+# or several of which one is enough.
+TEST_PACKAGES := fio:fio nbdkit:nbdkit qemu-utils:qemu-io libnbd-bin:nbdinfo \
+  $(VM_PACKAGES)
+# Virtual machines with a stock Debian kernel under emulation. Some versions of
+# qemu come with virtiofsd; elsewhere it is a package of its own.
+VM_PACKAGES := qemu-system-x86:qemu-system-x86_64 \
+  virtiofsd:/usr/lib/qemu/virtiofsd:/usr/libexec/virtiofsd \
+  busybox-static:busybox cpio:cpio kmod:depmod zstd:zstd xz-utils:xz \
+  perl-base:perl e2fsprogs:mke2fs
 
 # Everything that Deno downloads or caches stays inside the checkout.
 export DENO_DIR := $(TOOLS)/deno-dir
@@ -72,36 +80,34 @@ demo: build/mars ## several hosts on this machine, without root
 test: build/mars build/libmars.so tools-test ## the whole gate: layout, lint, types, all tests
 	@tests/run.sh
 
-# A stock Debian kernel under emulation; needs no rights to virtual machines.
-VM_PACKAGES := qemu-system-x86:qemu-system-x86_64 busybox-static:busybox \
-  cpio:cpio kmod:kmod zstd:zstd e2fsprogs:mke2fs
-
 .PHONY: test-vm
-test-vm: build/mars ## the block device of the kernel, on a kernel that has ublk
+test-vm: build/mars ## the block device of the kernel, in virtual machines; takes long
 	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES)"
-	MARS_LAUNCH_DIR=$(CURDIR)/build/vm-bin build/mars version
-	tests/vm/vmrun -E qemu -s 2 -t 600 \
-	  -m 'brd rd_nr=1 rd_size=65536,ublk_drv,ext4' -- tests/vm/ext4.sh 2
+	tests/vm/run.sh
 
 .PHONY: tools-test
 tools-test: | build ## installs what the integration tests use, if we are root
-	@missing=; for pair in $(TEST_PACKAGES); do \
-	  command -v $${pair#*:} > /dev/null || missing="$$missing $${pair%%:*}"; \
+	@has() { command -v $$(echo $${1#*:} | tr : ' ') > /dev/null; }; \
+	missing=; for row in $(TEST_PACKAGES); do \
+	  has $$row || missing="$$missing $$row"; \
 	done; \
+	names=$$(echo $$missing | sed 's/:[^ ]*//g'); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
-	  echo "Not installed, because that needs root and apt-get:$$missing." \
+	  echo "Not installed, because that needs root and apt-get: $$names." \
 	    "Tests that use them are skipped."; \
 	  exit 0; \
 	fi; \
-	echo "Installing$$missing"; \
+	echo "Installing $$names"; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	{ apt-get install -qq -y --no-install-recommends $$missing || \
-	  { apt-get update -qq && \
-	    apt-get install -qq -y --no-install-recommends $$missing; }; \
-	} > build/tools-test.log 2>&1 || \
-	  echo "Cannot install$$missing, see build/tools-test.log." \
-	    "Tests that use them are skipped."
+	install() { apt-get install -qq -y --no-install-recommends "$$@"; }; \
+	if install $$names > build/tools-test.log 2>&1; then exit 0; fi; \
+	apt-get update -qq >> build/tools-test.log 2>&1; \
+	for row in $$missing; do \
+	  has $$row || install $${row%%:*} >> build/tools-test.log 2>&1 || \
+	    echo "Cannot install $${row%%:*}, see build/tools-test.log." \
+	      "Tests that use it are skipped."; \
+	done
 
 .PHONY: bench
 bench: build/mars build/libmars.so tools-test ## speed, side by side with the alternatives

@@ -1,0 +1,96 @@
+# Words of the scripts that run inside a virtual machine; sourced, not run.
+#
+# $BASE is the directory of daemon.log and of what a script notes. A script ends
+# with "all is well", or with the first thing that is not, and exit code 1.
+set -u -o pipefail
+export MARS_LAUNCH_DIR=$PWD/build/vm-bin
+BASE=/run/vm
+HOST=${HOST:-alpha}
+MARS=("$PWD/build/mars" "--host=$HOST" --logger=)
+# Set by start.
+daemon=
+
+# Everything is 20 times slower under emulation. fast N M: N natively, else M.
+fast() { if [ "$VMRUN_ENGINE" = uml ]; then echo "$1"; else echo "$2"; fi; }
+
+step() { echo "== $*"; }
+
+fail() {
+	echo "FAILED: $*"
+	tail -n 20 $BASE/daemon.log
+	dmesg | tail -n 10
+	exit 1
+}
+
+# until_true COMMAND…: it comes to succeed.
+until_true() {
+	local end=$((SECONDS + $(fast 60 300)))
+	while [ $SECONDS -lt $end ]; do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.05
+	done
+	fail "waited in vain: $*"
+}
+
+mars() { "${MARS[@]}" "$@"; }
+
+# ok WORDS…: mars must succeed; OUT is what it said.
+ok() { OUT=$(mars "$@" 2>&1) || fail "mars $* ended with $?: $OUT"; }
+
+# no TEXT WORDS…: mars must fail and say this.
+no() {
+	local text=$1
+	shift
+	OUT=$(mars "$@" 2>&1) && fail "mars $* succeeded: $OUT"
+	[[ $OUT == *"$text"* ]] || fail "mars $* did not say \"$text\": $OUT"
+}
+
+link() { readlink "/mars/$1"; }
+# is LINK VALUE
+is() { [ "$(link "$1")" = "$2" ]; }
+
+start() {
+	rm -f /run/mars/control/lamport_clock
+	"${MARS[@]}" daemon --reserve=0 "$@" >>$BASE/daemon.log 2>&1 &
+	daemon=$!
+}
+
+answers() { [ -e /run/mars/control/lamport_clock ]; }
+
+crash() {
+	kill -9 $daemon
+	wait $daemon 2>/dev/null
+}
+
+stop() {
+	kill $daemon
+	wait $daemon || fail "the daemon did not end well"
+}
+
+# /mars is to be a mount point, as on a real host.
+prepare() {
+	mkdir -p $BASE /mars /run/mars /etc/mars
+	: >$BASE/daemon.log
+	mount -t tmpfs -o mode=700,size="${1:-50%}" none /mars ||
+		fail "no place for logs"
+}
+
+# cluster: one host with a running daemon.
+cluster() {
+	prepare "$@"
+	ok create-cluster --ip=127.0.0.1
+	start
+	until_true answers
+}
+
+# create NAME DISK: with its block device.
+create() {
+	ok create-resource "$1" "$2"
+	ok wait-resource "$1" is-device-on
+	[ -b "/dev/mars/$1" ] || fail "/dev/mars/$1 is no block device"
+}
+
+well() {
+	echo "all is well"
+	exit 0
+}
