@@ -56,14 +56,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const line = options.parseCommandLine(args);
   const [first, second, ...rest] = line.words;
   const isHelp = first === "help" || first === "h";
+  if (first === "version" || first === "v" || line.isOn("version")) {
+    console.log(`mars ${VERSION}`);
+    return 0;
+  }
   if (first === undefined || isHelp || line.isOn("help")) {
     const { helpText } = await import("./src/cli/help.ts");
     const about = isHelp ? line.words.slice(1) : line.words;
     console.log(await helpText(about, line.isOn("all")));
-    return 0;
-  }
-  if (first === "version" || first === "v" || line.isOn("version")) {
-    console.log(`mars ${VERSION}`);
     return 0;
   }
   switch (first) {

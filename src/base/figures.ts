@@ -5,6 +5,7 @@
  *   bytes      16.000 MiB     three decimals; bytes without
  *   duration   01:06:40       `--:--:--` when nobody knows
  *   bar        ===>:::::::........
+ *   count      1 host, 2 hosts
  *
  * Source: `human-numbers`, `human-seconds` and `progress` of `marsadm view`.
  */
@@ -54,6 +55,11 @@ export function formatDecimals(value: number, decimals: number): string {
   const isUp = scaled - below > 0.5 ||
     (scaled - below === 0.5 && below % 2 === 1);
   return ((isUp ? below + 1 : below) / factor).toFixed(decimals);
+}
+
+/** `1 log`, `2 logs` */
+export function formatCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** `HH:MM:SS`; undefined is unknown. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   formatBar,
   formatBytes,
+  formatCount,
   formatDecimals,
   formatDuration,
 } from "./figures.ts";
@@ -45,4 +46,10 @@ Deno.test("formatBar() never gets longer, whatever the amounts", () => {
     assertEquals(/^=*>:*\.*$/.test(bar), true, bar);
     assertEquals(bar.length === 19 || bar.length === 20, true, bar);
   }));
+});
+
+Deno.test("formatCount() says one of one", () => {
+  assertEquals(formatCount(0, "log"), "0 logs");
+  assertEquals(formatCount(1, "log"), "1 log");
+  assertEquals(formatCount(2, "log"), "2 logs");
 });

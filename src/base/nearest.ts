@@ -4,10 +4,27 @@
 /** Suggestions in a message. */
 const SHOWN_MAX = 3;
 
+/** Of two words of which this share of the letters differs nobody is meant. */
+const DIFFERENT_SHARE = 0.5;
+
+/** `; nearest: a, b`, the nearest first; empty if none is near. */
+export function nearestText(word: string, known: Iterable<string>): string {
+  const found = nearest(word, known);
+  return found.length === 0 ? "" : `; nearest: ${found.join(", ")}`;
+}
+
 /** The known words that are spelled most alike, the nearest first. */
 export function nearest(word: string, known: Iterable<string>): string[] {
+  const limit = Math.ceil(word.length * DIFFERENT_SHARE);
   return [...known]
-    .map((other) => ({ other, distance: distanceOf(word, other) }))
+    .map((other) => ({
+      other,
+      // `fetch` may mean `pause-fetch`.
+      distance: other.split(/[- ]/).includes(word)
+        ? 1
+        : distanceOf(word, other),
+    }))
+    .filter(({ distance }) => distance < limit)
     .sort((left, right) => left.distance - right.distance)
     .slice(0, SHOWN_MAX)
     .map(({ other }) => other);

@@ -168,4 +168,10 @@ Deno.test("lowlevel-delete-host leaves a tombstone", async () => {
   );
   await world.run("lowlevel-delete-host", "gamma", "--force");
   assertEquals(world.value("ips/ip-gamma"), ".deleted");
+  await assertRejects(
+    () => world.run("lowlevel-delete-host", "alpha"),
+    RefusedError,
+    "it is this host; type leave-cluster",
+  );
+  assertEquals(world.value("ips/ip-alpha"), "127.0.0.1");
 });

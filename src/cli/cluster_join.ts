@@ -76,6 +76,7 @@ class Join {
       {
         title: "receive the links of the cluster",
         act: () => this.#hurry(),
+        goal: "the links of the cluster",
         until: (snapshot) => this.#obstacles(snapshot),
       },
       { title: "tell what remains", act: () => this.#tellRest() },

@@ -77,6 +77,7 @@ function leaveCluster(desk: Desk): readonly Phase[] {
         if (force || isOther || desk.options.dryRun) return;
         await sweep.begin();
       },
+      goal: "the last links to arrive and be removed",
       until: () => sweep.rest(),
     },
     {

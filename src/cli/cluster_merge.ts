@@ -20,6 +20,7 @@
  * Source: `marsadm`; it compares names of resources the wrong way round.
  */
 import { MarsError, RefusedError, UsageError } from "../base/errors.ts";
+import { formatCount } from "../base/figures.ts";
 import { MS_PER_S } from "../base/time.ts";
 import { linkPath } from "../tree/path.ts";
 import {
@@ -110,6 +111,7 @@ class Merge {
       { title: "make both clusters one", act: () => this.#merge() },
       {
         title: "let both hosts know everything",
+        goal: "both hosts to know everything",
         until: () => this.#untold(),
       },
       { title: "exchange all keys", act: () => this.#exchangeKeys() },
@@ -211,6 +213,7 @@ class Merge {
     return [
       {
         title: "fetch the links of the peer",
+        goal: "the links of the peer",
         act: () => {
           this.#probe?.clear();
           this.#probe?.start();
@@ -365,14 +368,18 @@ class Merge {
     this.#probe?.clear();
     if (desk.options.dryRun) return;
     const { addresses, uuid } = factsOf(desk.look());
-    desk.print(`Cluster "${uuid}" has ${addresses.size} hosts now`);
+    desk.print(
+      `Cluster "${uuid}" has ${formatCount(addresses.size, "host")} now`,
+    );
     const missing = await strangersAmong(desk, addresses.keys());
     for (const line of adviceFor(desk, missing, this.#peer)) desk.print(line);
     const others = [...this.#own?.addresses.keys() ?? []]
       .filter((host) => host !== desk.host);
     if (!desk.options.ssh.isWanted && others.length > 0) {
       desk.print(
-        `The same holds for ${others.join(", ")}: type join-cluster there, too`,
+        `Trust is between two hosts: type join-cluster on ${
+          others.join(", ")
+        }, too`,
       );
     }
     if (this.#failures.length > 0) {

@@ -46,12 +46,20 @@ export type Standing =
  * One step of a command for one resource. It acts, or it waits, or both: first
  * the one, then the other.
  */
-export interface Phase {
-  /** What is done, as in "wait until the device is there". */
+export type Phase = Step & (Wait | { goal?: undefined; until?: undefined });
+
+/** What a phase waits for when it has acted. */
+export interface Wait {
+  /** As in "waiting for the disk to be attached", behind "for". */
+  readonly goal: string;
+  /** Names what still stands in the way; the phase ends when nothing does. */
+  readonly until: (snapshot: Snapshot) => readonly string[];
+}
+
+interface Step {
+  /** What is done, as in "attach the disk". */
   readonly title: string;
   readonly act?: () => void | Promise<void>;
-  /** Names what still stands in the way; the phase ends when nothing does. */
-  readonly until?: (snapshot: Snapshot) => readonly string[];
   /** Puts back what `act` took away, if this or a later phase fails. */
   readonly undo?: () => void | Promise<void>;
   /** From here on each resource goes on alone, if --parallel is given. */
@@ -111,6 +119,9 @@ export const SKIPPING = "SKIPPING: ";
 
 /** Ours. Links arrive within milliseconds; looking is cheap. */
 export const POLL_MS = 100;
+
+/** Ours. Who waits for longer is told what for. */
+const SILENT_MS = 3 * MS_PER_S;
 
 /** Of `answer`; see docs/view-json.md. */
 const ANSWER_SCHEMA = 1;
@@ -324,24 +335,19 @@ export class Desk {
   }
 
   /**
-   * Waits until `obstacles` returns none. A dry run does not wait.
+   * Waits until nothing stands in the way. A dry run does not wait.
    *
    * @throws TimeoutError that names what still stands in the way
    */
-  async waitUntil(
-    goal: string,
-    obstacles: (snapshot: Snapshot) => readonly string[],
-  ): Promise<void> {
+  async waitUntil({ goal, until }: Wait): Promise<void> {
     if (this.options.dryRun) return;
-    const startedMs = this.clock.monotonicMs();
+    const patience = new Patience(this);
     for (;;) {
       this.checkInterruption();
-      const left = obstacles(this.snapshot());
+      const left = until(this.snapshot());
       if (left.length === 0) return;
-      const waitedMs = this.clock.monotonicMs() - startedMs;
-      if (waitedMs >= this.options.timeoutMs) {
-        throw timeoutError(waitedMs, goal, left);
-      }
+      patience.check(goal, left);
+      patience.tell(goal, left);
       await this.#effects.sleep(POLL_MS);
     }
   }
@@ -359,6 +365,39 @@ interface Shared {
   isInterrupted: boolean;
 }
 
+/** One wait: how long it may last, and what is said meanwhile. */
+export class Patience {
+  readonly #desk: Desk;
+  readonly #startedMs: number;
+  #isTold = false;
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+    this.#startedMs = desk.clock.monotonicMs();
+  }
+
+  get #waitedMs(): number {
+    return this.#desk.clock.monotonicMs() - this.#startedMs;
+  }
+
+  /** @throws TimeoutError if the time is over */
+  check(goal: string, obstacles: readonly string[]): void {
+    if (this.#waitedMs < this.#desk.options.timeoutMs) return;
+    throw timeoutError(this.#waitedMs, goal, obstacles);
+  }
+
+  /** Says once what is waited for, if it takes long. */
+  tell(goal: string, obstacles: readonly string[]): void {
+    if (this.#isTold || this.#waitedMs < SILENT_MS) return;
+    this.#isTold = true;
+    const { timeoutMs } = this.#desk.options;
+    const limit = Number.isFinite(timeoutMs)
+      ? `, at most ${Math.round(timeoutMs / MS_PER_S)} s`
+      : "";
+    this.#desk.warn(`Waiting for ${goal}${limit}: ${obstacles.join("; ")}`);
+  }
+}
+
 /** Who waited for `goal` in vain. */
 export function timeoutError(
   waitedMs: number,
@@ -367,7 +406,7 @@ export function timeoutError(
 ): TimeoutError {
   const waitedS = Math.round(waitedMs / MS_PER_S);
   return new TimeoutError(
-    `Gave up after ${waitedS} s waiting ${goal}: ${obstacles.join("; ")}`,
+    `Gave up after ${waitedS} s waiting for ${goal}: ${obstacles.join("; ")}`,
   );
 }
 

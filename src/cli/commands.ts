@@ -4,7 +4,7 @@
  * Rows stand with what they do, in the files below. Help, manual and completion
  * are made from this table, see `help.ts`.
  */
-import { nearest } from "../base/nearest.ts";
+import { nearestText } from "../base/nearest.ts";
 import { UsageError } from "../base/errors.ts";
 import { CLUSTER_COMMANDS } from "./cluster.ts";
 import { COMPAT_COMMANDS } from "./compat.ts";
@@ -117,8 +117,6 @@ function rowOf(name: string): Command | undefined {
 export function unknownCommand(name: string): UsageError {
   const names = [...COMMANDS, ...PROGRAM_COMMANDS].map((row) => row.name);
   return new UsageError(
-    `Unknown command "${name}"; nearest: ${
-      nearest(name, names).join(", ")
-    }; type mars help`,
+    `Unknown command "${name}"${nearestText(name, names)}; type mars help`,
   );
 }

@@ -23,11 +23,14 @@ import { MarsError, messageOf } from "../base/errors.ts";
 import {
   type Command,
   type Desk,
+  Patience,
   type Phase,
   POLL_MS,
-  timeoutError,
   type Voice,
 } from "./command.ts";
+
+/** Ours: of resources that are waited for, in one line. */
+const SHOWN_MAX = 5;
 
 /** A command with what was typed behind it. */
 export interface Call {
@@ -305,9 +308,8 @@ class Walk {
 
   /** Until no walker has an obstacle left, or its time is over. */
   async #wait(walkers: readonly Walker[], index: number): Promise<void> {
-    const { options, clock } = this.#desk;
-    if (options.dryRun) return;
-    const startedMs = clock.monotonicMs();
+    if (this.#desk.options.dryRun) return;
+    const patience = new Patience(this.#desk);
     let waiting = walkers.filter((walker) =>
       walker.phases[index]?.until !== undefined
     );
@@ -315,22 +317,24 @@ class Walk {
       waiting = waiting.filter(({ failure }) => failure === undefined);
       if (waiting.length === 0) return;
       const snapshot = this.#desk.snapshot();
-      const waitedMs = clock.monotonicMs() - startedMs;
       const stillWaiting: Walker[] = [];
+      const obstacles: string[] = [];
       for (const walker of waiting) {
         await this.#attempt(walker, () => {
           walker.desk.checkInterruption();
-          const phase = walker.phases[index];
-          const left = phase?.until?.(snapshot) ?? [];
+          const { goal = "", until } = walker.phases[index] ?? {};
+          const left = until?.(snapshot) ?? [];
           if (left.length === 0) return;
-          if (waitedMs >= options.timeoutMs) {
-            throw timeoutError(waitedMs, `to ${phase?.title}`, left);
-          }
+          patience.check(goal, left);
           stillWaiting.push(walker);
+          obstacles.push(`${this.#prefixOf(walker)}${left.join("; ")}`);
         });
       }
       waiting = stillWaiting;
-      if (waiting.length > 0) await this.#desk.sleep(POLL_MS);
+      const [first] = waiting;
+      if (first === undefined) return;
+      patience.tell(first.phases[index]?.goal ?? "", shortened(obstacles));
+      await this.#desk.sleep(POLL_MS);
     }
   }
 
@@ -350,9 +354,15 @@ class Walk {
     }
   }
 
-  #tell({ desk, resource }: Walker, error: MarsError): void {
-    const { command, typed, resources } = this.#call;
-    const subject = resources.length > 1 ? `"${resource}": ` : "";
+  /** Which of several resources a line is about. */
+  #prefixOf({ resource }: Walker): string {
+    return this.#call.resources.length > 1 ? `"${resource}": ` : "";
+  }
+
+  #tell(walker: Walker, error: MarsError): void {
+    const { desk, resource } = walker;
+    const { command, typed } = this.#call;
+    const subject = this.#prefixOf(walker);
     if (command.isReading === true) {
       desk.warn(`mars: ${subject}${error.message}`);
       return;
@@ -376,6 +386,12 @@ class Walk {
       }
     }
   }
+}
+
+/** Not more than a terminal can show. */
+function shortened(texts: readonly string[]): readonly string[] {
+  const rest = texts.length - SHOWN_MAX;
+  return rest <= 0 ? texts : [...texts.slice(0, SHOWN_MAX), `and ${rest} more`];
 }
 
 function isGoing({ failure }: Walker): boolean {

@@ -83,6 +83,7 @@ Deno.test("A phase that waits in vain fails, and says what is left", async () =>
   const steps = (): Phase[] => [
     {
       title: "wait for ever",
+      goal: "the night",
       until: () => ["the sky is up"],
       undo: () => void undone++,
     },
@@ -90,7 +91,10 @@ Deno.test("A phase that waits in vain fails, and says what is left", async () =>
   const desk = world.desk("--timeout=0");
   const [failure] = await run(steps, desk, ["r"]);
   assert(failure?.error instanceof TimeoutError);
-  assertStringIncludes(failure.error.message, "the sky is up");
+  assertStringIncludes(
+    failure.error.message,
+    "waiting for the night: the sky is up",
+  );
   assertEquals(undone, 1);
 });
 
@@ -101,6 +105,7 @@ Deno.test("An interruption ends a wait and is undone", async () => {
   const steps = (): Phase[] => [
     {
       title: "wait for ever",
+      goal: "the night",
       until: () => {
         desk.interrupt();
         return ["never"];
@@ -122,6 +127,7 @@ Deno.test("With --parallel a slow resource does not hold up another", async () =
     {
       title: "alone",
       forks: true,
+      goal: "the other",
       until: () => resource === "a" && !isFree ? ["b is not done"] : [],
     },
     {

@@ -3,7 +3,7 @@
  * administrator. Everything is compiled and read once for all resources.
  */
 import { UsageError } from "../base/errors.ts";
-import { nearest } from "../base/nearest.ts";
+import { nearestText } from "../base/nearest.ts";
 import type { Desk } from "./command.ts";
 import { outcome } from "./macros/flow.ts";
 import { type Definition, Library } from "./macros/library.ts";
@@ -90,9 +90,9 @@ export class Evaluator {
     const definition = this.library.definition(macro);
     if (definition !== undefined) return definition;
     throw new UsageError(
-      `There is no macro "${macro}"; nearest: ${
-        nearest(macro, this.library.names()).join(", ")
-      }; see docs/macros.md`,
+      `There is no macro "${macro}"${
+        nearestText(macro, this.library.names())
+      }; type mars help macros`,
     );
   }
 

@@ -55,6 +55,7 @@ function activateGuest(desk: Desk, resource: string): readonly Phase[] {
         }
         desk.trigger(ASK.fully);
       },
+      goal: `news of "${resource}"`,
       until: (snapshot) =>
         isKnown(snapshot, resource) ? [] : ["no host has told its size"],
     },
@@ -74,6 +75,7 @@ function activateGuest(desk: Desk, resource: string): readonly Phase[] {
     },
     {
       title: "let the daemon see it",
+      goal: "the daemon to tell its state",
       until: (snapshot) => {
         const state = linkPath.actual(resource, desk.host, "is-attached");
         return snapshot.value(state) !== undefined || !desk.isDaemonRunning()

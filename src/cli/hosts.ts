@@ -10,6 +10,7 @@ import { TOMBSTONE } from "../tree/values.ts";
 import { addressOfHost } from "./address.ts";
 import { checkName } from "./arguments.ts";
 import type { Command, Desk } from "./command.ts";
+import { isActingForAnother } from "./start_checks.ts";
 
 export const HOST_COMMANDS: readonly Command[] = [
   {
@@ -75,7 +76,10 @@ function deleteHost(desk: Desk, host: string): void {
       `No host "${host}"; there are: ${snapshot.hosts().join(", ")}`,
     );
   }
-  if (host === desk.effects.machine.realHost() && !desk.options.force) {
+  const self = isActingForAnother(desk, snapshot)
+    ? desk.effects.machine.realHost()
+    : desk.host;
+  if (host === self && !desk.options.force) {
     throw new RefusedError(`Cannot forget "${host}"`, [
       "it is this host; type leave-cluster",
     ]);

@@ -12,7 +12,7 @@
  * has gone on to the new log meanwhile. Ours does not: nothing that is deleted
  * depends on the rotation, and what becomes old by it goes the next time.
  */
-import { formatBytes } from "../base/figures.ts";
+import { formatBytes, formatCount } from "../base/figures.ts";
 import { TOOL_VERSION } from "../base/version.ts";
 import type { LogFile } from "../log/files.ts";
 import { linkPath } from "../tree/path.ts";
@@ -121,11 +121,10 @@ function tell(
   verb: string,
 ): void {
   const bytes = logs.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const isOne = logs.length === 1;
   desk.print(
     logs.length === 0
       ? `"${resource}": no log to ${verb}`
-      : `"${resource}": ${verb}d ${logs.length} log${isOne ? "" : "s"}, ${
+      : `"${resource}": ${verb}d ${formatCount(logs.length, "log")}, ${
         formatBytes(bytes)
       }`,
   );

@@ -49,13 +49,15 @@ function invalidate(desk: Desk, resource: string): readonly Phase[] {
     {
       title: "check that another host is primary",
       act: () => void checkRole(desk, desk.view(resource)),
+      goal: "the daemon to tell its role",
       until: (snapshot) =>
         desk.options.force
           ? []
           : stabilityObstacles(desk, snapshot, desk.view(resource)),
     },
     {
-      title: "see disk and logs let go",
+      title: "let disk and logs go",
+      goal: "disk and logs to be let go",
       act: () => {
         before = switchLinks(desk, resource, "1").filter(({ path }) =>
           desk.snapshot().value(path) === "1"

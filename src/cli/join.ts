@@ -81,6 +81,7 @@ function joinResource(
         const left = missing(desk.snapshot(), resource, desk.host);
         if (left.length > 0) desk.trigger(ASK.fully);
       },
+      goal: `news of "${resource}" and its primary`,
       until: (snapshot) => missing(snapshot, resource, desk.host),
     },
     {
@@ -112,7 +113,7 @@ function joinResource(
       },
     },
     {
-      title: "see the disk attached",
+      title: "let the daemon attach it",
       ...attachWait(desk, resource),
     },
   ];

@@ -68,6 +68,7 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
         }
         refuseIf(`leave "${resource}"`, obstacles, desk.options);
       },
+      goal: "the daemon to tell its role",
       until: (snapshot) =>
         desk.options.force
           ? []
@@ -134,6 +135,8 @@ function leaveObstacles(
   }
   if (switchedOn.length > 0) {
     obstacles.push(`on are: ${switchedOn.join(", ")}; type down ${resource}`);
+    // What follows from that needs not be said.
+    return obstacles;
   }
   for (
     const { path, value } of childrenOf(snapshot, resource, "actual", host)
@@ -280,9 +283,11 @@ async function deleteResource(desk: Desk, resource: string): Promise<void> {
   }
   refuseIf(
     `delete "${resource}"`,
-    [...hosts].map((host) =>
-      `"${host}" still takes part; type leave-resource there`
-    ),
+    hosts.size === 0 ? [] : [
+      `hosts still take part; type leave-resource ${resource} on ${
+        [...hosts].sort().map((host) => `"${host}"`).join(", ")
+      }`,
+    ],
     desk.options,
   );
   // Daemons let go first; what makes it a resource goes last.

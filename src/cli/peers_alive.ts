@@ -32,6 +32,8 @@ export const ASK = {
   fully: "8",
 } as const;
 
+const PEERS = "a sign of life of peers";
+
 /** Other members and guests of resources; undefined: all other hosts. */
 export function peersOf(
   desk: Desk,
@@ -87,6 +89,7 @@ export function peerPhases(
           : resourcesOf(word, snapshot, desk);
         watch.begin(peersOf(desk, snapshot, resources));
       },
+      goal: PEERS,
       until: (snapshot) => watch.obstacles(snapshot),
     },
     { title: "count peers", act: () => watch.report() },
@@ -101,10 +104,10 @@ export async function waitForPeers(
 ): Promise<void> {
   const watch = new PeerWatch(desk, message);
   watch.begin(peers);
-  await desk.waitUntil(
-    "to hear of peers",
-    (snapshot) => watch.obstacles(snapshot),
-  );
+  await desk.waitUntil({
+    goal: PEERS,
+    until: (snapshot) => watch.obstacles(snapshot),
+  });
   watch.report();
 }
 
@@ -155,7 +158,10 @@ class PeerWatch {
       nowMs + POLL_MS >= this.#startMs + options.timeoutMs;
     if (unknown.length === 0 || isOver) return [];
     if (nowMs >= this.#askedMs + MS_PER_S) this.#ask();
-    return unknown.map((peer) => `"${peer}" was not heard of`);
+    const patienceS = Math.round(this.#patienceMs / MS_PER_S);
+    return unknown.map((peer) =>
+      `"${peer}" was not heard of; it counts as dead after ${patienceS} s`
+    );
   }
 
   /** Names the dead and counts the living. */

@@ -10,7 +10,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { UsageError } from "../base/errors.ts";
-import type { LogName } from "../base/names.ts";
+import { logFileName, type LogName } from "../base/names.ts";
 import { authorsOf, versionOf } from "../resource/history.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
@@ -54,7 +54,8 @@ function fakeSync(desk: Desk, resource: string): readonly Phase[] {
   let wasOn = false;
   return [
     {
-      title: "see sync end",
+      title: "end the sync",
+      goal: "sync to end",
       act: () => {
         const view = desk.view(resource);
         refuseIf(`fake the sync of "${resource}"`, [
@@ -100,6 +101,7 @@ function setReplay(
         const view = desk.view(resource);
         checkReplay(desk, view, sequence);
       },
+      goal: "the daemon to tell its role",
       until: (snapshot) =>
         desk.options.force
           ? []
@@ -113,6 +115,11 @@ function setReplay(
         const log = checkReplay(desk, view, sequence);
         desk.write(positionLinks(view, log), "3");
         desk.flushTree();
+        desk.print(
+          `"${resource}": replay goes on at the beginning of "${
+            logFileName(log)
+          }"; type resume-replay`,
+        );
       },
     },
   ];

@@ -54,7 +54,8 @@ function resize(
       },
     },
     {
-      title: "see the device grow",
+      title: "let the device grow",
+      goal: "the device to grow",
       act: () => {
         if (newBytes === oldBytes) {
           desk.print(`"${resource}" has ${oldBytes} bytes already`);

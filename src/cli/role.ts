@@ -68,6 +68,7 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
   return [
     {
       title: "check that the primary may leave",
+      goal: "units of systemd to let go of the device",
       act: async () => {
         const view = desk.view(resource);
         old = view.designated;
@@ -93,7 +94,8 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
       },
     },
     {
-      title: "see the primary end",
+      title: "end the primary role",
+      goal: "the primary to end",
       act: () => {
         const snapshot = desk.snapshot();
         // Whoever was designated meanwhile is not meant.

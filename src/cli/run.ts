@@ -272,7 +272,8 @@ function resourcesFor(
 
 /** Whether it must be told which of several resources comes now. */
 function isIntroduced({ command, subject, options }: Call): boolean {
-  if (command.isReading === true || !isList(subject)) return false;
+  if (command.subject === "name" || !isList(subject)) return false;
+  if (command.isReading === true) return false;
   return command.isQuiet !== true || options.verbose > 0;
 }
 

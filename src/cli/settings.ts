@@ -189,10 +189,8 @@ function setPreferred(
   if (strangers.length > 0 && !desk.options.force) {
     throw new RefusedError(`Cannot prefer "${list}" for "${resource}"`, [
       `${strangers.map((host) => `"${host}"`).join(", ")} ${
-        strangers.length === 1 ? "is" : "are"
-      } no member; members are ${
-        members.map((host) => `"${host}"`).join(", ")
-      }`,
+        strangers.length === 1 ? "is no member" : "are no members"
+      }; members are ${members.map((host) => `"${host}"`).join(", ")}`,
     ]);
   }
   desk.write([{

@@ -31,7 +31,10 @@ export function checkStanding(
   if (standing === "member") {
     const obstacles = memberObstacles(snapshot, view);
     if (obstacles.length > 0 && !desk.options.force) {
-      throw new RefusedError(`Cannot ${command.name} "${resource}"`, obstacles);
+      throw new RefusedError(
+        `Cannot run "${command.name}" on "${resource}"`,
+        obstacles,
+      );
     }
     for (const obstacle of obstacles) {
       desk.warn(`WARNING: "${resource}": ${obstacle}`);
@@ -73,7 +76,7 @@ function memberObstacles(snapshot: Snapshot, view: ResourceView): string[] {
   return [
     hasPosition
       ? `"${host}" is no member, but has a position left; type leave-resource ${resource} --force`
-      : `"${host}" is no member; members are ${names}`,
+      : `"${host}" is no member; type it on one: ${names}`,
   ];
 }
 
@@ -89,11 +92,14 @@ export function isGuest(
 
 /** Why the host of `view` must not give up its copy. */
 export function roleObstacles(view: ResourceView): string[] {
-  if (view.own?.isPrimary === true) return [`"${view.host}" is primary`];
-  return view.designated === view.host
-    ? [
-      `"${view.host}" is designated primary; type secondary, or primary elsewhere`,
-    ]
+  const { own, host, resource, designated } = view;
+  const advice =
+    `type primary ${resource} on another host, or secondary ${resource}`;
+  if (designated === host) {
+    return [`"${host}" is designated primary; ${advice}`];
+  }
+  return own?.isPrimary === true
+    ? [`"${host}" is still primary, until nobody has the device open`]
     : [];
 }
 

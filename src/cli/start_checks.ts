@@ -71,7 +71,7 @@ function compareVersions(version: string): number {
 function checkCluster(commandName: string, snapshot: Snapshot): void {
   const isMember = snapshot.value(linkPath.uuid) !== undefined;
   if (isMember || WITHOUT_CLUSTER.test(commandName)) return;
-  throw new RefusedError(`Cannot ${commandName}`, [
+  throw new RefusedError(`Cannot run "${commandName}"`, [
     "this host belongs to no cluster; type create-cluster or join-cluster",
   ]);
 }

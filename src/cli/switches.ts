@@ -17,6 +17,7 @@
  * Source: `marsadm attach` and the others.
  */
 import { errnoText, MarsError } from "../base/errors.ts";
+import { formatCount } from "../base/figures.ts";
 import { MS_PER_S } from "../base/time.ts";
 import {
   type MemberState,
@@ -27,7 +28,13 @@ import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { formatSwitch } from "../tree/values.ts";
-import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import {
+  type Command,
+  type Desk,
+  type Phase,
+  refuseIf,
+  type Wait,
+} from "./command.ts";
 
 /** Names of the links below `todo-<host>`. */
 export type SwitchLink = "attach" | "connect" | "sync" | "allow-replay";
@@ -193,7 +200,7 @@ function switchOn(
       },
     },
     {
-      title: "see the disk attached",
+      title: "let the daemon attach it",
       ...attachWait(desk, resource),
     },
     {
@@ -213,8 +220,9 @@ function switchOn(
 export function attachWait(
   desk: Desk,
   resource: string,
-): Pick<Phase, "act" | "until"> {
-  return waitUnlessAlone(desk, (snapshot, waitedMs) => {
+): Wait & Pick<Phase, "act"> {
+  const goal = "the disk to be attached";
+  return waitUnlessAlone(desk, goal, (snapshot, waitedMs) => {
     const { own } = resourceView(snapshot, resource, desk.host);
     const left = attachObstacles(own);
     const [error] = own?.diskErrno === 0 ? [] : left;
@@ -257,8 +265,8 @@ function switchOff(
       },
     },
     {
-      title: "see the disk detached",
-      ...waitUnlessAlone(desk, (snapshot) => {
+      title: "let the daemon detach it",
+      ...waitUnlessAlone(desk, "the disk to be detached", (snapshot) => {
         const { own } = resourceView(snapshot, resource, desk.host);
         return detachObstacles(own);
       }),
@@ -269,8 +277,9 @@ function switchOff(
 /** A wait for the daemon here; without one, or forced, there is none. */
 function waitUnlessAlone(
   desk: Desk,
+  goal: string,
   obstacles: (snapshot: Snapshot, waitedMs: number) => readonly string[],
-): Pick<Phase, "act" | "until"> {
+): Wait & Pick<Phase, "act"> {
   const isWaiting = !desk.options.force && desk.isDaemonRunning();
   let startedMs = 0;
   return {
@@ -279,6 +288,7 @@ function waitUnlessAlone(
       if (desk.options.force || isWaiting) return;
       desk.warn("WARNING: no daemon runs here; it will act when it starts");
     },
+    goal,
     until: (snapshot) =>
       isWaiting
         ? obstacles(snapshot, desk.clock.monotonicMs() - startedMs)
@@ -337,7 +347,7 @@ function diskObstacles(view: ResourceView): string[] {
 export function openObstacles(member: MemberState | undefined): string[] {
   const { host, openCount = 0 } = member ?? {};
   return openCount > 0
-    ? [`the device is open ${openCount} times on "${host}"`]
+    ? [`the device is open ${formatCount(openCount, "time")} on "${host}"`]
     : [];
 }
 

@@ -89,6 +89,7 @@ export class Takeover {
     return [
       {
         title: "check, and hear of the old primary",
+        goal: "an answer of the old primary",
         act: () => this.#check(),
         until: until(
           planned,
@@ -97,7 +98,8 @@ export class Takeover {
         undo: act(() => this.#unwant()),
       },
       {
-        title: "see fetch end",
+        title: "let fetch end",
+        goal: "fetch to end",
         forks: true,
         until: until(
           () => force,
@@ -105,7 +107,8 @@ export class Takeover {
         ),
       },
       {
-        title: "see the units of systemd end",
+        title: "let the units of systemd end",
+        goal: "units of systemd to let go of the device",
         act: act(() => this.#begin()),
         until: until(
           () => this.#isPlanned && this.#hasUnits,
@@ -113,14 +116,16 @@ export class Takeover {
         ),
       },
       {
-        title: "have all that the old primary has",
+        title: "fetch and replay all that the old primary has",
+        goal: "all that the old primary has",
         until: until(
           planned,
           (view, snapshot) => this.#gaps(view, snapshot, true),
         ),
       },
       {
-        title: "see the old primary end",
+        title: "let the old primary end",
+        goal: "the old primary to end",
         act: act(() => this.#take()),
         undo: act(() => this.#giveBack()),
         until: until(planned, (view, snapshot) => [
@@ -134,7 +139,8 @@ export class Takeover {
         act: act(() => this.#designate()),
       },
       {
-        title: "see the device",
+        title: "let the device come",
+        goal: "the device",
         act: act(() => this.#begin()),
         until: until(
           () => true,
@@ -222,7 +228,7 @@ export class Takeover {
     ];
     const waitedMs = this.#waitedMs();
     if (waitedMs < this.#desk.options.windowMs / 2) return left;
-    throw timeoutError(waitedMs, "to hear of the old primary", left);
+    throw timeoutError(waitedMs, "an answer of the old primary", left);
   }
 
   #want(): void {

@@ -7,6 +7,7 @@
  * X is one of the words of the table below; without `-on` or `-off` it is on.
  */
 import { RefusedError, UsageError } from "../base/errors.ts";
+import { formatCount } from "../base/figures.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import type { Command, Desk, Phase } from "./command.ts";
 import { ASK, peerPhases } from "./peers_alive.ts";
@@ -150,9 +151,12 @@ async function waitResource(
       `this host is no member of "${resource}"`,
     ]);
   }
-  await desk.waitUntil(`for "${resource}"`, (snapshot) => {
-    const view = resourceView(snapshot, resource, desk.host);
-    return goal.isMet(view) ? [] : [`${goal.text} does not hold`];
+  await desk.waitUntil({
+    goal: `${goal.text} of "${resource}"`,
+    until: (snapshot) => {
+      const view = resourceView(snapshot, resource, desk.host);
+      return goal.isMet(view) ? [] : ["it does not hold"];
+    },
   });
 }
 
@@ -160,11 +164,14 @@ async function waitResource(
 function waitUmount(desk: Desk, resource: string): readonly Phase[] {
   return [{
     title: "wait until the device is not in use",
+    goal: "everybody to close the device",
     until: (snapshot) =>
       resourceView(snapshot, resource, desk.host).members
         .filter(({ host, openCount }) =>
           openCount > 0 && (host === desk.host || desk.isRecent(snapshot, host))
         )
-        .map(({ host, openCount }) => `open ${openCount} times on "${host}"`),
+        .map(({ host, openCount }) =>
+          `open ${formatCount(openCount, "time")} on "${host}"`
+        ),
   }];
 }

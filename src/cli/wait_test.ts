@@ -55,7 +55,7 @@ Deno.test("wait-resource gives up and names the condition", async () => {
   await assertRejects(
     () => world.run("wait-resource", "r", "is-replay-on", "--timeout=0"),
     TimeoutError,
-    'waiting for "r": is-replay-on does not hold',
+    'waiting for is-replay-on of "r": it does not hold',
   );
 });
 

@@ -9,6 +9,7 @@
  * Source: phases 1 and 4 of `marsadm primary`. It also goes on where replay has
  * stopped at damage; we refuse, because what lies behind would be lost.
  */
+import { formatCount } from "../base/figures.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatStep } from "../tree/values.ts";
 import {
@@ -73,7 +74,9 @@ export function preconditions(
     const mustBeClosed = member.host === oldPrimary && !options.hasUnits;
     if (mustBeClosed && member.openCount > 0) {
       obstacles.push(
-        `the device is open ${member.openCount} times on "${member.host}"`,
+        `the device is open ${
+          formatCount(member.openCount, "time")
+        } on "${member.host}"`,
       );
     }
     // Who is primary needs no copy.

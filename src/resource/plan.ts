@@ -30,6 +30,7 @@
  * Source: tables of the logger decision of MARS, without its mistakes.
  */
 import { errnoText } from "../base/errors.ts";
+import { formatCount } from "../base/figures.ts";
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
@@ -129,7 +130,9 @@ function logging(
   }
   if (!isDesignated) {
     const text = worker.openCount > 0
-      ? `Remains primary: the device is open ${worker.openCount} times`
+      ? `Remains primary: the device is open ${
+        formatCount(worker.openCount, "time")
+      }`
       : "";
     return text === "" ? base : blocked(base, "inf-replay-start", text);
   }

@@ -110,7 +110,7 @@ Deno.test("A handover moves the role and loses nothing", async () => {
   await writeSome(recorder, client, 500);
   const refused = await beta.run("primary", "r");
   assertEquals(refused.code, 3);
-  assertStringIncludes(refused.stderr, "open 1 times");
+  assertStringIncludes(refused.stderr, "open 1 time");
   await client.disconnect();
   await alpha.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
   await beta.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");

@@ -22,6 +22,7 @@ Deno.test("make install puts program, manual and completions where they belong",
     const read = (path: string): string => Deno.readTextFileSync(at(path));
 
     assertEquals(run(at("bin/marsadm"), "v"), run(at("bin/mars"), "version"));
+    assertEquals(run(at("bin/mars"), "--version"), run(at("bin/mars"), "v"));
     assertEquals(run(at("bin/mars"), "manual"), read("share/man/man8/mars.8"));
     assertEquals(read("share/man/man8/marsadm.8"), ".so man8/mars.8\n");
     for (

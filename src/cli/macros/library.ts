@@ -10,7 +10,7 @@
  *
  * Source: lookup of macros of `marsadm view`.
  */
-import { nearest } from "../../base/nearest.ts";
+import { nearestText } from "../../base/nearest.ts";
 import { MarsError } from "../../base/errors.ts";
 import {
   type Arg,
@@ -93,9 +93,7 @@ export class Library {
     const definition = this.definition(name);
     if (definition === undefined) {
       throw new MacroError(
-        `there is no macro "${name}"; nearest: ${
-          nearest(name, this.names()).join(", ")
-        }`,
+        `there is no macro "${name}"${nearestText(name, this.names())}`,
       );
     }
     if (definition.kind === "primitive") {
