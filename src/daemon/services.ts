@@ -25,7 +25,7 @@ import type { LogEnd } from "../transfer/log_read.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import type { LinkIntake } from "../transfer/intake.ts";
 import { listingHandlers } from "../transfer/listing.ts";
-import { metadataHandlers } from "../transfer/metadata.ts";
+import { metadataHandlers } from "../transfer/metadata_service.ts";
 import { diskHandlers, type SourceDisk } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";

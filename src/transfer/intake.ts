@@ -20,7 +20,9 @@ import { isNewer, objectionTo } from "../tree/merge.ts";
 import { isSameLink, type Link, type Snapshot } from "../tree/snapshot.ts";
 import type { TreeStore } from "../tree/store.ts";
 import { formatStamp, parseStamp, TOMBSTONE } from "../tree/values.ts";
+import { LinkCatalog } from "./catalog.ts";
 import { textParam, textsParam } from "./params.ts";
+import { Turns } from "./turns.ts";
 
 // Ours. At this bound the oldest one is forgotten: a link that was deleted may
 // come back until the next exchange.
@@ -44,6 +46,9 @@ export type IntakeOptions = {
 };
 
 export class LinkIntake {
+  /** The links of this host as they travel. */
+  readonly catalog = new LinkCatalog((link) => this.isFit(link));
+  readonly turns = new Turns();
   readonly #options: IntakeOptions;
   readonly #refused = new Map<string, number>();
   readonly #heardNs = new Map<string, bigint>();
@@ -52,6 +57,10 @@ export class LinkIntake {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+  }
+
+  get host(): string {
+    return this.#options.host;
   }
 
   snapshot(): Snapshot {

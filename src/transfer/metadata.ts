@@ -2,8 +2,10 @@
  * Links between hosts.
  *
  *   meta.push      links                   -> links of these that are newer here
- *   meta.digests   digests of directories  -> which of them differ
+ *   meta.digests   digests of tops or of   -> which of them differ
+ *                  directories in some
  *   meta.exchange  links of directories    -> all links that are newer here
+ *   meta.done      an exchange is complete
  *   meta.look      nothing: look at your tree, somebody may have changed it
  *
  * All of them carry and answer a greeting, the cluster and the Lamport stamp of
@@ -11,13 +13,16 @@
  *
  * After a line is up, its dialer finds what both sides have missed:
  *
- *   for each group of directories, in order
- *     send a digest per directory; the peer names those that differ
- *     for each range of links of these, in order
- *       send own links; the peer merges them and answers with those of its own
- *       that are newer or missing there; merge these
+ *   for each group of names at the top of the tree, in order
+ *     send a digest per top; the peer names those that differ
+ *     for each group of directories in these, in order
+ *       send a digest per directory; the peer names those that differ
+ *       for each range of links of these, in order
+ *         send own links; the peer merges them and answers with those of its
+ *         own that are newer or missing there; merge these
  *
- * A digest covers path, stamp and value of every link in the directory, also of
+ * Both hosts dial, and one exchange serves both: see `turns.ts`. A digest covers
+ * path, stamp and value of every link, also of
  * tombstones. From the first moment on changes are pushed as they happen: one
  * message in flight, and what queues up meanwhile travels with the next. Both
  * may overlap, repeat or get lost with the line: the merge rule makes every
@@ -26,17 +31,10 @@
  * Every host dials every peer, so each pushes on its own line.
  */
 import { MarsError } from "../base/errors.ts";
-import { toHex } from "../base/bytes.ts";
-import {
-  EMPTY_BODY,
-  type JsonObject,
-  type RpcCall,
-  type RpcClient,
-  type RpcHandlers,
-  type RpcReply,
-} from "../peer/rpc.ts";
-import { ownerOf } from "../tree/path.ts";
-import type { Link, Snapshot } from "../tree/snapshot.ts";
+import type { JsonObject, RpcClient, RpcReply } from "../peer/rpc.ts";
+import { directoryOf, ownerOf } from "../tree/path.ts";
+import type { Link } from "../tree/snapshot.ts";
+import type { Scope } from "./catalog.ts";
 import type { LinkIntake } from "./intake.ts";
 import {
   comparePaths,
@@ -45,146 +43,20 @@ import {
   encodeLinks,
   type LinkRange,
   LINKS_PER_MESSAGE_MAX,
-  linksInRange,
 } from "./link_message.ts";
+import {
+  checkCount,
+  NAMES_PER_MESSAGE_MAX,
+  namesIn,
+  untilParam,
+} from "./metadata_service.ts";
 import { textParam, textsParam } from "./params.ts";
-
-// Ours. Digests of 500 directories are about 50 KB; more are more messages.
-const DIRECTORIES_PER_MESSAGE_MAX = 500;
-
-// Ours: 64 bits would do against chance, this is 128.
-const DIGEST_BYTES = 16;
 
 // Ours: five million links. At this bound the line is given up.
 const EXCHANGE_ROUNDS_MAX = 10_000;
 
 // Ours. A peer that is alive and does not answer for so long is lost.
 const CALL_TIMEOUT_MS = 30_000;
-
-/**
- * Handlers that serve the links of this host.
- *
- * @param onLook a peer asks to look at the tree
- */
-export function metadataHandlers(
-  intake: LinkIntake,
-  onLook: () => void = () => {},
-): RpcHandlers {
-  const serve = (
-    answer: (call: RpcCall) => Promise<Partial<RpcReply>>,
-  ) =>
-  async (call: RpcCall): Promise<RpcReply> => {
-    intake.admit(call.peer, call.params);
-    const { params, body } = await answer(call);
-    return {
-      params: { ...intake.greeting(), ...params },
-      body: body ?? EMPTY_BODY,
-    };
-  };
-  return {
-    "meta.push": serve((call) => {
-      // A sender that is behind learns it at once, not after the next connect.
-      const newer = intake.take(call.peer, decodeLinks(call.body));
-      return Promise.resolve({ body: encodeLinks(newer) });
-    }),
-    "meta.digests": serve((call) => compareDigests(intake, call.params)),
-    "meta.exchange": serve((call) => Promise.resolve(exchange(intake, call))),
-    "meta.look": serve(() => {
-      onLook();
-      return Promise.resolve({});
-    }),
-  };
-}
-
-async function compareDigests(
-  intake: LinkIntake,
-  params: JsonObject,
-): Promise<Partial<RpcReply>> {
-  const range = rangeOf(params);
-  const theirs = new Map<string, string>();
-  const list = textsParam(params, "digests");
-  checkCount(list.length / 2);
-  for (let at = 0; at < list.length; at += 2) {
-    theirs.set(list[at] ?? "", list[at + 1] ?? "");
-  }
-  const snapshot = intake.snapshot();
-  const differing: string[] = [];
-  const own = new Set<string>();
-  for (const directory of directoriesIn(snapshot, range)) {
-    const digest = await digestOf(intake, snapshot, directory);
-    if (digest === undefined) continue;
-    own.add(directory);
-    if (theirs.get(directory) !== digest) differing.push(directory);
-  }
-  for (const directory of theirs.keys()) {
-    if (!own.has(directory)) differing.push(directory);
-  }
-  differing.sort(compareTexts);
-  // More than fit are left to the next call, which begins where this one ends.
-  const until = differing[DIRECTORIES_PER_MESSAGE_MAX] ?? range.until;
-  const directories = differing.slice(0, DIRECTORIES_PER_MESSAGE_MAX);
-  return { params: { directories, ...untilParam(until) } };
-}
-
-function exchange(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
-  const range = rangeOf(call.params);
-  const directories = textsParam(call.params, "directories");
-  checkCount(directories.length);
-  const links = decodeLinks(call.body);
-  const theirs = new Set(links.map((link) => link.path));
-  const newer = intake.take(call.peer, links);
-  const unknown = linksInRange(intake.snapshot(), directories, range)
-    .filter((own) => !theirs.has(own.path) && intake.isFit(own));
-  const news = [...newer, ...unknown]
-    .sort((left, right) => comparePaths(left.path, right.path));
-  const until = news[LINKS_PER_MESSAGE_MAX]?.path ?? range.until;
-  return {
-    params: untilParam(until),
-    body: encodeLinks(news.slice(0, LINKS_PER_MESSAGE_MAX)),
-  };
-}
-
-function checkCount(directoryCount: number): void {
-  const isGood = Number.isInteger(directoryCount) &&
-    directoryCount <= DIRECTORIES_PER_MESSAGE_MAX;
-  if (isGood) return;
-  throw new MarsError(
-    `Cannot compare links: ${directoryCount} directories at once`,
-  );
-}
-
-/** Directories of a snapshot whose names lie inside a range, in order. */
-function directoriesIn(snapshot: Snapshot, range: LinkRange): string[] {
-  const { from, until } = range;
-  return [...snapshot.directories()]
-    .filter((name) => name >= from && (until === undefined || name < until))
-    .sort(compareTexts);
-}
-
-/** In hexadecimal digits; undefined if no link of the directory may travel. */
-async function digestOf(
-  intake: LinkIntake,
-  snapshot: Snapshot,
-  directory: string,
-): Promise<string | undefined> {
-  const links = [...snapshot.children(directory)]
-    .filter((link) => intake.isFit(link))
-    .sort((left, right) => compareTexts(left.path, right.path));
-  if (links.length === 0) return undefined;
-  const digest = await crypto.subtle.digest("SHA-256", encodeLinks(links));
-  return toHex(new Uint8Array(digest, 0, DIGEST_BYTES));
-}
-
-function rangeOf(params: JsonObject): LinkRange {
-  const until = params["until"] === undefined
-    ? undefined
-    : textParam(params, "until");
-  return { from: textParam(params, "from"), until };
-}
-
-function untilParam(until: string | undefined): JsonObject {
-  return until === undefined ? {} : { until };
-}
 
 /**
  * Gives the peer links as if this host had just written them; they need not be
@@ -335,36 +207,63 @@ export class MetadataLink {
   async #exchangeAll(): Promise<void> {
     this.#isExchanging = true;
     this.#roundCount = 0;
-    let from: string | undefined = "";
-    while (from !== undefined && this.#result === undefined) {
-      from = await this.#exchangeDirectories(from);
+    const { intake } = this.#options;
+    if (intake.host > this.peer) {
+      await intake.turns.wait(this.peer, this.#cancel.signal);
     }
+    await this.#compare({ kind: "tops" }, (tops) =>
+      this.#compare(
+        { kind: "directories", tops },
+        (directories) => this.#exchangeLinks(directories),
+      ));
     this.#isExchanging = false;
-    if (this.#result === undefined) this.#options.onExchanged();
+    if (this.#result !== undefined) return;
+    this.#options.onExchanged();
+    await this.#call("meta.done", {});
   }
 
-  /** Compares some directories; where to go on, undefined at the end. */
-  async #exchangeDirectories(from: string): Promise<string | undefined> {
-    const { intake } = this.#options;
-    const snapshot = intake.snapshot();
-    const all = directoriesIn(snapshot, { from, until: undefined });
-    const until = all[DIRECTORIES_PER_MESSAGE_MAX];
+  /** Finds what differs, and hands it on, some names at a time. */
+  async #compare(
+    scope: Scope,
+    act: (names: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    let from: string | undefined = "";
+    while (from !== undefined && this.#result === undefined) {
+      const start: string = from;
+      const { range, names } = await this.#differing(scope, start);
+      if (names.length > 0) await act(names);
+      from = range.until;
+    }
+  }
+
+  /** Names from `from` on that differ, and where to go on. */
+  async #differing(
+    scope: Scope,
+    from: string,
+  ): Promise<{ range: LinkRange; names: readonly string[] }> {
+    const { catalog } = this.#options.intake;
+    const snapshot = this.#options.intake.snapshot();
+    const own = namesIn(catalog.names(snapshot, scope), {
+      from,
+      until: undefined,
+    });
+    const until = own[NAMES_PER_MESSAGE_MAX];
     const digests: string[] = [];
-    for (const directory of all.slice(0, DIRECTORIES_PER_MESSAGE_MAX)) {
-      const digest = await digestOf(intake, snapshot, directory);
-      if (digest !== undefined) digests.push(directory, digest);
+    for (const name of own.slice(0, NAMES_PER_MESSAGE_MAX)) {
+      const digest = catalog.digest(snapshot, scope, name);
+      if (digest !== undefined) digests.push(name, digest);
     }
     this.#countRound();
     const { params } = await this.#call("meta.digests", {
+      ...(scope.kind === "tops" ? {} : { tops: [...scope.tops] }),
       digests,
       from,
       ...untilParam(until),
     });
     const next = nextPlace({ from, until }, params, compareTexts);
-    const directories = textsParam(params, "directories");
-    checkCount(directories.length);
-    await this.#exchangeLinks([...directories]);
-    return next;
+    const names = textsParam(params, "names");
+    checkCount(names.length);
+    return { range: { from, until: next }, names };
   }
 
   /** A peer that always names one more place must not keep us busy forever. */
@@ -376,13 +275,10 @@ export class MetadataLink {
     );
   }
 
-  async #exchangeLinks(directories: string[]): Promise<void> {
-    if (directories.length === 0) return;
+  async #exchangeLinks(directories: readonly string[]): Promise<void> {
     const { intake } = this.#options;
-    const own = linksInRange(intake.snapshot(), directories, {
-      from: "",
-      until: undefined,
-    }).filter((link) => intake.isFit(link));
+    const all = { from: "", until: undefined };
+    const own = [...intake.catalog.links(intake.snapshot(), directories, all)];
     let from: string | undefined = "";
     let at = 0;
     while (from !== undefined && this.#result === undefined) {
@@ -393,7 +289,13 @@ export class MetadataLink {
       this.#countRound();
       const { params, body } = await this.#call(
         "meta.exchange",
-        { directories, from: start, ...untilParam(range.until) },
+        {
+          directories: directories.filter((directory) =>
+            compareTexts(directory, directoryOf(start)) >= 0
+          ),
+          from: start,
+          ...untilParam(range.until),
+        },
         encodeLinks(own.slice(at, endIndex)),
       );
       this.#take(body);

@@ -13,11 +13,8 @@ import { ownerOf } from "../tree/path.ts";
 import type { Link } from "../tree/snapshot.ts";
 import { LinkIntake } from "./intake.ts";
 import { encodeLinks } from "./link_message.ts";
-import {
-  metadataHandlers,
-  MetadataLink,
-  type MetadataResult,
-} from "./metadata.ts";
+import { MetadataLink, type MetadataResult } from "./metadata.ts";
+import { metadataHandlers } from "./metadata_service.ts";
 
 const WAIT_MS = 20_000;
 const DAY_NS = 86_400_000_000_000n;
@@ -155,7 +152,51 @@ Deno.test("MetadataLink needs one round when nothing differs", async () => {
   );
   await dial.settled();
   await dial.stop();
-  assertEquals(dial.line.calls, ["meta.digests"]);
+  assertEquals(dial.line.calls, ["meta.digests", "meta.done"]);
+});
+
+Deno.test("MetadataLink finds one difference in a large tree in three rounds", async () => {
+  const many = manyLinks(
+    4_000,
+    (index) => `resource-x${index % 40}/todo-h${index % 100}/note-${index}`,
+  );
+  const clock = new ManualClock();
+  const alpha = new Host("alpha", clock, many);
+  const beta = new Host("beta", clock, many);
+  const [changed] = alpha.tree.write([
+    { path: "resource-x7/todo-h7/note-7", value: "changed" },
+  ]);
+  const dial = new Dial(alpha, beta);
+  await dial.settled();
+  await dial.stop();
+  assertEquals(beta.tree.snapshot().get("resource-x7/todo-h7/note-7"), changed);
+  assertEquals(dial.line.calls, [
+    "meta.digests",
+    "meta.digests",
+    "meta.exchange",
+    "meta.done",
+  ]);
+});
+
+Deno.test("MetadataLink exchanges once where both hosts dial", async () => {
+  const clock = new ManualClock();
+  const links = manyLinks(1_000, (index) => `userspace/note-${index}`);
+  const alpha = new Host("alpha", clock, links);
+  const beta = new Host("beta", clock);
+  const dials = [new Dial(beta, alpha), new Dial(alpha, beta)];
+  for (const dial of dials) await dial.settled();
+  for (const dial of dials) await dial.stop();
+  assertEquals(dials.map(({ line }) => line.calls), [
+    ["meta.digests", "meta.done"],
+    [
+      "meta.digests",
+      "meta.digests",
+      "meta.exchange",
+      "meta.exchange",
+      "meta.done",
+    ],
+  ]);
+  assertEquals(contents(alpha, []), contents(beta, []));
 });
 
 function manyLinks(count: number, path: (index: number) => string): Link[] {
@@ -288,7 +329,7 @@ Deno.test("MetadataLink.push() sends one message at a time", async () => {
   let release = (): void => {};
   const gate = new Promise<void>((resolve) => release = resolve);
   const dial = new Dial(alpha, beta, {
-    delay: (index) => index === 1 ? gate : Promise.resolve(),
+    delay: (index) => index === 2 ? gate : Promise.resolve(),
   });
   await dial.settled();
   for (let count = 0; count < 100; count++) {
@@ -300,7 +341,12 @@ Deno.test("MetadataLink.push() sends one message at a time", async () => {
   await dial.line.idle();
   assertEquals(beta.value("userspace/note"), "value 99");
   assertEquals(beta.value("userspace/note-99"), "x");
-  assertEquals(dial.line.calls, ["meta.digests", "meta.push", "meta.push"]);
+  assertEquals(dial.line.calls, [
+    "meta.digests",
+    "meta.done",
+    "meta.push",
+    "meta.push",
+  ]);
   await dial.stop();
 });
 
@@ -316,7 +362,7 @@ Deno.test("MetadataLink.push() learns that the peer knows better", async () => {
   dial.link.push([{ ...note, value: "old", stampNs: 5n }]);
   await idle([dial]);
   assertEquals(alpha.tree.snapshot().get("userspace/note"), newer);
-  assertEquals(dial.line.calls, ["meta.digests", "meta.push"]);
+  assertEquals(dial.line.calls, ["meta.digests", "meta.done", "meta.push"]);
   await dial.stop();
 });
 
@@ -331,7 +377,7 @@ Deno.test("MetadataLink.push() keeps local links at home", async () => {
   alpha.write("actual-beta/alive", "1");
   await dial.line.idle();
   await dial.stop();
-  assertEquals(dial.line.calls, ["meta.digests"]);
+  assertEquals(dial.line.calls, ["meta.digests", "meta.done"]);
 });
 
 Deno.test("MetadataLink moves both clocks past the other", async () => {
