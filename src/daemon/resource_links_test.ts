@@ -60,7 +60,7 @@ Deno.test("ResourceLinks tell everything at first, then what changes", () => {
 Deno.test("ResourceLinks refresh what must be fresh, sooner if asked", () => {
   const world = new World();
   world.tell(0);
-  assertEquals(world.tell(9), []);
+  assertEquals(world.tell(19), []);
   assertEquals(world.tell(1), [PRIMARY]);
   world.links.ask();
   assertEquals(world.tell(1), [PRIMARY]);
@@ -69,6 +69,26 @@ Deno.test("ResourceLinks refresh what must be fresh, sooner if asked", () => {
   assertEquals(world.tell(0), [], "Not more than once a second");
   assertEquals(world.tell(1), [PRIMARY]);
   assertEquals(world.tell(1), []);
+});
+
+Deno.test("ResourceLinks refresh a primary twice as often", () => {
+  const world = new World();
+  const states = { ...STATES, "is-primary": "1" };
+  world.tell(0, { states });
+  assertEquals(world.tell(9, { states }), []);
+  assertEquals(world.tell(1, { states }), [PRIMARY]);
+});
+
+Deno.test("ResourceLinks.refreshed() needs no other facts", () => {
+  const world = new World();
+  const at = (seconds: number): string[] =>
+    world.links.refreshed(seconds * 1_000).map(({ path }) => path);
+  assertEquals(at(0), [], "Nothing was told yet");
+  const startS = Number(world.clock.nowNs / 1_000_000_000n);
+  world.tell(0);
+  assertEquals(at(startS + 19), []);
+  assertEquals(at(startS + 20), [PRIMARY]);
+  assertEquals(at(startS + 21), []);
 });
 
 Deno.test("ResourceLinks mend what somebody has changed or removed", () => {
