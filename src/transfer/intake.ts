@@ -170,6 +170,7 @@ export class LinkIntake {
    * A tombstone is not stored where there is no link. But a message that was
    * sent before the deletion may arrive after the tombstone, by another way,
    * and would bring the link back: so tombstones are remembered for a while.
+   * The tree gets them nevertheless: where no link is there may be a log.
    */
   #isBuried(snapshot: Snapshot, link: Link): boolean {
     const { path } = link;
@@ -186,7 +187,7 @@ export class LinkIntake {
       if (this.#buried.size <= BURIED_LINKS_MAX) break;
       this.#buried.delete(oldest);
     }
-    return true;
+    return false;
   }
 
   #tell(from: string, taken: readonly Link[]): void {
