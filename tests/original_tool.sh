@@ -201,7 +201,7 @@ not_primary() {
 			older "$(mtime resource-r/primary)" "$(($(date +%s) - half))"; then
 			return
 		fi
-		sleep $((WINDOW / 8 + 1))
+		sleep $((WINDOW / 8 + 1)).5
 	done
 	fail "it is not known for sure that it is no primary"
 }
@@ -685,6 +685,7 @@ log_delete
 [ -L "$T/$R/log-000000001-hosta" ] || fail "the log is still there"
 as hostb
 until_true "no log 1 on hostb" test ! -f "$T/$R/log-000000001-hosta"
+until_true "no version link 0 on hostb" is "$(version 0 hostb)" ""
 both link_purge
 both cluster_wait 3 hosta hostb
 both eval '[ ! -e "$T/$R/log-000000001-hosta" ] && [ ! -L "$T/$R/log-000000001-hosta" ] || fail "a log is back"'

@@ -23,8 +23,11 @@ export function sized(
   worker: WorkerState | undefined,
 ): Plan {
   const wantedBytes = view.sizeBytes ?? 0;
-  // A device never shrinks: what lay behind the end would be lost.
-  const sizeBytes = Math.max(wantedBytes, own.syncedBytes ?? 0);
+  // A device never shrinks: what lay behind the end would be lost. While there
+  // is one it counts alone: who resizes writes what is copied before the size.
+  const deviceBytes = worker?.role === "log" ? worker.deviceBytes : 0;
+  const oldBytes = deviceBytes > 0 ? deviceBytes : own.syncedBytes ?? 0;
+  const sizeBytes = Math.max(wantedBytes, oldBytes);
   const base: Plan = { ...NOTHING, role: "idle", sizeBytes, level: view.level };
   if (wantedBytes > 0 && wantedBytes < sizeBytes) {
     return blocked(

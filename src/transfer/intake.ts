@@ -170,7 +170,8 @@ export class LinkIntake {
    * A tombstone is not stored where there is no link. But a message that was
    * sent before the deletion may arrive after the tombstone, by another way,
    * and would bring the link back: so tombstones are remembered for a while.
-   * The tree gets them nevertheless: where no link is there may be a log.
+   * The tree gets them nevertheless: where no link is, there may be a log, which
+   * was still needed the last time.
    */
   #isBuried(snapshot: Snapshot, link: Link): boolean {
     const { path } = link;
@@ -179,7 +180,9 @@ export class LinkIntake {
       this.#buried.delete(path);
       return false;
     }
-    if (tombstone !== undefined && !isNewer(link, tombstone)) return true;
+    if (tombstone !== undefined && !isNewer(link, tombstone)) {
+      return link.value !== TOMBSTONE;
+    }
     this.#buried.delete(path);
     if (link.value !== TOMBSTONE) return false;
     this.#buried.set(path, link);

@@ -3,6 +3,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ManualClock, MemoryTree } from "../../tests/support/memory_tree.ts";
 import { MarsError } from "../base/errors.ts";
 import { LamportClock } from "../base/lamport.ts";
+import type { Link } from "../tree/snapshot.ts";
+import type { ApplyContext } from "../tree/store.ts";
+import { TOMBSTONE } from "../tree/values.ts";
 import { LinkIntake } from "./intake.ts";
 
 /** A host of cluster `uuid` with links `todo-global/merged-…`. */
@@ -64,4 +67,35 @@ Deno.test("admit() refuses names that are no list of texts", () => {
       MarsError,
     );
   }
+});
+
+Deno.test("take() gives the tree tombstones of what is no link here: of logs", () => {
+  const clock = new ManualClock();
+  const applied: Link[] = [];
+  class RecordingTree extends MemoryTree {
+    override apply(links: Iterable<Link>, context: ApplyContext): Link[] {
+      const all = [...links];
+      applied.push(...all);
+      return super.apply(all, context);
+    }
+  }
+  const intake = new LinkIntake({
+    tree: new RecordingTree(clock),
+    host: "alpha",
+    lamport: new LamportClock(clock),
+    uuid: () => "a",
+    onTaken: () => {},
+  });
+  const path = "resource-x/log-000000001-beta";
+  const tombstone = { path, value: TOMBSTONE, stampNs: 5n };
+
+  intake.take("beta", [tombstone]);
+  intake.take("gamma", [{ path: "userspace/x", value: "1", stampNs: 5n }]);
+  // Again: the log may have been needed the first time.
+  intake.take("gamma", [tombstone]);
+
+  assertEquals(
+    applied.filter((link) => link.path === path),
+    [tombstone, tombstone],
+  );
 });

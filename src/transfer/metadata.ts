@@ -35,6 +35,7 @@ import type { JsonObject, RpcClient, RpcReply } from "../peer/rpc.ts";
 import { directoryOf, ownerOf } from "../tree/path.ts";
 import type { Link } from "../tree/snapshot.ts";
 import type { Scope } from "./catalog.ts";
+import { TOMBSTONE } from "../tree/values.ts";
 import type { LinkIntake } from "./intake.ts";
 import {
   comparePaths,
@@ -134,8 +135,10 @@ export class MetadataLink {
   push(links: Iterable<Link>): void {
     if (this.#result !== undefined) return;
     for (const link of links) {
-      const isOurs = ownerOf(link.path) !== this.peer;
-      // The peer knows best what it does itself, and would refuse it.
+      // The peer knows best what it does itself, and would refuse it. But what
+      // it has no use for any more others may delete.
+      const isOurs = ownerOf(link.path) !== this.peer ||
+        link.value === TOMBSTONE;
       if (isOurs && this.#options.intake.isFit(link)) this.#enqueue(link);
     }
     if (this.#queue.size === 0) return;

@@ -243,14 +243,14 @@ export class LinkTree implements TreeStore {
 
   /**
    * Whether a statement about this host may be deleted by others: it has left
-   * the resource, or it deleted an old version itself and has forgotten that
+   * the resource, however long ago, or it deleted an old version itself and has forgotten that
    * in a loss of power. Versions count from one log before the position on.
    */
   #isOver(path: string, host: string): boolean {
     const { resource, kind, sequence } = matchPath(path) ?? {};
     if (resource === undefined) return false;
     const device = this.#index.get(linkPath.device(resource, host));
-    if (device?.value === TOMBSTONE) return true;
+    if ((device?.value ?? TOMBSTONE) === TOMBSTONE) return true;
     const value = this.#index.get(linkPath.replay(resource, host))?.value ?? "";
     const replay = parseReplay(value);
     return kind?.value === "version" && replay !== undefined &&

@@ -497,15 +497,17 @@ Deno.test("apply() lets nobody delete what states this host's own state", () => 
   using root = new Root();
   const { tree } = treeOf(root);
   const own = { path: "resource-x/syncstatus-alpha", value: "1", stampNs: 5n };
-  tree.write([own]);
+  const deleted = { ...own, value: TOMBSTONE, stampNs: 6n };
+  tree.write([
+    { path: "resource-x/device-alpha", value: "x", stampNs: 5n },
+    own,
+  ]);
 
-  const taken = tree.apply(
-    [{ ...own, value: TOMBSTONE, stampNs: 6n }],
-    FROM_BETA,
-  );
-
-  assertEquals(taken, []);
-  assertEquals([...tree.snapshot().all()], [own]);
+  assertEquals(tree.apply([deleted], FROM_BETA), []);
+  assertEquals(tree.snapshot().get(own.path), own);
+  // Who has left the resource lets others tidy up, even long ago.
+  tree.unlink("resource-x/device-alpha");
+  assertEquals(tree.apply([deleted], FROM_BETA), [deleted]);
 });
 
 Deno.test("apply() changes nothing for offences and takes the rest", () => {
