@@ -2,22 +2,12 @@
 /**
  * Little-endian integers as numbers, alignment, hexadecimal.
  *
- * A 64-bit integer is read and written as two halves: that is about eight times
- * as fast as through `bigint`. Offsets, lengths and positions stay below 2^53.
+ * A 64-bit integer is written as two halves: that is about eight times as fast
+ * as through `bigint`. Offsets, lengths and positions stay below 2^53.
  */
 import { assert } from "./assert.ts";
-import { FormatError } from "./errors.ts";
 
 const HALF = 0x1_0000_0000;
-
-/** Reads an unsigned 64-bit integer; refuses what a number cannot hold. */
-export function readUint64(view: DataView, offset: number): number {
-  const high = view.getUint32(offset + 4, true);
-  if (high > 0x1f_ffff) {
-    throw new FormatError(`Cannot read a 64-bit integer: 2^53 or more`);
-  }
-  return high * HALF + view.getUint32(offset, true);
-}
 
 /** Writes a non-negative integer below 2^53 as 64 bits. */
 export function writeUint64(

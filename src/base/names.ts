@@ -20,7 +20,7 @@ export interface LogName {
 }
 
 // Prescribed by MARS.
-export const IDENTIFIER_CHARACTERS_MAX = 63;
+const IDENTIFIER_CHARACTERS_MAX = 63;
 const SEQUENCE_DIGITS_MIN = 9;
 const IDENTIFIER = /^[A-Za-z0-9_][-A-Za-z0-9_]*$/;
 const RESERVED_WORDS: ReadonlySet<string> = new Set([

@@ -11,7 +11,6 @@
  *
  * Source: phases 4 and 5 of `cron --autoclean` of MARS.
  */
-import { logFileName } from "../base/names.ts";
 import { NS_PER_MS, NS_PER_S } from "../base/time.ts";
 import { linkPath, matchPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
@@ -112,7 +111,6 @@ async function removeResource(
     .filter(({ value }) => value !== TOMBSTONE);
   desk.write(links.map(({ path }) => ({ path, value: TOMBSTONE })));
   for (const { log } of await desk.logs.list(resource)) {
-    if (desk.options.dryRun) desk.print(`delete ${logFileName(log)}`);
-    else await desk.logs.delete(resource, log);
+    await desk.removeLog(resource, log);
   }
 }

@@ -10,6 +10,7 @@
  */
 import { MarsError, RefusedError, TimeoutError } from "../base/errors.ts";
 import { LamportClock } from "../base/lamport.ts";
+import type { LogName } from "../base/names.ts";
 import type { Settings } from "../base/settings.ts";
 import { type Clock, MS_PER_S, NS_PER_S } from "../base/time.ts";
 import type { Shim } from "../../ffi/shim.ts";
@@ -287,6 +288,13 @@ export class Desk {
   remove(path: string): void {
     if (this.options.dryRun) this.print(`remove ${path}`);
     else this.#effects.files.remove(path);
+  }
+
+  /** Removes the copy of a log that is here; no other host hears of it. */
+  async removeLog(resource: string, log: LogName): Promise<void> {
+    const path = linkPath.log(resource, log.sequence, log.host);
+    if (this.options.dryRun) this.print(`remove ${path}`);
+    else await this.logs.delete(resource, log);
   }
 
   /** Removes a directory and everything in it. */

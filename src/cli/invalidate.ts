@@ -200,10 +200,7 @@ async function deleteFrom(
   if (isActingForAnother(desk, desk.snapshot())) return;
   for (const { log } of await desk.logs.list(resource)) {
     if (log.sequence < first) continue;
-    if (!desk.options.dryRun) await desk.logs.delete(resource, log);
-    else {
-      desk.print(`remove ${linkPath.log(resource, log.sequence, log.host)}`);
-    }
+    await desk.removeLog(resource, log);
   }
 }
 

@@ -234,10 +234,7 @@ async function removeLogs(
 ): Promise<void> {
   for (const { log } of await desk.logs.list(resource)) {
     if (log.sequence < replay.log.sequence) continue;
-    if (!desk.options.dryRun) await desk.logs.delete(resource, log);
-    else {
-      desk.print(`remove ${linkPath.log(resource, log.sequence, log.host)}`);
-    }
+    await desk.removeLog(resource, log);
   }
 }
 

@@ -208,10 +208,7 @@ async function removeCopies(
     // Copies of a dead host's logs belong to the host that stores them.
     const isNeeded = log.host !== host || reach.needsLog(log);
     if (isAnothers && isNeeded) continue;
-    if (!desk.options.dryRun) await desk.logs.delete(resource, log);
-    else {
-      desk.print(`remove ${linkPath.log(resource, log.sequence, log.host)}`);
-    }
+    await desk.removeLog(resource, log);
   }
 }
 

@@ -227,7 +227,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     return false;
   });
   const withValue = OPTION_ROWS.filter((row) => row.value !== undefined);
-  const parsed = parseArgs(own.map(withItsValue), {
+  const parsed = parseArgs(joined(own).map(withItsValue), {
     boolean: OPTION_ROWS.filter((row) =>
       row.value === undefined && !row.isCounted
     )
@@ -268,6 +268,15 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 }
 
 const FORCE_PREFIX = "force-";
+
+/** `--timeout -1` as one word: the value looks like an option. */
+function joined(args: readonly string[]): string[] {
+  return args.flatMap((argument, index) => {
+    if (argument === "-1" && args[index - 1] === "--timeout") return [];
+    const isApart = argument === "--timeout" && args[index + 1] === "-1";
+    return [isApart ? "--timeout=-1" : argument];
+  });
+}
 
 /** Gives options their value that stand without one. */
 function withItsValue(argument: string): string {
@@ -359,7 +368,7 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     : number("timeout", TIMEOUT_S);
   const threshold = line.text("threshold");
   const threshGb = optionalNumber(line, "thresh-logsize");
-  const systemd = optionalNumber(line, "systemd-enable");
+  const systemd = oneOf(line, "systemd-enable", [0, 1]);
   return {
     force: line.isOn("force"),
     dryRun: line.isOn("dry-run"),
@@ -367,7 +376,7 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     json: line.isOn("json"),
     color,
     ignoreSync: line.isOn("ignore-sync"),
-    ignoreDeletedPeers: number("ignore-deleted-peers", 1),
+    ignoreDeletedPeers: oneOf(line, "ignore-deleted-peers", [0, 1, 2]) ?? 1,
     parallel: parallelOf(line),
     // Several at once cannot be asked about.
     singlestep: line.isOn("singlestep") && parallelOf(line) === undefined,
@@ -411,6 +420,18 @@ function optionalNumber(
   if (/^\d+$/.test(text)) return Number(text);
   throw new UsageError(
     `Cannot use "${text}" as --${option}: expected a whole number`,
+  );
+}
+
+function oneOf(
+  line: CommandLine,
+  option: string,
+  known: readonly number[],
+): number | undefined {
+  const value = optionalNumber(line, option);
+  if (value === undefined || known.includes(value)) return value;
+  throw new UsageError(
+    `Cannot use "${value}" as --${option}: expected ${known.join(" or ")}`,
   );
 }
 

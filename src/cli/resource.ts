@@ -89,11 +89,11 @@ function createResource(
       title: "make the first log and all links",
       act: async () => {
         makeDirectories(desk, resource);
+        // Old records must not be replayed onto the new disk.
+        for (const { log } of await desk.logs.list(resource)) {
+          await desk.removeLog(resource, log);
+        }
         if (!desk.options.dryRun) {
-          // Old records must not be replayed onto the new disk.
-          for (const { log } of await desk.logs.list(resource)) {
-            await desk.logs.delete(resource, log);
-          }
           await createFirstLog(desk, resource, { sequence, host });
         }
         desk.write(links);

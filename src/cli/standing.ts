@@ -81,7 +81,7 @@ function memberObstacles(snapshot: Snapshot, view: ResourceView): string[] {
 }
 
 /** Whether `host` has the device without a disk. */
-export function isGuest(
+function isGuest(
   snapshot: Snapshot,
   resource: string,
   host: string,

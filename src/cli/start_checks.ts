@@ -34,14 +34,24 @@ export function checkStart(commandName: string, desk: Desk): void {
   checkHost(desk, snapshot);
 }
 
+/** The same for commands that only look. @throws MarsError, RefusedError */
+export function checkLook(desk: Desk): void {
+  checkIsThere(desk);
+  const snapshot = desk.look();
+  if (isActingForAnother(desk, snapshot)) checkIsHost(desk, snapshot);
+}
+
+function checkIsThere({ settings, effects }: Desk): void {
+  if (effects.machine.root() !== "missing") return;
+  throw new MarsError(
+    `Cannot work: "${settings.marsDir}" is no directory; mount or make it, or name another with --mars-dir`,
+  );
+}
+
 function checkRoot(desk: Desk): void {
   const { marsDir } = desk.settings;
   const { machine } = desk.effects;
-  if (machine.root() === "missing") {
-    throw new MarsError(
-      `Cannot work: "${marsDir}" is no directory; make it, or name another with --mars-dir`,
-    );
-  }
+  checkIsThere(desk);
   // Directories that somebody chose are somebody's business.
   if (marsDir === MARS_DIR && !desk.options.dryRun && machine.closeRoot()) {
     desk.warn(`WARNING: others could read "${marsDir}"; now they cannot`);
@@ -86,13 +96,16 @@ export function isActingForAnother(desk: Desk, snapshot: Snapshot): boolean {
 
 function checkHost(desk: Desk, snapshot: Snapshot): void {
   if (!isActingForAnother(desk, snapshot)) return;
+  checkIsHost(desk, snapshot);
   const real = desk.effects.machine.realHost();
-  if (snapshot.value(linkPath.ip(desk.host)) === undefined) {
-    throw new RefusedError(`Cannot act as "${desk.host}"`, [
-      `the cluster has no such host; its hosts are ${
-        snapshot.hosts().map((host) => `"${host}"`).join(", ")
-      }`,
-    ]);
-  }
   desk.warn(`WARNING: "${real}" acts as "${desk.host}"`);
+}
+
+function checkIsHost({ host }: Desk, snapshot: Snapshot): void {
+  if (snapshot.value(linkPath.ip(host)) !== undefined) return;
+  throw new RefusedError(`Cannot act as "${host}"`, [
+    `the cluster has no such host; its hosts are ${
+      snapshot.hosts().map((each) => `"${each}"`).join(", ")
+    }`,
+  ]);
 }

@@ -14,7 +14,7 @@ import type { World } from "./macros/world.ts";
 import { bytesBehind, type Pace, type Report } from "./report.ts";
 
 /** Grows when a field changes its meaning or goes away. */
-export const SCHEMA = 1;
+const SCHEMA = 1;
 
 /** Something that `JSON.stringify` takes as it is. */
 export type Json = { readonly [field: string]: unknown };

@@ -22,6 +22,7 @@ import { Evaluator } from "./evaluator.ts";
 import { headerLine } from "./header.ts";
 import { NeedsResourceError } from "./macros/run.ts";
 import { HELPER_TEXTS, TEXTS } from "./macros/texts.ts";
+import { checkLook } from "./start_checks.ts";
 import {
   documentOf,
   type Looking,
@@ -42,6 +43,7 @@ export function runView(
   macro: string,
   word: string | undefined,
 ): void {
+  checkLook(desk);
   const evaluator = new Evaluator(desk, viewName(macro));
   if (!evaluator.isGiven) evaluator.require(macro);
   const isDocument = desk.options.json && macro === "default" &&

@@ -53,12 +53,16 @@ Deno.test("view says something sensible of an empty tree", async () => {
   assertStringIncludes(warned.join(), "belongs to no cluster");
 });
 
-Deno.test("view says something sensible where there is no tree", async () => {
+Deno.test("view fails where there is no tree, and prettyprint does not", async () => {
   using world = new TreeWorld();
   Deno.removeSync(world.marsDir);
-  const { printed, warned } = await world.run("view", "all");
-  assertEquals(printed, []);
-  assertStringIncludes(warned.join(), `Cannot read tree "${world.marsDir}"`);
+  await assertRejects(
+    () => world.run("view", "all"),
+    MarsError,
+    `"${world.marsDir}" is no directory`,
+  );
+  const { printed } = await world.run("prettyprint-default");
+  assertStringIncludes(printed.join(), "%default");
 });
 
 Deno.test("view names links that a daemon should have written", async () => {

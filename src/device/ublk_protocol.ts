@@ -17,7 +17,7 @@ import { assert } from "../base/assert.ts";
 
 // Prescribed by Linux.
 export const CONTROL_PATH = "/dev/ublk-control";
-export const CONTROL_BYTES = 32;
+const CONTROL_BYTES = 32;
 export const INFO_BYTES = 64;
 export const FEATURES_BYTES = 8;
 export const DESCRIPTOR_BYTES = 24;
@@ -77,8 +77,6 @@ export const OPERATION = {
   writeZeroes: 5,
 } as const;
 export const FLAG_FUA = 1 << 13;
-/** Write zeroes: the range must stay allocated. */
-export const FLAG_NO_UNMAP = 1 << 15;
 
 /** What a completed fetch says if the queue is to end. */
 export const RESULT_ABORT = -19;

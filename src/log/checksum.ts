@@ -49,7 +49,7 @@ export const DIGEST_FLAG: Readonly<Record<DigestName, number>> = {
   sha1: 0x10,
 };
 export const SUM_BYTES = 16;
-export const OLD_SUM_BYTES = 4;
+const OLD_SUM_BYTES = 4;
 const PART_COUNT = 8;
 const CASTAGNOLI = 0x82f63b78;
 const IEEE = 0xedb88320;

@@ -40,8 +40,8 @@ import type { DirtyMap } from "./dirty_map.ts";
 import { WritebackSlot } from "./writeback_slot.ts";
 
 // Ours.
-export const WRITEBACK_IDLE_MS = 200;
-export const WRITEBACK_AGE_MS = 3_000;
+const WRITEBACK_IDLE_MS = 200;
+const WRITEBACK_AGE_MS = 3_000;
 const RETRY_PAUSE_MS = 1_000;
 const TICK_MS = 100;
 /** 2 MiB in flight at most; a disk with a queue wants several. */

@@ -74,7 +74,7 @@ const ID_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 
 /** Length of what `signJoin` returns. */
-export const JOIN_PROOF_BYTES = ID_BYTES + SIGNATURE_BYTES;
+const JOIN_PROOF_BYTES = ID_BYTES + SIGNATURE_BYTES;
 
 const SEED_CONTEXT = "mars join seed 1";
 const PROOF_CONTEXT = "mars join proof 1\0";

@@ -38,7 +38,7 @@ import { RETRY_PAUSE_MS, STAGING_BYTES, Window } from "./window.ts";
 export const REPLAY_MEMORY_BYTES = READER_BYTES + STAGING_BYTES;
 
 /** Prescribed by MARS. */
-export const CHECKPOINT_INTERVAL_MS = 3_000;
+const CHECKPOINT_INTERVAL_MS = 3_000;
 /** Ours. A disk is flushed at most so often while a log grows slowly. */
 const CHECKPOINT_PAUSE_MS = 100;
 

@@ -21,7 +21,7 @@ import type { Disk } from "../block/disk.ts";
 import type { Completion, Io, Memory } from "../ring/io.ts";
 
 // Ours. Prescribed by MARS are 512 writes in flight; ours are larger.
-export const WRITE_COUNT_MAX = 256;
+const WRITE_COUNT_MAX = 256;
 /** Ours. 1 MiB: twice of it gained nothing, see bench/replay. */
 export const STAGING_BYTES = 1024 * 1024;
 /** Ours. Larger writes leave too little room for others beside them. */

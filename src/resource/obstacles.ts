@@ -52,6 +52,6 @@ const SEVERITIES: Readonly<Record<string, Severity>> = {
 };
 
 /** How bad a message with this key is. */
-export function severityOf(key: string): Severity {
+function severityOf(key: string): Severity {
   return SEVERITIES[key.split("-")[0] ?? ""] ?? "notice";
 }

@@ -23,7 +23,7 @@ import { byteLengthOf, type ValueKind } from "./values.ts";
 // Prescribed by MARS: entries deeper below the root are neither sent nor read.
 export const PATH_DEPTH_MAX = 3;
 // Ours: one name may have 255 bytes, so this is about 80 bytes per name.
-export const PATH_BYTES_MAX = 255;
+const PATH_BYTES_MAX = 255;
 
 /** Who may write a link. */
 export type LinkOwner = "host" | "any" | "local";

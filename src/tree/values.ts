@@ -227,7 +227,7 @@ export function previousText(valueText: string): string {
 }
 
 /** `<digest>,<log>,<end>` without what follows the colon. */
-export function parseStep(text: string): VersionStep | undefined {
+function parseStep(text: string): VersionStep | undefined {
   const parts = text.split(",");
   if (parts.length !== 3) return undefined;
   const [digest = "", name = "", end = ""] = parts;

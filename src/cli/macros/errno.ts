@@ -76,7 +76,7 @@ const OTHERS: Readonly<Record<number, string>> = {
 const KNOWN: ReadonlySet<number> = new Set(Object.values(ERRNO));
 
 /** `EIO:Input/output_error` of a code of either sign. */
-export function errnoWord(code: number): string {
+function errnoWord(code: number): string {
   const errno = Math.abs(code);
   const text = KNOWN.has(errno)
     ? errnoText(errno).replace(/ \((.*)\)$/, ":$1")
