@@ -1,8 +1,8 @@
 /*
  * The system calls and the one checksum that Deno does not offer.
  *
- * Every function makes one system call (or computes one digest), returns its
- * value or -errno, allocates nothing and keeps no state. Offsets travel as
+ * Every function makes one system call (or computes one digest, or makes the
+ * same calls for each of many links), returns its value or -errno, allocates nothing and keeps no state. Offsets travel as
  * double, which Deno passes without a bigint and which is exact below 2^53.
  * The TypeScript side is shim.ts, in the same order.
  */
@@ -13,6 +13,7 @@
 #include <linux/io_uring.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -154,6 +155,35 @@ int mars_link_stamp_write(const char *path, const int64_t stamp[2])
 
 	return result_of(utimensat(AT_FDCWD, path, times,
 				   AT_SYMLINK_NOFOLLOW));
+}
+
+/*
+ * Makes links with stamps, one after the other, in a directory that nobody
+ * sees yet: `strings` has the name and the value of each.
+ */
+int mars_links_create(int directory, const char *strings,
+		      const int64_t *stamps, uint32_t count)
+{
+	for (uint32_t index = 0; index < count; index++) {
+		const char *name = strings;
+		const char *value = name + strlen(name) + 1;
+		struct timespec times[2] = {
+			{ .tv_nsec = UTIME_OMIT },
+			{ .tv_sec = stamps[2 * index],
+			  .tv_nsec = stamps[2 * index + 1] },
+		};
+
+		if (symlinkat(value, directory, name) < 0 ||
+		    utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		strings = value + strlen(value) + 1;
+	}
+	return 0;
+}
+
+int mars_path_rename(const char *from, const char *to, uint32_t flags)
+{
+	return result_of(renameat2(AT_FDCWD, from, AT_FDCWD, to, flags));
 }
 
 /* ---- watches ----------------------------------------------------------- */

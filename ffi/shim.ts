@@ -95,6 +95,14 @@ const SYMBOLS = {
     parameters: ["buffer", "buffer"], // const char *path, const int64_t stamp[2]
     result: "i32",
   },
+  mars_links_create: {
+    parameters: ["i32", "buffer", "buffer", "u32"], // directory, const char *strings, const int64_t *stamps, count
+    result: "i32",
+  },
+  mars_path_rename: {
+    parameters: ["buffer", "buffer", "u32"], // const char *from, const char *to, flags
+    result: "i32",
+  },
   mars_watch_create: { parameters: [], result: "i32" },
   mars_watch_add: {
     parameters: ["i32", "buffer", "u32"], // fd, const char *path, mask

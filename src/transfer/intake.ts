@@ -126,7 +126,10 @@ export class LinkIntake {
     const legal = links.filter((link) => this.#isLegal(from, link));
     const good = legal.filter((link) => !this.#isBuried(before, link));
     try {
-      this.#tell(from, tree.apply(good, { host, sender: from }));
+      this.#tell(
+        from,
+        tree.apply(good, { host, sender: from, isChecked: true }),
+      );
     } catch (error) {
       // Links before the one that failed were taken nevertheless.
       const after = tree.snapshot();

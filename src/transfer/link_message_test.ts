@@ -1,12 +1,14 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { FormatError } from "../base/errors.ts";
 import { type Link, Snapshot } from "../tree/snapshot.ts";
 import {
   comparePaths,
+  countThatFits,
   decodeLinks,
   encodeLinks,
   linksInRange,
+  MESSAGE_BYTES_MAX,
 } from "./link_message.ts";
 
 const anyText = fc.string({ unit: "binary", maxLength: 20 })
@@ -49,8 +51,38 @@ Deno.test("decodeLinks() refuses a body that was cut", () => {
 
 Deno.test("decodeLinks() refuses more links than a message may have", () => {
   const link = { path: "uuid", value: "x", stampNs: 1n };
-  const body = encodeLinks(Array.from({ length: 501 }, () => link));
-  assertThrows(() => decodeLinks(body), FormatError, "501");
+  const body = encodeLinks(Array.from({ length: 2_001 }, () => link));
+  assertThrows(() => decodeLinks(body), FormatError, "2001");
+});
+
+function linksOf(directory: string, count: number, value = "x"): Link[] {
+  return Array.from({ length: count }, (_, index) => ({
+    path: `${directory}/${String(index).padStart(5, "0")}`,
+    value,
+    stampNs: 1n,
+  }));
+}
+
+Deno.test("countThatFits() does not cut a directory unless it must", () => {
+  const links = [
+    ...linksOf("a", 1_500),
+    ...linksOf("b", 1_000),
+    ...linksOf("c", 3_000),
+  ];
+  assertEquals(countThatFits(links), 1_500);
+  assertEquals(countThatFits(links, 1_500), 1_000);
+  assertEquals(countThatFits(links, 2_500), 2_000);
+  assertEquals(countThatFits(links, 4_500), 1_000);
+  assertEquals(countThatFits(links, 5_500), 0);
+});
+
+Deno.test("countThatFits() keeps messages below their length", () => {
+  for (const value of ["x".repeat(1_023), "\u{1f600}".repeat(255)]) {
+    const links = linksOf("a", 2_000, value);
+    const count = countThatFits(links);
+    assert(count > 0);
+    assert(encodeLinks(links.slice(0, count)).length <= MESSAGE_BYTES_MAX);
+  }
 });
 
 const anyPath = fc.array(fc.constantFrom("a", "b", "a-", "A", "z"), {

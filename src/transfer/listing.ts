@@ -16,6 +16,7 @@ import type { LinkIntake } from "./intake.ts";
 import {
   comparePaths,
   compareTexts,
+  countThatFits,
   decodeLinks,
   encodeLinks,
   LINKS_PER_MESSAGE_MAX,
@@ -35,13 +36,14 @@ export function listingHandlers(intake: LinkIntake): RpcHandlers {
     "meta.list": (call) => {
       intake.admitStranger(call.peer, call.params);
       const links = linksFrom(intake, textParam(call.params, "from"));
-      const until = links[LINKS_PER_MESSAGE_MAX]?.path;
+      const count = countThatFits(links);
+      const until = links[count]?.path;
       return Promise.resolve({
         params: {
           ...intake.greeting(),
           ...(until === undefined ? {} : { until }),
         },
-        body: encodeLinks(links.slice(0, LINKS_PER_MESSAGE_MAX)),
+        body: encodeLinks(links.slice(0, count)),
       });
     },
   };

@@ -40,6 +40,7 @@ import type { LinkIntake } from "./intake.ts";
 import {
   comparePaths,
   compareTexts,
+  countThatFits,
   decodeLinks,
   encodeLinks,
   type LinkRange,
@@ -195,11 +196,12 @@ export class MetadataLink {
 
   async #pushAll(): Promise<void> {
     while (this.#queue.size > 0 && this.#result === undefined) {
-      const links: Link[] = [];
+      const queued: Link[] = [];
       for (const link of this.#queue.values()) {
-        if (links.length === LINKS_PER_MESSAGE_MAX) break;
-        links.push(link);
+        if (queued.length > LINKS_PER_MESSAGE_MAX) break;
+        queued.push(link);
       }
+      const links = queued.slice(0, countThatFits(queued));
       for (const link of links) this.#queue.delete(link.path);
       const { body } = await this.#call("meta.push", {}, encodeLinks(links));
       this.#take(body);
@@ -287,7 +289,7 @@ export class MetadataLink {
     while (from !== undefined && this.#result === undefined) {
       const start: string = from;
       while (isBefore(own[at], start)) at++;
-      const endIndex = at + LINKS_PER_MESSAGE_MAX;
+      const endIndex = at + countThatFits(own, at);
       const range = { from: start, until: own[endIndex]?.path };
       this.#countRound();
       const { params, body } = await this.#call(

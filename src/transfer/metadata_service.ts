@@ -12,6 +12,7 @@ import type { LinkIntake } from "./intake.ts";
 import {
   comparePaths,
   compareTexts,
+  countThatFits,
   decodeLinks,
   encodeLinks,
   type LinkRange,
@@ -112,10 +113,11 @@ function exchange(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
     if (!theirs.has(own.path)) news.push(own);
   }
   news.sort((left, right) => comparePaths(left.path, right.path));
-  const until = news[LINKS_PER_MESSAGE_MAX]?.path ?? range.until;
+  const count = countThatFits(news);
+  const until = news[count]?.path ?? range.until;
   return {
     params: untilParam(until),
-    body: encodeLinks(news.slice(0, LINKS_PER_MESSAGE_MAX)),
+    body: encodeLinks(news.slice(0, count)),
   };
 }
 

@@ -38,11 +38,30 @@ const FORMAT_KINDS: Readonly<Record<number, FileStatus["kind"]>> = {
   0o120000: "link",
 };
 const ENOTDIR = 20;
+const EISDIR = 21;
 const PATH_MAX_BYTES = 4096;
 const O_DIRECTORY = 0o200000;
 
+const RENAME_NOREPLACE = 1;
+
+// Ours. A name that no reader looks at; only the daemon makes whole directories.
+const STAGE = ".tmp-incoming";
+
 // Prescribed by MARS: directories of the tree belong to root alone.
 const DIRECTORY_MODE = 0o700;
+
+/** A directory to be made with everything that is in it. */
+export type FreshDirectory = {
+  readonly directory: string;
+  /** Names and what they have; at least one. */
+  readonly links: readonly {
+    readonly name: string;
+    readonly value: string;
+    readonly stampNs: bigint;
+  }[];
+  /** Called when it is complete, with its path before it gets its name. */
+  readonly onStaged: (path: string) => void;
+};
 
 /**
  * Where links lie: the file system, or what a simulation has in its place. All
@@ -57,6 +76,8 @@ export interface LinkDisk {
   value(path: string): string | Error | undefined;
   /** See `LinkFiles`. */
   replace(path: string, value: string, stampNs: bigint): boolean;
+  /** See `LinkFiles`; a disk may decline it always. */
+  createDirectory(fresh: FreshDirectory): bigint | undefined;
   /** Sets the stamp of what stands at `path`. */
   stamp(path: string, stampNs: bigint): void;
   /** Removes a link, a file or an empty directory, if there is one. */
@@ -131,6 +152,69 @@ export class LinkFiles implements LinkDisk {
     return false;
   }
 
+  /**
+   * Puts a directory with links where nothing is, complete or not at all: a
+   * name for all of them instead of one after the other.
+   *
+   * @returns its modification time; undefined, and nothing is changed, where
+   * this cannot be done
+   */
+  createDirectory(fresh: FreshDirectory): bigint | undefined {
+    const { directory, links, onStaged } = fresh;
+    const parent = directoryOf(directory);
+    if (!this.#isStampProven) return undefined;
+    if (this.status(parent)?.kind !== "directory") return undefined;
+    this.#clearStage();
+    Deno.mkdirSync(pathOnDisk(this.#root, STAGE), { mode: DIRECTORY_MODE });
+    try {
+      this.#fillStage(links);
+      const stampNs = this.status(STAGE)?.stampNs;
+      onStaged(STAGE);
+      const result = this.#shim.mars_path_rename(
+        cString(pathOnDisk(this.#root, STAGE)),
+        this.#encode(directory),
+        RENAME_NOREPLACE,
+      );
+      if (result >= 0) return stampNs;
+    } catch (error) {
+      this.#clearStage();
+      throw error;
+    }
+    // Something is there already, or the file system cannot do it.
+    this.#clearStage();
+    return undefined;
+  }
+
+  #fillStage(links: FreshDirectory["links"]): void {
+    const stamps = new BigInt64Array(2 * links.length);
+    let strings = "";
+    for (const [index, { name, value, stampNs }] of links.entries()) {
+      strings += `${name}\0${value}\0`;
+      stamps[2 * index] = stampNs / NS_PER_S;
+      stamps[2 * index + 1] = stampNs % NS_PER_S;
+    }
+    const fd = this.#shim.mars_file_open(this.#encode(STAGE), O_DIRECTORY, 0);
+    if (fd < 0) throw this.#failed("open", STAGE, fd);
+    const result = this.#shim.mars_links_create(
+      fd,
+      this.#encoder.encode(strings),
+      stamps,
+      links.length,
+    );
+    this.#shim.mars_file_close(fd);
+    if (result < 0) throw this.#failed("create links in", STAGE, result);
+  }
+
+  /** Also what a crash has left. */
+  #clearStage(): void {
+    try {
+      Deno.removeSync(pathOnDisk(this.#root, STAGE), { recursive: true });
+    } catch (error) {
+      if (isMissing(error)) return;
+      throw asMarsError("remove", pathOnDisk(this.#root, STAGE), error);
+    }
+  }
+
   stamp(path: string, stampNs: bigint): void {
     this.#stamp[0] = stampNs / NS_PER_S;
     this.#stamp[1] = stampNs % NS_PER_S;
@@ -202,19 +286,17 @@ export class LinkFiles implements LinkDisk {
   }
 
   #rename(temporary: string, path: string): boolean {
-    const from = pathOnDisk(this.#root, temporary);
+    const result = this.#shim.mars_path_rename(
+      cString(pathOnDisk(this.#root, temporary)),
+      this.#encode(path),
+      0,
+    );
+    if (result >= 0) return true;
+    if (result !== -EISDIR) throw this.#failed("replace link", path, result);
     const to = pathOnDisk(this.#root, path);
     try {
-      Deno.renameSync(from, to);
-      return true;
-    } catch (error) {
-      if (codeOf(error) !== "EISDIR") {
-        throw asMarsError("replace link", to, error);
-      }
-    }
-    try {
       Deno.removeSync(to);
-      Deno.renameSync(from, to);
+      Deno.renameSync(pathOnDisk(this.#root, temporary), to);
       return true;
     } catch (error) {
       if (codeOf(error) === "ENOTEMPTY") return false;

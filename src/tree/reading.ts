@@ -122,8 +122,33 @@ export class TreeReading {
   }
 
   #visitAgain(directory: string, index: Snapshot, changed: Link[]): void {
-    this.#distrust(directory);
+    // What is watched and has its old time is what was put there from here.
+    if (this.#watch?.has(directory) !== true) this.#distrust(directory);
     this.#visit(directory, index, changed);
+  }
+
+  /** Watches a directory that is about to get its name. */
+  expect(stage: string): void {
+    this.#watch?.add(stage);
+  }
+
+  /**
+   * Knows a directory that was put in place with what is in the index already.
+   */
+  adopt(directory: string, stage: string, stampNs: bigint): void {
+    this.#watch?.add(directory);
+    this.#watch?.remove(stage);
+    const isWatched = this.#watch?.has(directory) === true;
+    this.#known.set(directory, {
+      stampNs: isWatched ? stampNs : undefined,
+      directories: [],
+    });
+    this.#note(directory);
+  }
+
+  /** Nothing came of it. */
+  dismiss(stage: string): void {
+    this.#watch?.remove(stage);
   }
 
   /** Adds a directory to those that its parent is known to have. */

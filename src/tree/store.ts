@@ -25,7 +25,13 @@ import type { Shim } from "../../ffi/shim.ts";
 import { lazySnapshot } from "./lazy.ts";
 import { type FileStatus, type LinkDisk, LinkFiles } from "./link_files.ts";
 import { mergeLink, objectionTo } from "./merge.ts";
-import { isLegalPath, linkPath, matchPath } from "./path.ts";
+import {
+  directoryOf,
+  isLegalPath,
+  linkPath,
+  matchPath,
+  nameOf,
+} from "./path.ts";
 import { Complaints, TreeReading } from "./reading.ts";
 import { pathOnDisk } from "./scan.ts";
 import { isSameLink, type Link, type Snapshot } from "./snapshot.ts";
@@ -47,6 +53,8 @@ export interface ApplyContext {
   /** The local host. */
   readonly host: string;
   readonly sender: string;
+  /** Whether `objectionTo` has found nothing against the links already. */
+  readonly isChecked: boolean;
 }
 
 /** The replicated memory. */
@@ -68,6 +76,9 @@ export interface TreeStore {
   /** Makes everything durable that was written before. */
   flush(): void;
 }
+
+// Ours. For fewer links a directory of their own costs more than it saves.
+const FRESH_LINKS_MIN = 4;
 
 /** The tree as symbolic links below `root`. */
 export class LinkTree implements TreeStore {
@@ -146,22 +157,85 @@ export class LinkTree implements TreeStore {
    */
   apply(links: Iterable<Link>, context: ApplyContext): Link[] {
     const taken: Link[] = [];
-    for (const foreign of links) {
-      const known = this.#index.get(foreign.path);
-      if (known !== undefined && isSameLink(known, foreign)) continue;
-      const objection = this.#apply(foreign, context, taken);
-      if (objection === undefined) continue;
-      this.#complaints.tell(
-        `${context.sender} ${foreign.path}`,
-        "Link refused",
-        {
-          path: foreign.path,
-          sender: context.sender,
-          reason: objection,
-        },
-      );
+    for (const run of runsOf(links)) {
+      for (const foreign of this.#applyFresh(run, context, taken)) {
+        const known = this.#index.get(foreign.path);
+        if (known !== undefined && isSameLink(known, foreign)) continue;
+        const objection = this.#apply(foreign, context, taken);
+        if (objection === undefined) continue;
+        this.#complaints.tell(
+          `${context.sender} ${foreign.path}`,
+          "Link refused",
+          {
+            path: foreign.path,
+            sender: context.sender,
+            reason: objection,
+          },
+        );
+      }
     }
     return taken;
+  }
+
+  /**
+   * Takes links of a directory that is not here yet, all at once: that takes a
+   * third of the time, and a large tree has thousands of such directories.
+   *
+   * @returns those that were not taken
+   */
+  #applyFresh(
+    run: readonly Link[],
+    context: ApplyContext,
+    taken: Link[],
+  ): readonly Link[] {
+    const directory = directoryOf(run[0]?.path ?? "");
+    const isWorthIt = run.length >= FRESH_LINKS_MIN && directory !== "";
+    if (!isWorthIt || this.#files.status(directory) !== undefined) return run;
+    const fresh = new Map<string, Link>();
+    const rest: Link[] = [];
+    for (const foreign of run) {
+      const name = nameOf(foreign.path);
+      const isGood = !fresh.has(name) &&
+        objectionIn(context, foreign) === undefined &&
+        this.#lamport.observe(foreign.stampNs) &&
+        mergeLink(undefined, foreign, context) === "take";
+      if (isGood) fresh.set(name, foreign);
+      else rest.push(foreign);
+    }
+    if (fresh.size < FRESH_LINKS_MIN) return run;
+    if (!this.#createDirectory(directory, fresh)) return run;
+    for (const foreign of fresh.values()) {
+      taken.push(this.#index.record(foreign));
+    }
+    return rest;
+  }
+
+  #createDirectory(
+    directory: string,
+    fresh: ReadonlyMap<string, Link>,
+  ): boolean {
+    let stage = "";
+    const links = [...fresh].map(([name, { value, stampNs }]) => ({
+      name,
+      value,
+      stampNs,
+    }));
+    try {
+      const stampNs = this.#files.createDirectory({
+        directory,
+        links,
+        onStaged: (path) => {
+          stage = path;
+          this.#reading.expect(path);
+        },
+      });
+      if (stampNs === undefined) return false;
+      this.#reading.adopt(directory, stage, stampNs);
+      stage = "";
+      return true;
+    } finally {
+      if (stage !== "") this.#reading.dismiss(stage);
+    }
   }
 
   /** Also if the link is not in the index; never removes a log. */
@@ -186,7 +260,7 @@ export class LinkTree implements TreeStore {
     context: ApplyContext,
     taken: Link[],
   ): string | undefined {
-    const objection = objectionTo(context.sender, foreign);
+    const objection = objectionIn(context, foreign);
     if (objection !== undefined) return objection;
     if (!this.#lamport.observe(foreign.stampNs)) {
       return "its stamp is too far in the future";
@@ -343,6 +417,26 @@ export class ReadOnlyTree {
   static read(root: string): Snapshot {
     return lazySnapshot(root);
   }
+}
+
+function objectionIn(context: ApplyContext, link: Link): string | undefined {
+  return context.isChecked ? undefined : objectionTo(context.sender, link);
+}
+
+/** Links that stand beside each other and have one directory. */
+function* runsOf(links: Iterable<Link>): Iterable<readonly Link[]> {
+  let run: Link[] = [];
+  let directory = "";
+  for (const link of links) {
+    const next = directoryOf(link.path);
+    if (next !== directory && run.length > 0) {
+      yield run;
+      run = [];
+    }
+    directory = next;
+    run.push(link);
+  }
+  if (run.length > 0) yield run;
 }
 
 function checkWrite(write: LinkWrite): void {

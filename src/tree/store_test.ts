@@ -13,7 +13,7 @@ import { LinkTree, type LinkWrite, ReadOnlyTree } from "./store.ts";
 import { TOMBSTONE } from "./values.ts";
 
 const shim = loadShim(new URL("../../build/libmars.so", import.meta.url));
-const FROM_BETA = { host: "alpha", sender: "beta" };
+const FROM_BETA = { host: "alpha", sender: "beta", isChecked: false };
 const LOG = "resource-x/log-000000003-beta";
 
 /** An empty directory that goes away at the end of the scope. */
@@ -902,4 +902,123 @@ Deno.test("ReadOnlyTree reads the same, with stamps in milliseconds", () => {
 Deno.test("ReadOnlyTree refuses a missing root", () => {
   using root = new Root();
   assertThrows(() => ReadOnlyTree.read(root.at("no")), SyscallError, "ENOENT");
+});
+
+/** Links of a directory that is not there. */
+function freshLinks(count: number, directory = "resource-new"): Link[] {
+  return Array.from({ length: count }, (_, index) =>
+    foreign(
+      `${directory}/note-${index}`,
+      `value ${index}`,
+      1_234_567_890_123_456_789n + BigInt(index),
+    ));
+}
+
+/** A tree that has written before, as that of a daemon. */
+function provenTree(root: Root, functions: Shim = shim): LinkTree {
+  const { tree } = treeOf(root, functions);
+  tree.write([{ path: "uuid", value: "x", stampNs: 1n }]);
+  return tree;
+}
+
+Deno.test("apply() puts a whole directory in place at once", () => {
+  using root = new Root();
+  const created: string[] = [];
+  const tree = provenTree(root, {
+    ...shim,
+    mars_link_create: (value, path) => {
+      created.push("one by one");
+      return shim.mars_link_create(value, path);
+    },
+  });
+  created.length = 0;
+  const links = freshLinks(1_000);
+
+  const taken = tree.apply(links, FROM_BETA);
+
+  assertEquals(taken, links);
+  assertEquals(created, []);
+  const { tree: other } = treeOf(root);
+  other.load();
+  assertEquals(
+    sorted(other.snapshot().under("resource-new")),
+    sorted(links),
+  );
+  assertEquals(root.names(""), ["resource-new", "uuid"]);
+});
+
+Deno.test("apply() treats a fresh directory as it treats others", () => {
+  using root = new Root();
+  const tree = provenTree(root);
+  const links = freshLinks(10);
+  const [first] = links;
+  assert(first !== undefined);
+
+  const taken = tree.apply([
+    ...links,
+    { ...first, value: "newer", stampNs: first.stampNs + 100n },
+    foreign("resource-new/gone", TOMBSTONE, 1n),
+    foreign("resource-new/.dotted", "x", 1n),
+    foreign(
+      "resource-new/late",
+      "x",
+      systemClock.realNs() + 2n * FUTURE_NS_MAX,
+    ),
+  ], FROM_BETA);
+
+  assertEquals(taken.length, 11);
+  assertEquals(tree.snapshot().size, 11);
+  assertEquals(tree.snapshot().value(first.path), "newer");
+});
+
+Deno.test("apply() merges into a directory that came meanwhile", () => {
+  using root = new Root();
+  const links = freshLinks(10);
+  const [first] = links;
+  assert(first !== undefined);
+  const tree = provenTree(root, {
+    ...shim,
+    mars_path_rename: (from, to, flags) => {
+      // Somebody makes it when the whole one is about to get its name.
+      if (flags !== 0) root.link("resource-new/note-0", "by hand");
+      return shim.mars_path_rename(from, to, flags);
+    },
+  });
+
+  tree.apply(links, FROM_BETA);
+
+  // What was made by hand is newer.
+  assertEquals(tree.snapshot().value("resource-new/note-1"), "value 1");
+  tree.rescan();
+  assertEquals(tree.snapshot().value("resource-new/note-0"), "by hand");
+  assertEquals(root.names(""), ["resource-new", "uuid"]);
+});
+
+Deno.test("apply() leaves nothing of a directory for which there is no room", () => {
+  using root = new Root();
+  const tree = provenTree(root, {
+    ...shim,
+    mars_links_create: () => -ERRNO.ENOSPC,
+  });
+  assertThrows(
+    () => tree.apply(freshLinks(10), FROM_BETA),
+    SyscallError,
+    "ENOSPC",
+  );
+  assertEquals(root.names(""), ["uuid"]);
+  assertEquals(tree.snapshot().size, 1);
+});
+
+Deno.test("apply() cleans up after a crash in a directory half made", () => {
+  using root = new Root();
+  const tree = provenTree(root);
+  root.link(".tmp-incoming/note-0", "half");
+  const other = treeOf(root).tree;
+  other.load();
+  assertEquals(other.snapshot().size, 1);
+
+  tree.apply(freshLinks(10), FROM_BETA);
+
+  assertEquals(root.names(""), ["resource-new", "uuid"]);
+  assertEquals(tree.snapshot().value("resource-new/note-0"), "value 0");
 });

@@ -26,6 +26,8 @@ import { pathOnDisk } from "./scan.ts";
 export interface DirectoryWatch {
   /** Before a directory is read. */
   add(directory: string): void;
+  /** Whether changes in it are noticed. */
+  has(directory: string): boolean;
   /** It is gone, or of no interest any more. */
   remove(directory: string): void;
 }
@@ -134,6 +136,10 @@ export class TreeWatch implements DirectoryWatch, TreeSight {
     if (oldName !== undefined) this.#watches.delete(oldName);
     this.#directories.set(watch, directory);
     this.#watches.set(directory, watch);
+  }
+
+  has(directory: string): boolean {
+    return this.#watches.has(directory);
   }
 
   remove(directory: string): void {

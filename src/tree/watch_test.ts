@@ -187,6 +187,33 @@ Deno.test("TreeWatch finds nothing new in what the tree writes itself", async ()
   assertEquals(tree.snapshot().get("defaults/own"), before.get("defaults/own"));
 });
 
+Deno.test("TreeWatch follows a directory that the tree put in place", async () => {
+  await using watched = new Watched();
+  const { tree } = watched;
+  tree.write([{ path: "defaults/own", value: "1" }]);
+  const links = [1, 2, 3, 4, 5].map((number) => ({
+    path: `resource-new/note-${number}`,
+    value: "x",
+    stampNs: BigInt(number),
+  }));
+  tree.apply(links, {
+    host: "alpha",
+    sender: "beta",
+    isChecked: false,
+  });
+  const before = tree.snapshot();
+
+  Deno.symlinkSync("2", watched.at("resource-new/foreign"));
+  const found = await watched.lookUntil(() =>
+    watched.value("resource-new/foreign") === "2"
+  );
+
+  assertEquals(found.map(({ path }) => path), ["resource-new/foreign"]);
+  assertEquals(tree.snapshot().size, before.size + 1);
+  Deno.removeSync(watched.at("resource-new"), { recursive: true });
+  await watched.lookUntil(() => tree.snapshot().size === 1);
+});
+
 Deno.test("TreeWatch says so when the kernel dropped reports", async () => {
   await using watched = new Watched();
   const queueMax = Number(

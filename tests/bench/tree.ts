@@ -92,7 +92,7 @@ function benchTree(root: string, linkCount: number): void {
     }, RUN_COUNT * 10),
   );
   const links = [...tree.snapshot().all()];
-  const context = { host: "h0", sender: "h1" };
+  const context = { host: "h0", sender: "h1", isChecked: false };
   report(
     `${label} apply all, nothing new`,
     measure(() => tree.apply(links, context)),

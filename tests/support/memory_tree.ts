@@ -53,18 +53,23 @@ export class MemoryTree implements TreeStore {
   }
 
   apply(links: Iterable<Link>, context: ApplyContext): Link[] {
-    const taken: Link[] = [];
-    for (const link of links) {
-      if (objectionTo(context.sender, link) !== undefined) continue;
-      if (!this.lamport.observe(link.stampNs)) continue;
-      const own = this.#snapshot.get(link.path);
-      if (own !== undefined && isSameLink(own, link)) continue;
-      if (mergeLink(own, link, context) !== "take") continue;
-      if (this.roomCount-- <= 0) throw new SyscallError("link", link.path, 28);
-      this.#snapshot = this.#snapshot.with([link]);
-      taken.push(link);
+    const taken = new Map<string, Link>();
+    try {
+      for (const link of links) {
+        if (objectionTo(context.sender, link) !== undefined) continue;
+        if (!this.lamport.observe(link.stampNs)) continue;
+        const own = taken.get(link.path) ?? this.#snapshot.get(link.path);
+        if (own !== undefined && isSameLink(own, link)) continue;
+        if (mergeLink(own, link, context) !== "take") continue;
+        if (this.roomCount-- <= 0) {
+          throw new SyscallError("link", link.path, 28);
+        }
+        taken.set(link.path, link);
+      }
+    } finally {
+      this.#snapshot = this.#snapshot.with(taken.values());
     }
-    return taken;
+    return [...taken.values()];
   }
 
   /** Memory is as durable as it gets. */
