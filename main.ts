@@ -92,6 +92,9 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return 0;
     case "log":
       return await runLog(second, rest[0], line.isOn("json"));
+    case "device":
+      await runDevice(options.settingsOf(line), line);
+      return 0;
     default: {
       const { performCommand } = await import("./src/cli/run.ts");
       const { SYSTEM_PROGRAMS } = await import("./src/cli/programs.ts");
@@ -161,6 +164,36 @@ async function runLog(
   return verb === "dump"
     ? await logDump(path, options)
     : await logVerify(path, options);
+}
+
+async function runDevice(settings: Settings, line: CommandLine): Promise<void> {
+  const [, verb, name] = line.words;
+  const isKnown = verb === "list" || (verb === "abandon" && name !== undefined);
+  if (!isKnown) {
+    throw new UsageError("Usage: mars device list | mars device abandon NAME");
+  }
+  const { abandonDevice, listDevices } = await import("./src/cli/devices.ts");
+  const { KernelDevices } = await import("./src/dataplane/kernel_devices.ts");
+  const { daemonPid } = await import("./src/base/running.ts");
+  const { ublkPaths } = await import("./src/base/settings.ts");
+  using devices = KernelDevices.open(
+    openShim(),
+    (device) => ublkPaths(settings, device),
+  );
+  if (devices === undefined) {
+    throw new MarsError(
+      "There are no devices of the kernel: its ublk driver is not loaded",
+    );
+  }
+  const options = {
+    json: line.isOn("json"),
+    force: line.isOn("force"),
+    daemonPid: daemonPid(settings),
+    print: console.log,
+  };
+  if (verb === "abandon" && name !== undefined) {
+    abandonDevice(devices, name, options);
+  } else listDevices(devices, options);
 }
 
 /** Runs the daemon until it is told to end. */

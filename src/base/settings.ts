@@ -116,12 +116,18 @@ export function nbdSocketPath(settings: Settings, device: string): string {
 export function ublkPaths(
   settings: Settings,
   device: string,
-): { readonly linkPath: string; readonly statePath: string } {
+): {
+  readonly linkPath: string;
+  readonly statePath: string;
+  readonly isExpected: boolean;
+} {
   const { runDir } = settings;
+  const isExpected = runDir === RUN_DIR;
   // Several daemons on one machine must not meet in one directory.
-  const directory = runDir === RUN_DIR ? "/dev/mars" : `${runDir}/dev`;
+  const directory = isExpected ? "/dev/mars" : `${runDir}/dev`;
   return {
     linkPath: `${directory}/${device}`,
     statePath: `${runDir}/ublk/${device}`,
+    isExpected,
   };
 }

@@ -81,6 +81,16 @@ export const PROGRAM_COMMANDS: readonly CommandText[] = [
     summary: "Check a log file; say where and how it is damaged",
   },
   {
+    name: "device list",
+    usage: "[--json]",
+    summary: "Print the block devices of the kernel, and who serves them",
+  },
+  {
+    name: "device abandon",
+    usage: "NAME [--force]",
+    summary: "End a device whose daemon does not come back",
+  },
+  {
     name: "help",
     usage: "[COMMAND] [--all]",
     summary: "Explain commands, options, hooks",

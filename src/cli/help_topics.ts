@@ -105,6 +105,21 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
       "is it intact, and if not, where is the damage?",
     ]],
   },
+  "device list": {
+    group: "look",
+    details:
+      "The state is live, or quiesced: nobody serves the device, and whoever has it open waits for the next daemon.",
+    options: ["json"],
+  },
+  "device abandon": {
+    group: "role",
+    details:
+      "For a device that is quiesced, because its daemon has died and will not start again, or because another host has become primary meanwhile. With --force also if it is open: its users get errors instead of waiting, and lose what they have not written yet.",
+    options: ["force"],
+    examples: [
+      ["mars device abandon mydata --force", "umount it afterwards"],
+    ],
+  },
 
   // Roles.
   "primary": {

@@ -38,6 +38,7 @@
  */
 import { SyscallError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
+import { removeIfThere } from "../base/remove.ts";
 import { controlPath, type Settings } from "../base/settings.ts";
 import { type Clock, NS_PER_MS } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
@@ -213,13 +214,5 @@ function isPipe(path: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -36,6 +36,7 @@ import type { Round } from "./executor.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { infoText } from "./info.ts";
+import { LEFT_KEY, type LeftDevice, ownerless } from "./left_devices.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
 import type { DaemonParts, PeerDoor } from "./parts.ts";
@@ -99,6 +100,8 @@ export class Daemon {
   readonly #emergency: EmergencyWatch;
   readonly #alive: Alive;
   readonly #failures = new Failures();
+  /** Of earlier daemons, and nobody's. */
+  #left: readonly LeftDevice[] = [];
 
   /** @throws SyscallError */
   constructor(options: DaemonOptions, parts: DaemonParts) {
@@ -324,7 +327,7 @@ export class Daemon {
     if ((owed & (LOOK.ask | LOOK.full)) !== 0) this.#peers.ask();
     if ((owed & (LOOK.tell | LOOK.tellAll)) !== 0) this.#peers.tell();
     const round = this.#roundOf(snapshot, space);
-    await this.#resources.step(round, [this.#hasGraceEnded()]);
+    await this.#resources.step(round, [this.#hasGraceEnded(), this.#left]);
   }
 
   /** What holds for all resources in this round. */
@@ -339,6 +342,7 @@ export class Daemon {
       emergencyLevel: this.#emergency.level,
       ...spaceFacts(space, this.#reserveBytes),
       obstacleToSync: obstacleToSync(this.#resources.syncWishes(), limit),
+      leftDevices: this.#left,
     };
   }
 
@@ -365,6 +369,7 @@ export class Daemon {
     const snapshot = this.#tree.snapshot();
     // Who has left the cluster does not live in it any more.
     if (snapshot.isTombstone(linkPath.ip(this.#settings.host))) return;
+    this.#left = this.#parts.leftDevices?.(snapshot) ?? [];
     const links = this.#alive.links({
       ...this.#stamps(),
       nowMs,
@@ -374,13 +379,17 @@ export class Daemon {
       emergencyLevel: this.#emergency.level,
       connected: this.#peers.connected(),
       heardNs: this.#intake.heardNs(),
-      obstacles: connectionMessages(
-        [
-          ...neededPeers(snapshot, this.#settings.host),
-          ...this.#peers.foreign(),
-        ],
-        (peer) => this.#peers.obstacleTo(peer),
-      ),
+      obstacles: [
+        ...connectionMessages(
+          [
+            ...neededPeers(snapshot, this.#settings.host),
+            ...this.#peers.foreign(),
+          ],
+          (peer) => this.#peers.obstacleTo(peer),
+        ),
+        ...ownerless(this.#left, snapshot, this.#settings.host)
+          .map(({ text }) => ({ key: LEFT_KEY, text })),
+      ],
     });
     this.#failures.try("alive", () => this.#publish(links));
   }

@@ -31,6 +31,7 @@ import type { SyncWish } from "../resource/sync_limit.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
+import { LEFT_KEY, type LeftDevice } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
 import type { ResourceLinks } from "./resource_links.ts";
@@ -70,6 +71,8 @@ export interface Round {
   readonly rotateBytes: number;
   /** Why no more disks may be copied at once; undefined if one may. */
   readonly obstacleToSync: (resource: string) => string | undefined;
+  /** Devices of the kernel that nobody serves, and that are open. */
+  readonly leftDevices: readonly LeftDevice[];
 }
 
 // Ours. Positions move with every batch, but others only need to know where
@@ -192,7 +195,10 @@ export class Executor {
     // Guests have a device and no disk: nothing runs, and they say so.
     this.#measure(next, view);
     const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
-    if (isOn) await attempt(() => this.#publishStates(next, round.snapshot()));
+    if (isOn) {
+      const told = withLeft(next, view.own?.device, round.leftDevices);
+      await attempt(() => this.#publishStates(told, round.snapshot()));
+    }
     if (refusal !== undefined) throw refusal;
   }
 
@@ -429,6 +435,16 @@ export class Executor {
     const { resource } = this.#options;
     if (text !== "") trace.info("plan", "Obstacles", { resource, text });
   }
+}
+
+/** The plan, and what an earlier daemon has left of the device. */
+function withLeft(
+  next: Plan,
+  device: string | undefined,
+  left: readonly LeftDevice[],
+): Plan {
+  return left.filter(({ name }) => name !== undefined && name === device)
+    .reduce((plan, { text }) => blocked(plan, LEFT_KEY, text), next);
 }
 
 /**

@@ -41,6 +41,7 @@ function worker(role: "log" | "idle", durableBytes: number): WorkerState {
     deviceOn: 0,
     deviceBytes: 0,
     deviceErrno: 0,
+    deviceStep: 0,
     bypass: 0,
     openCount: 0,
     inFlight: 0,

@@ -11,10 +11,11 @@ import type { JsonObject, RpcHandlers } from "../peer/rpc.ts";
 import type { JoinRequest } from "../peer/token.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import type { LinkDisk } from "../tree/link_files.ts";
-import type { Link } from "../tree/snapshot.ts";
+import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
 import type { TreeSight } from "../tree/watch.ts";
 import type { ControlDesk } from "./control.ts";
+import type { LeftDevice } from "./left_devices.ts";
 import type { Network } from "./peers.ts";
 import type { Space } from "./space.ts";
 
@@ -34,6 +35,8 @@ export interface DaemonParts {
   readonly note: (text: string) => Promise<void>;
   /** Lets systemd look, if links concern it. */
   readonly tellSystemd: (links: readonly Link[]) => void;
+  /** Looks after devices of earlier daemons; gives back what is left. */
+  readonly leftDevices?: (snapshot: Snapshot) => readonly LeftDevice[];
   /** Logs and disks, for peers. */
   readonly files: FileOpener;
   readonly logDirectory: (path: string) => LogDirectory;

@@ -7,6 +7,7 @@ import { ublkPaths } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
+import { KernelDevices } from "../dataplane/kernel_devices.ts";
 import { loadShim } from "../../ffi/shim.ts";
 import { logDirectory } from "../log/files.ts";
 import { dial, PeerServer } from "../peer/connection.ts";
@@ -21,6 +22,7 @@ import { checkSpace, checkTree, prepareRoot } from "./adoption.ts";
 import { Control } from "./control.ts";
 import { tellSystemd } from "./systemd.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
+import { LeftDevices } from "./left_devices.ts";
 import type { DaemonParts } from "./parts.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
 
@@ -74,6 +76,11 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
   checkTree(tree.snapshot(), host);
   checkSpace(marsDir, spaceOf(marsDir), options.reserveBytes ?? RESERVE_BYTES);
   Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
+  const left = new LeftDevices({
+    host,
+    pid: Deno.pid,
+    open: () => KernelDevices.open(shim, (name) => ublkPaths(settings, name)),
+  });
   return {
     clock,
     lamport,
@@ -91,6 +98,7 @@ async function systemParts(options: StartOptions): Promise<DaemonParts> {
       }),
     note,
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
+    leftDevices: (snapshot) => left.look(snapshot),
     files: systemFiles(shim),
     logDirectory,
     space: () => spaceOf(marsDir),

@@ -180,6 +180,7 @@ function stateOf(actual: Actual): string {
     writtenBackSequence,
     deviceOn,
     deviceErrno,
+    deviceStep,
     bypass,
     openCount,
     diskErrno,
@@ -188,7 +189,7 @@ function stateOf(actual: Actual): string {
   } = actual;
   const isClean = actual.writtenBackBytes === actual.loggedBytes;
   return `${desiredVersion} ${role} ${logSequence} ${writtenBackSequence} ` +
-    `${deviceOn} ${deviceErrno} ${bypass} ${openCount} ${diskErrno} ` +
+    `${deviceOn} ${deviceErrno} ${deviceStep} ${bypass} ${openCount} ${diskErrno} ` +
     `${logErrno} ${replayStatus} ${isClean}`;
 }
 

@@ -19,6 +19,7 @@
  * is refused: nothing is ever appended to an old log.
  */
 import { join } from "@std/path";
+import { DEVICE_STEP, deviceTroubleText } from "../base/device_trouble.ts";
 import {
   ERRNO,
   MarsError,
@@ -45,6 +46,9 @@ export class LogRole implements Role {
   readonly #parts: Parts;
   readonly #logger: Logger;
   readonly #server: FrontEnd;
+  /** Why there is no block device of the kernel; 0: there is, or shall not be. */
+  #driverErrno = 0;
+  #desiredLevel: Desired["level"];
   readonly #before: { readonly [Key in TotalName]: number };
   #phase: Phase = "serving";
   /** Highest sequence that was handed to the logger. */
@@ -67,6 +71,7 @@ export class LogRole implements Role {
     this.#before = totalsOf(totals);
     this.#sequence = logSequence;
     this.#sizeBytes = sizeBytes;
+    this.#desiredLevel = level;
     this.#logger = new Logger({
       io: ring,
       crc,
@@ -87,7 +92,7 @@ export class LogRole implements Role {
   }
 
   #frontEnds({ birth, ring }: Parts, desired: Desired): FrontEnd {
-    const { sizeBytes, level } = desired;
+    const { sizeBytes } = desired;
     const common = { io: ring, target: this.#logger, sizeBytes };
     const nbd = new NbdServer({
       ...common,
@@ -100,15 +105,18 @@ export class LogRole implements Role {
         ...common,
         ...birth.ublk,
         ...geometryOf(birth.diskPath),
-        hasVolatileCache: level === "flush",
+        hasVolatileCache: () => this.#desiredLevel === "flush",
       });
       return new FrontEnds([nbd, ublk]);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
       // No such kernel, or no right to it: the socket is the device.
-      trace.info("log", "No block device of the kernel", {
+      const { errno } = error;
+      // Where several hosts share a machine nobody expects one.
+      if (birth.ublk.isExpected) this.#driverErrno = errno;
+      trace.info("log", deviceTroubleText(DEVICE_STEP.driver, errno), {
         resource: birth.resource,
-        error,
+        errno,
       });
       return nbd;
     }
@@ -148,6 +156,7 @@ export class LogRole implements Role {
       this.#logger.endOfTurn();
       this.#traceBypass();
       this.#server.endOfTurn();
+      this.#keepPromise();
       if (this.#phase === "closing") this.#close(desired);
       if (this.#phase === phase) return;
     }
@@ -164,7 +173,12 @@ export class LogRole implements Role {
     report.writtenBackBytes = state.writtenBackBytes;
     const isServing = this.#phase === "serving";
     report.deviceOn = isServing && this.#server.isOn ? 1 : 0;
-    report.deviceErrno = isServing ? this.#server.errno : 0;
+    const isBare = this.#driverErrno !== 0;
+    const step = isBare ? DEVICE_STEP.driver : this.#server.step;
+    report.deviceStep = isServing ? step : DEVICE_STEP.none;
+    report.deviceErrno = isServing
+      ? this.#driverErrno || this.#server.errno
+      : 0;
     report.deviceBytes = isServing ? this.#sizeBytes : 0;
     report.bypass = state.bypass;
     report.openCount = this.#server.openCount;
@@ -191,7 +205,8 @@ export class LogRole implements Role {
 
   /** Does what has changed while serving. */
   #follow(desired: Desired): void {
-    this.#logger.setLevel(desired.level);
+    this.#desiredLevel = desired.level;
+    this.#keepPromise();
     this.#resize(desired.sizeBytes);
     const { logSequence } = desired;
     if (logSequence <= this.#sequence) {
@@ -202,6 +217,16 @@ export class LogRole implements Role {
     // Whoever named it did not know yet that a hole is needed.
     if (!this.#logger.mayRotateTo(logSequence)) return;
     this.#rotate(desired);
+  }
+
+  /**
+   * A device that was announced without a cache gets no flushes: it stays
+   * durable as long as it is there, whatever is wanted meanwhile.
+   */
+  #keepPromise(): void {
+    this.#logger.setLevel(
+      this.#server.mustBeDurable ? "durable" : this.#desiredLevel,
+    );
   }
 
   /** A device may grow; what does not fit onto the disk waits. */

@@ -83,6 +83,8 @@ export interface Actual {
   readonly deviceOn: number;
   /** 0, or the positive errno that keeps the device from being there. */
   readonly deviceErrno: number;
+  /** At which step that is; one of `DEVICE_STEP`. */
+  readonly deviceStep: number;
   /** Bytes that clients see; 0 without a device. */
   readonly deviceBytes: number;
   /**
@@ -134,6 +136,8 @@ export interface Birth {
   readonly ublk: {
     readonly linkPath: string;
     readonly statePath: string;
+    /** Whether it is told if the kernel has no such devices. */
+    readonly isExpected: boolean;
   } | undefined;
   readonly traceLevel: TraceLevel;
   readonly traceFormat: "text" | "json";
@@ -240,6 +244,7 @@ const ACTUAL_NUMBERS = [
   "writtenBackBytes",
   "deviceOn",
   "deviceErrno",
+  "deviceStep",
   "deviceBytes",
   "bypass",
   "openCount",

@@ -27,6 +27,7 @@ const anyActual: fc.Arbitrary<Actual> = fc.record({
   writtenBackBytes: anyCount,
   deviceOn: fc.nat(1),
   deviceErrno: anyCount,
+  deviceStep: anyCount,
   deviceBytes: fc.nat(),
   bypass: fc.nat(2),
   openCount: anyCount,

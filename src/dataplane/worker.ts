@@ -205,6 +205,7 @@ class ResourceWorker {
       report.role = this.#isStopped ? "stopped" : "idle";
       report.deviceOn = 0;
       report.deviceErrno = 0;
+      report.deviceStep = 0;
       report.deviceBytes = 0;
       report.bypass = 0;
       report.openCount = 0;

@@ -14,6 +14,10 @@ export interface FrontEnd {
   readonly isOn: boolean;
   /** Why it is not on although it should be; 0 if nothing is wrong. */
   readonly errno: number;
+  /** At which step that is so; one of `DEVICE_STEP`. */
+  readonly step: number;
+  /** Users were told that nothing of theirs needs a flush to be durable. */
+  readonly mustBeDurable: boolean;
   /** Whatever must be gone before the device is. */
   readonly clientCount: number;
   /** Those who have the device open. */
@@ -54,6 +58,14 @@ export class FrontEnds implements FrontEnd {
 
   get errno(): number {
     return this.#all.find((each) => each.errno !== 0)?.errno ?? 0;
+  }
+
+  get step(): number {
+    return this.#all.find((each) => each.step !== 0)?.step ?? 0;
+  }
+
+  get mustBeDurable(): boolean {
+    return this.#all.some((each) => each.mustBeDurable);
   }
 
   get clientCount(): number {

@@ -128,6 +128,9 @@ export class NbdServer implements FrontEnd {
 
   /** What keeps it from listening is thrown by `start`. */
   readonly errno = 0;
+  readonly step = 0;
+  /** It always announces flushes. */
+  readonly mustBeDurable = false;
 
   /** Whether `start` may be called. */
   get isStopped(): boolean {

@@ -9,32 +9,36 @@
  * device, its requests are served.
  *
  * A process that dies leaves the device quiesced: its users wait. The next one
- * names it, fetches with a queue of its own and ends the recovery; requests that
- * were in flight come again. That is safe because a record that is written
- * twice changes nothing.
+ * knows it by its mark, fetches with a queue of its own and ends the recovery;
+ * requests that were in flight come again. That is safe because a record that is
+ * written twice changes nothing. As long as there is a device with our mark, no
+ * other one is made: it may have users. What was announced of it stays.
  *
  * Source: Documentation/block/ublk.rst of Linux.
  */
 import { assert } from "../base/assert.ts";
+import { DEVICE_STEP } from "../base/device_trouble.ts";
 import { ERRNO, MarsError, SyscallError } from "../base/errors.ts";
 import type { BlockTarget } from "../block/request.ts";
 import type { CommandIo, Memory } from "../ring/io.ts";
+import { UblkControl } from "./ublk_control.ts";
 import {
-  CONTROL,
-  CONTROL_PATH,
+  type CONTROL,
   type ControlCommand,
   decodeInfo,
+  decodeParameters,
   DESCRIPTOR_BYTES,
   Descriptors,
   descriptorsAt,
   type DeviceInfo,
-  encodeControl,
   encodeInfo,
   encodeParameters,
   FEATURE,
   FEATURES_BYTES,
   INFO_BYTES,
+  type Mark,
   type Parameters,
+  PARAMETERS_BYTES,
   SECTOR_BYTES,
 } from "./ublk_protocol.ts";
 import { UblkQueue } from "./ublk_queue.ts";
@@ -45,7 +49,9 @@ const DEPTH = 64;
 const REQUEST_BYTES_MAX = 256 * 1024;
 /** Longer ranges come in several requests. */
 const RANGE_BYTES_MAX = 64 * 1024 * 1024;
-const PAGE_BYTES = 4096;
+// Ours. The kernel notices within milliseconds that a process has died.
+const RECOVER_PAUSE_MS = 5;
+const RECOVER_TRIES = 400;
 
 export interface UblkOptions {
   readonly io: CommandIo;
@@ -53,9 +59,12 @@ export interface UblkOptions {
   readonly sizeBytes: number;
   readonly logicalBlockBytes: number;
   readonly physicalBlockBytes: number;
-  readonly hasVolatileCache: boolean;
-  /** Of a device that an earlier process left; undefined: a new one. */
-  readonly leftDeviceId: number | undefined;
+  /** Whether writes need a flush to become durable, as it is now. */
+  readonly hasVolatileCache: () => boolean;
+  /** By which a device is known that an earlier process has left. */
+  readonly mark: Mark;
+  /** Numbers of all devices that there are. */
+  readonly deviceIds: () => readonly number[];
   /** Of this process, as the kernel shows it. */
   readonly pid: number;
   /** The kernel has given it a number; it is not there for anybody yet. */
@@ -74,9 +83,7 @@ type Phase =
 export class UblkDevice {
   readonly #options: UblkOptions;
   readonly #io: CommandIo;
-  readonly #controlFd: number;
-  readonly #buffer: Memory;
-  readonly #words: Uint32Array;
+  readonly #control: UblkControl;
   #phase: Phase = "off";
   #deviceId = -1;
   #fd = -1;
@@ -84,21 +91,24 @@ export class UblkDevice {
   /** To be given back with the device. */
   readonly #memory: Memory[] = [];
   #errno = 0;
+  #step: number = DEVICE_STEP.none;
   /** What this kernel's driver can do; 0 for one that does not tell. */
   #features = 0;
   #sizeBytes: number;
-  #left: number | undefined;
+  /** An earlier process has made it. */
+  #isAdopted = false;
+  #announced: Pick<Parameters, "sizeBytes" | "hasVolatileCache">;
 
   /** @throws SyscallError where the kernel has no ublk */
   constructor(options: UblkOptions) {
     this.#options = options;
     this.#io = options.io;
     this.#sizeBytes = options.sizeBytes;
-    this.#left = options.leftDeviceId;
-    this.#controlFd = options.io.open(CONTROL_PATH, "readwrite");
-    this.#buffer = options.io.allocate(PAGE_BYTES);
-    const { buffer, byteOffset } = this.#buffer.bytes;
-    this.#words = new Uint32Array(buffer, byteOffset, PAGE_BYTES / 4);
+    this.#announced = {
+      sizeBytes: options.sizeBytes,
+      hasVolatileCache: options.hasVolatileCache(),
+    };
+    this.#control = new UblkControl(options.io);
   }
 
   get phase(): Phase {
@@ -113,6 +123,16 @@ export class UblkDevice {
   /** Why it could not be made, or did not come back; 0 if all is well. */
   get errno(): number {
     return this.#errno;
+  }
+
+  /** At which step; one of `DEVICE_STEP`. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Whether its users know that writes need a flush to become durable. */
+  get hasVolatileCache(): boolean {
+    return this.#announced.hasVolatileCache;
   }
 
   get inFlight(): number {
@@ -136,25 +156,56 @@ export class UblkDevice {
   /** Makes the device, or takes over the one that was left. */
   start(): void {
     assert(this.#phase === "off", "the device is off");
-    this.#errno = 0;
+    this.#tell(0, DEVICE_STEP.none);
+    this.#isAdopted = false;
     this.#phase = "adding";
-    this.#control("getFeatures", { lengthBytes: FEATURES_BYTES }, (result) => {
+    this.#send("getFeatures", { lengthBytes: FEATURES_BYTES }, (result) => {
       // Older drivers do not know the command.
-      this.#features = result < 0 ? 0 : this.#words[0] ?? 0;
-      this.#begin();
+      this.#features = result < 0 ? 0 : this.#control.words[0] ?? 0;
+      this.#find([...this.#options.deviceIds()]);
     });
   }
 
-  #begin(): void {
-    const leftDeviceId = this.#left;
-    this.#left = undefined;
-    if (leftDeviceId === undefined) return this.#add();
-    this.#phase = "recovering";
-    this.#control("startRecovery", { deviceId: leftDeviceId }, (result) => {
-      // Gone since, or never quiesced: nothing is left to be taken over.
-      if (result < 0) return this.#add();
-      this.#deviceId = leftDeviceId;
-      this.#serve("endRecovery");
+  /** Looks for the device that was left; makes one if there is none. */
+  #find(deviceIds: number[]): void {
+    const deviceId = deviceIds.pop();
+    if (deviceId === undefined) return this.#add();
+    this.#send("getInfo", { deviceId, lengthBytes: INFO_BYTES }, (result) => {
+      const { mark } = this.#options;
+      const info = decodeInfo(this.#control.words);
+      const isOurs = result >= 0 && info.mark.owner === mark.owner &&
+        info.mark.name === mark.name;
+      if (!isOurs) return this.#find(deviceIds);
+      // It was never started, so nobody has it.
+      if (info.state === "dead") {
+        return this.#send("deleteDevice", { deviceId }, () => this.#add());
+      }
+      this.#deviceId = deviceId;
+      this.#isAdopted = true;
+      this.#phase = "recovering";
+      this.#readParameters();
+    });
+  }
+
+  #readParameters(): void {
+    const { words } = this.#control;
+    words[0] = PARAMETERS_BYTES;
+    const lengthBytes = PARAMETERS_BYTES;
+    this.#send("getParameters", { lengthBytes }, (result) => {
+      if (result < 0) return this.#fail(result, DEVICE_STEP.recover);
+      this.#announced = decodeParameters(words);
+      this.#recover(1);
+    });
+  }
+
+  #recover(attempt: number): void {
+    this.#send("startRecovery", {}, (result) => {
+      if (result >= 0) return this.#serve("endRecovery");
+      // Its process has died, or its ring has ended, just now.
+      if (result !== -ERRNO.EBUSY || attempt === RECOVER_TRIES) {
+        return this.#fail(result, DEVICE_STEP.recover);
+      }
+      this.#io.timer(RECOVER_PAUSE_MS, () => this.#recover(attempt + 1), 0);
     });
   }
 
@@ -166,7 +217,7 @@ export class UblkDevice {
     if (this.#phase !== "on") return;
     if ((this.#features & FEATURE.safeStop) === 0) return this.stop();
     this.#phase = "stopping";
-    this.#control("tryStopDevice", {}, (result) => {
+    this.#send("tryStopDevice", {}, (result) => {
       if (result < 0) this.#phase = "on";
       else this.#delete();
     });
@@ -176,21 +227,30 @@ export class UblkDevice {
   stop(): void {
     if (this.#phase !== "on" && this.#phase !== "starting") return;
     this.#phase = "stopping";
-    this.#control("stopDevice", {}, () => this.#delete());
+    this.#send("stopDevice", {}, () => this.#delete());
   }
 
   /** Lets it grow, where the kernel can. */
-  resize(sizeBytes: number, done: (errno: number) => void): void {
+  resize(sizeBytes: number): void {
     this.#sizeBytes = sizeBytes;
-    if (this.#phase !== "on") return done(0);
+    if (this.#phase === "on") this.#grow();
+  }
+
+  #grow(): void {
+    const sizeBytes = this.#sizeBytes;
+    if (sizeBytes <= this.#announced.sizeBytes) return;
+    const done = (result: number): void => {
+      if (result >= 0) {
+        this.#announced = { ...this.#announced, sizeBytes };
+        if (this.#step === DEVICE_STEP.grow) this.#tell(0, DEVICE_STEP.none);
+        return this.#grow();
+      }
+      this.#tell(result, DEVICE_STEP.grow);
+    };
     if ((this.#features & FEATURE.updateSize) === 0) {
-      return done(ERRNO.EOPNOTSUPP);
+      return done(-ERRNO.EOPNOTSUPP);
     }
-    this.#control(
-      "updateSize",
-      { data: sizeBytes / SECTOR_BYTES },
-      (result) => done(Math.max(0, -result)),
-    );
+    this.#send("updateSize", { data: sizeBytes / SECTOR_BYTES }, done);
   }
 
   #add(): void {
@@ -203,11 +263,17 @@ export class UblkDevice {
       deviceId: -1,
       serverPid: this.#options.pid,
       features: FEATURE.ioctlEncoded | FEATURE.userRecovery | FEATURE.reissue,
+      mark: this.#options.mark,
     };
-    this.#words.set(encodeInfo(info));
-    this.#control("addDevice", { lengthBytes: INFO_BYTES }, (result) => {
-      if (result < 0) return this.#fail(result);
-      this.#deviceId = decodeInfo(this.#words).deviceId;
+    this.#announced = {
+      sizeBytes: this.#sizeBytes,
+      hasVolatileCache: this.#options.hasVolatileCache(),
+    };
+    const { words } = this.#control;
+    words.set(encodeInfo(info));
+    this.#send("addDevice", { lengthBytes: INFO_BYTES }, (result) => {
+      if (result < 0) return this.#fail(result, DEVICE_STEP.add);
+      this.#deviceId = decodeInfo(words).deviceId;
       this.#options.onAdded(this.#deviceId);
       this.#setParameters();
     });
@@ -215,24 +281,22 @@ export class UblkDevice {
 
   #setParameters(): void {
     const words = encodeParameters(this.#parameters());
-    this.#words.set(words);
+    this.#control.words.set(words);
     const lengthBytes = words.byteLength;
-    this.#control("setParameters", { lengthBytes }, (result) => {
-      if (result < 0) return this.#fail(result);
+    this.#send("setParameters", { lengthBytes }, (result) => {
+      if (result < 0) return this.#fail(result, DEVICE_STEP.start);
       this.#serve("startDevice");
     });
   }
 
   #parameters(): Parameters {
-    const { logicalBlockBytes, physicalBlockBytes, hasVolatileCache } =
-      this.#options;
+    const { logicalBlockBytes, physicalBlockBytes } = this.#options;
     return {
-      sizeBytes: this.#sizeBytes,
+      ...this.#announced,
       logicalBlockBytes,
       physicalBlockBytes,
       requestBytesMax: REQUEST_BYTES_MAX,
       isReadOnly: false,
-      hasVolatileCache,
       discardBytesMax: RANGE_BYTES_MAX,
       writeZeroesBytesMax: RANGE_BYTES_MAX,
     };
@@ -262,20 +326,21 @@ export class UblkDevice {
     } catch (error) {
       if (!(error instanceof MarsError)) throw error;
       const errno = error instanceof SyscallError ? error.errno : ERRNO.EIO;
-      return this.#fail(-errno);
+      return this.#fail(-errno, DEVICE_STEP.start);
     }
     this.#queue.start();
-    this.#control(last, { data: this.#options.pid }, (result) => {
-      if (result < 0) return this.#fail(result);
-      if (this.#phase === "starting") this.#phase = "on";
+    this.#send(last, { data: this.#options.pid }, (result) => {
+      if (result < 0) return this.#fail(result, DEVICE_STEP.start);
+      if (this.#phase !== "starting") return;
+      this.#phase = "on";
+      this.#grow();
     });
   }
 
   /** Lets go of everything. A device that is on waits for the next process. */
   close(): void {
     this.#letGo();
-    this.#io.release(this.#buffer);
-    this.#io.close(this.#controlFd);
+    this.#control.close();
   }
 
   #letGo(): void {
@@ -288,32 +353,40 @@ export class UblkDevice {
     this.#phase = "deleting";
     // The kernel deletes it when nobody has the character device open or mapped.
     this.#letGo();
-    this.#control("deleteDevice", {}, () => {
+    this.#send("deleteDevice", {}, () => {
       this.#phase = "off";
       this.#deviceId = -1;
       this.#queue = undefined;
     });
   }
 
-  /** Takes back what was begun. */
-  #fail(result: number): void {
-    this.#errno = -result;
-    if (this.#deviceId >= 0) return this.#delete();
+  /** Takes back what was begun; what an earlier process has made stays. */
+  #fail(result: number, step: number): void {
+    this.#tell(result, step);
+    if (this.#deviceId >= 0 && !this.#isAdopted) return this.#delete();
+    if (this.#queue !== undefined && this.#isAdopted) {
+      // Its fetches end with the ring, and so this ring has to.
+      throw new SyscallError(
+        "take over",
+        `/dev/ublkc${this.#deviceId}`,
+        -result,
+      );
+    }
+    this.#letGo();
+    this.#deviceId = -1;
     this.#phase = "off";
   }
 
-  #control(
+  #tell(result: number, step: number): void {
+    this.#errno = -result;
+    this.#step = step;
+  }
+
+  #send(
     name: keyof typeof CONTROL,
     command: Partial<ControlCommand>,
     done: (result: number) => void,
   ): void {
-    const words = encodeControl({
-      deviceId: this.#deviceId,
-      address: this.#buffer.address,
-      lengthBytes: 0,
-      data: 0,
-      ...command,
-    });
-    this.#io.command(this.#controlFd, CONTROL[name], words, done, 0);
+    this.#control.send(name, { deviceId: this.#deviceId, ...command }, done);
   }
 }

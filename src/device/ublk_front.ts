@@ -7,18 +7,22 @@
  *   left        this process ends, and somebody has it open: he waits for the
  *               next process
  *
- * Which device of the kernel belongs to us stands in a file of the run
- * directory, written before the device starts and removed after it is gone.
- * The run directory is as short-lived as the kernel's devices.
+ * Which device of the kernel belongs to us is seen by its mark, which the kernel
+ * keeps as long as the device. A file of the run directory notes its name and
+ * number for those who look after leftovers.
  */
-import { dirname } from "@std/path";
-import { errnoText, MarsError } from "../base/errors.ts";
+import { basename, dirname } from "@std/path";
+import { DEVICE_STEP, deviceTroubleText } from "../base/device_trouble.ts";
+import { ERRNO } from "../base/errors.ts";
+import { removeIfThere } from "../base/remove.ts";
 import { trace } from "../base/trace.ts";
 import type { BlockTarget } from "../block/request.ts";
 import type { CommandIo } from "../ring/io.ts";
 import type { FrontEnd } from "./front_end.ts";
 import { openersOf } from "./openers.ts";
 import { UblkDevice } from "./ublk.ts";
+import { deviceIds } from "./ublk_devices.ts";
+import { markOf } from "./ublk_protocol.ts";
 
 // Ours. A device that could not be made is tried again so soon.
 const RETRY_MS = 2_000;
@@ -31,7 +35,8 @@ export interface UblkFrontOptions {
   readonly sizeBytes: number;
   readonly logicalBlockBytes: number;
   readonly physicalBlockBytes: number;
-  readonly hasVolatileCache: boolean;
+  /** Whether writes need a flush to become durable, as it is now. */
+  readonly hasVolatileCache: () => boolean;
   /** The link that people open. */
   readonly linkPath: string;
   /** The file that says which device is ours. */
@@ -46,15 +51,19 @@ export class UblkFront implements FrontEnd {
   /** Nothing is tried or asked before. */
   #nextAtMs = -Infinity;
   #openCount = 0;
-  #shownErrno = 0;
+  /** What was traced last of `step` and `errno`. */
+  #told = "";
   #isShown = false;
+  #linkErrno = 0;
 
   /** @throws SyscallError where the kernel has no ublk */
   constructor(options: UblkFrontOptions) {
     this.#options = options;
+    const { statePath } = options;
     this.#device = new UblkDevice({
       ...options,
-      leftDeviceId: readState(options.statePath),
+      mark: markOf(dirname(statePath), basename(statePath)),
+      deviceIds,
       pid: Deno.pid,
       onAdded: (deviceId) => writeState(options.statePath, deviceId),
     });
@@ -81,7 +90,23 @@ export class UblkFront implements FrontEnd {
   }
 
   get errno(): number {
-    return this.#isWanted ? this.#device.errno : 0;
+    if (!this.#isWanted) return 0;
+    const { errno } = this.#device;
+    return errno !== 0 ? errno : this.#linkErrno;
+  }
+
+  get step(): number {
+    const { phase, step, hasVolatileCache } = this.#device;
+    if (!this.#isWanted || step !== DEVICE_STEP.none) return step;
+    if (this.#linkErrno !== 0) return DEVICE_STEP.link;
+    const isHeld = phase === "on" && !hasVolatileCache &&
+      this.#options.hasVolatileCache();
+    return isHeld ? DEVICE_STEP.level : DEVICE_STEP.none;
+  }
+
+  get mustBeDurable(): boolean {
+    const { phase, hasVolatileCache } = this.#device;
+    return phase !== "off" && !hasVolatileCache;
   }
 
   get clientCount(): number {
@@ -104,13 +129,7 @@ export class UblkFront implements FrontEnd {
   }
 
   resize(sizeBytes: number): void {
-    this.#device.resize(sizeBytes, (errno) => {
-      if (errno === 0) return;
-      trace.error("device", "Device cannot grow while it is there", {
-        device: this.#options.linkPath,
-        reason: errnoText(errno),
-      });
-    });
+    this.#device.resize(sizeBytes);
   }
 
   close(): void {
@@ -149,32 +168,28 @@ export class UblkFront implements FrontEnd {
   /** The link and the state file follow the device. */
   #show(): void {
     const { linkPath, statePath } = this.#options;
-    const { phase, deviceId, errno } = this.#device;
+    const { phase, deviceId } = this.#device;
     if (phase === "on" && !this.#isShown) {
       this.#isShown = true;
-      placeLink(linkPath, `/dev/ublkb${deviceId}`);
+      this.#linkErrno = placeLink(linkPath, `/dev/ublkb${deviceId}`);
     } else if (phase === "stopping" && this.#isShown) {
       this.#isShown = false;
-      removeIfThere(linkPath);
+      if (this.#linkErrno === 0) removeIfThere(linkPath);
+      this.#linkErrno = 0;
     } else if (phase === "off" && !this.#isWanted) removeIfThere(statePath);
-    if (errno === this.#shownErrno) return;
-    this.#shownErrno = errno;
-    if (errno === 0) return;
-    trace.error("device", "Device cannot be made", {
-      device: linkPath,
-      reason: errnoText(errno),
-    });
+    this.#traceTrouble();
   }
-}
 
-/** The device that an earlier process had. */
-function readState(path: string): number | undefined {
-  try {
-    const text = Deno.readTextFileSync(path).trim();
-    return /^\d+$/.test(text) ? Number(text) : undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+  #traceTrouble(): void {
+    const { step, errno } = this;
+    const told = `${step} ${errno}`;
+    if (told === this.#told) return;
+    this.#told = told;
+    if (step === DEVICE_STEP.none) return;
+    trace.warn("device", deviceTroubleText(step, errno), {
+      device: this.#options.linkPath,
+      errno,
+    });
   }
 }
 
@@ -185,23 +200,31 @@ function writeState(path: string, deviceId: number): void {
   Deno.renameSync(draft, path);
 }
 
-/** @throws MarsError if something that is no link is in the way */
-function placeLink(path: string, target: string): void {
-  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+/** The errno; 0 if all is well. What is no link is nobody's to replace. */
+function placeLink(path: string, target: string): number {
   const draft = `${path}.tmp`;
-  removeIfThere(draft);
-  Deno.symlinkSync(target, draft);
   try {
+    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    removeIfThere(draft);
+    if (isInTheWay(path)) return ERRNO.EEXIST;
+    Deno.symlinkSync(target, draft);
     Deno.renameSync(draft, path);
+    return 0;
   } catch (error) {
-    throw new MarsError(`Cannot place link "${path}"`, { cause: error });
+    if (error instanceof Deno.errors.PermissionDenied) return ERRNO.EACCES;
+    if (error instanceof Deno.errors.NotADirectory) return ERRNO.EEXIST;
+    if (error instanceof Deno.errors.AlreadyExists) return ERRNO.EEXIST;
+    // Full, or read-only: the device itself is there.
+    if (error instanceof Error && "code" in error) return ERRNO.EIO;
+    throw error;
   }
 }
 
-function removeIfThere(path: string): void {
+function isInTheWay(path: string): boolean {
   try {
-    Deno.removeSync(path);
+    return !Deno.lstatSync(path).isSymlink;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

@@ -43,7 +43,9 @@ export const CONTROL = {
   startRecovery: commandOf(READ_WRITE, 0x10, CONTROL_BYTES),
   endRecovery: commandOf(READ_WRITE, 0x11, CONTROL_BYTES),
   getInfo: commandOf(READ, 0x02, CONTROL_BYTES),
+  getParameters: commandOf(READ, 0x09, CONTROL_BYTES),
   getFeatures: commandOf(READ, 0x13, CONTROL_BYTES),
+  deleteDeviceLater: commandOf(READ, 0x14, CONTROL_BYTES),
   updateSize: commandOf(READ_WRITE, 0x15, CONTROL_BYTES),
   quiesceDevice: commandOf(READ_WRITE, 0x16, CONTROL_BYTES),
   tryStopDevice: commandOf(READ_WRITE, 0x17, CONTROL_BYTES),
@@ -114,6 +116,30 @@ export interface DeviceInfo {
   readonly deviceId: number;
   readonly serverPid: number;
   readonly features: number;
+  /** Kept by the kernel for whoever serves it. */
+  readonly mark: Mark;
+}
+
+/** Whose a device is. None of ours is zero. */
+export interface Mark {
+  /** Digest of what all devices of one daemon have in common. */
+  readonly owner: number;
+  /** Digest of its name. */
+  readonly name: number;
+}
+
+/** @param directory where the daemon notes its devices */
+export function markOf(directory: string, name: string): Mark {
+  return { owner: digestOf(directory), name: digestOf(name) };
+}
+
+/** FNV-1a; never 0. */
+function digestOf(text: string): number {
+  let digest = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) {
+    digest = Math.imul(digest ^ byte, 0x01000193) >>> 0;
+  }
+  return digest === 0 ? 1 : digest;
 }
 
 export function encodeInfo(info: DeviceInfo): Uint32Array {
@@ -126,6 +152,8 @@ export function encodeInfo(info: DeviceInfo): Uint32Array {
   words[3] = info.deviceId;
   words[4] = info.serverPid;
   words[6] = info.features;
+  words[8] = info.mark.owner;
+  words[9] = info.mark.name;
   return words;
 }
 
@@ -140,6 +168,7 @@ export function decodeInfo(words: Uint32Array): DeviceInfo {
     deviceId: word(3),
     serverPid: word(4) | 0,
     features: word(6),
+    mark: { owner: word(8), name: word(9) },
   };
 }
 
@@ -163,7 +192,18 @@ const TYPE_BASIC = 1;
 const TYPE_DISCARD = 2;
 const ATTRIBUTE = { readOnly: 1, volatileCache: 4, fua: 8 } as const;
 const DISCARD_SEGMENTS_MAX = 1;
-const PARAMETERS_BYTES = 60;
+export const PARAMETERS_BYTES = 60;
+
+/** What a device has announced, as far as somebody has to know later. */
+export function decodeParameters(
+  words: Uint32Array,
+): Pick<Parameters, "sizeBytes" | "hasVolatileCache"> {
+  const word = (index: number): number => words[index] ?? 0;
+  return {
+    sizeBytes: (word(6) + word(7) * HALF) * SECTOR_BYTES,
+    hasVolatileCache: (word(2) & ATTRIBUTE.volatileCache) !== 0,
+  };
+}
 
 export function encodeParameters(parameters: Parameters): Uint32Array {
   const {

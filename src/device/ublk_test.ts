@@ -1,5 +1,6 @@
 /** The queue and the device against a driver that a test plays. */
 import { assert, assertEquals } from "@std/assert";
+import { DEVICE_STEP } from "../base/device_trouble.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import type { BlockRequest, BlockTarget } from "../block/request.ts";
 import type { CommandIo, Completion, Memory } from "../ring/io.ts";
@@ -8,10 +9,13 @@ import {
   CONTROL,
   decodeInfo,
   DESCRIPTOR_BYTES,
+  type DeviceInfo,
   encodeInfo,
   encodeParameters,
+  FEATURE,
   FLAG_FUA,
   INFO_BYTES,
+  markOf,
   OPERATION,
   QUEUE,
   RESULT_ABORT,
@@ -32,6 +36,9 @@ class Driver {
   descriptors: Uint32Array = new Uint32Array(0);
   openErrno = 0;
   releasedCount = 0;
+  readonly timers: (() => void)[] = [];
+  /** Of the page that control commands share. */
+  control: Uint32Array = new Uint32Array(0);
 
   /** As much of the interface as a ublk device uses. */
   readonly io: CommandIo = {
@@ -44,7 +51,15 @@ class Driver {
       return this.opened.length;
     },
     close: (fd) => void this.closed.push(fd),
-    allocate: (lengthBytes) => memory(lengthBytes),
+    allocate: (lengthBytes) => {
+      const given = memory(lengthBytes);
+      if (lengthBytes === 4096) {
+        this.control = new Uint32Array(given.bytes.buffer);
+      }
+      return given;
+    },
+    timer: (_durationMs, done, tag) =>
+      void this.timers.push(() => done(0, tag)),
     map: (_fd, _offset, lengthBytes) => {
       const shown = memory(lengthBytes);
       this.descriptors = new Uint32Array(shown.bytes.buffer);
@@ -128,10 +143,12 @@ class Target implements BlockTarget {
 
 const MIB = 1 << 20;
 
+const OURS = markOf("/run/mars/ublk", "r");
+
 function deviceOf(
   driver: Driver,
   target: Target,
-  leftDeviceId?: number,
+  deviceIds: readonly number[] = [],
 ): { device: UblkDevice; added: number[] } {
   const added: number[] = [];
   const device = new UblkDevice({
@@ -140,8 +157,9 @@ function deviceOf(
     sizeBytes: MIB,
     logicalBlockBytes: 512,
     physicalBlockBytes: 4096,
-    hasVolatileCache: true,
-    leftDeviceId,
+    hasVolatileCache: () => true,
+    mark: OURS,
+    deviceIds: () => deviceIds,
     pid: 4711,
     onAdded: (deviceId) => added.push(deviceId),
   });
@@ -149,12 +167,14 @@ function deviceOf(
 }
 
 /** A device that is on. */
-function started(): { driver: Driver; target: Target; device: UblkDevice } {
+function started(
+  features = 0,
+): { driver: Driver; target: Target; device: UblkDevice } {
   const driver = new Driver();
   const target = new Target();
   const { device } = deviceOf(driver, target);
   device.start();
-  driver.answer(CONTROL.getFeatures, 0);
+  answerFeatures(driver, features);
   driver.answer(CONTROL.addDevice, 0);
   driver.answer(CONTROL.setParameters, 0);
   driver.answer(CONTROL.startDevice, 0);
@@ -234,11 +254,55 @@ Deno.test("A device that stops serves what is in flight, then goes", () => {
   assertEquals(device.phase, "off");
 });
 
+/** Answers what is asked of a device that somebody has made. */
+function answerInfo(driver: Driver, info: Partial<DeviceInfo>): void {
+  driver.control.set(encodeInfo({
+    queueCount: 1,
+    depth: 64,
+    state: "quiesced",
+    requestBytesMax: MIB,
+    deviceId: 7,
+    serverPid: 1,
+    features: 0,
+    mark: OURS,
+    ...info,
+  }));
+  driver.answer(CONTROL.getInfo, 0);
+}
+
+/** What a device of `sizeBytes` has announced. */
+function announce(
+  driver: Driver,
+  sizeBytes: number,
+  hasVolatileCache: boolean,
+): void {
+  driver.control.set(encodeParameters({
+    sizeBytes,
+    logicalBlockBytes: 512,
+    physicalBlockBytes: 4096,
+    requestBytesMax: MIB,
+    isReadOnly: false,
+    hasVolatileCache,
+    discardBytesMax: MIB,
+    writeZeroesBytesMax: MIB,
+  }));
+  driver.answer(CONTROL.getParameters, 0);
+}
+
+function answerFeatures(driver: Driver, features: number): void {
+  driver.control[0] = features;
+  driver.answer(CONTROL.getFeatures, 0);
+}
+
 Deno.test("A device that was left is recovered, not made anew", () => {
   const driver = new Driver();
-  const { device, added } = deviceOf(driver, new Target(), 7);
+  const { device, added } = deviceOf(driver, new Target(), [7, 8]);
   device.start();
   driver.answer(CONTROL.getFeatures, 0);
+  // Somebody else's comes first.
+  answerInfo(driver, { deviceId: 8, mark: markOf("/run/mars/ublk", "s") });
+  answerInfo(driver, {});
+  announce(driver, MIB, true);
   driver.answer(CONTROL.startRecovery, 0);
   assertEquals(driver.opened.at(-1), "/dev/ublkc7");
   driver.answer(CONTROL.endRecovery, 0);
@@ -249,11 +313,85 @@ Deno.test("A device that was left is recovered, not made anew", () => {
 
 Deno.test("A device that was left and is gone is made anew", () => {
   const driver = new Driver();
-  const { device } = deviceOf(driver, new Target(), 7);
+  const { device } = deviceOf(driver, new Target(), [7]);
   device.start();
   driver.answer(CONTROL.getFeatures, 0);
-  driver.answer(CONTROL.startRecovery, -ERRNO.ENODEV);
+  driver.answer(CONTROL.getInfo, -ERRNO.ENODEV);
   assertEquals(driver.sent.at(-1)?.operation, CONTROL.addDevice);
+  assertEquals(device.phase, "adding");
+});
+
+Deno.test("A device that never started is removed, and made anew", () => {
+  const driver = new Driver();
+  const { device } = deviceOf(driver, new Target(), [7]);
+  device.start();
+  driver.answer(CONTROL.getFeatures, 0);
+  answerInfo(driver, { state: "dead" });
+  assertEquals(driver.sent.at(-1)?.words[0], 7);
+  driver.answer(CONTROL.deleteDevice, 0);
+  assertEquals(driver.sent.at(-1)?.operation, CONTROL.addDevice);
+});
+
+Deno.test("A device whose process is just dying is waited for, never doubled", () => {
+  const driver = new Driver();
+  const { device } = deviceOf(driver, new Target(), [7]);
+  device.start();
+  driver.answer(CONTROL.getFeatures, 0);
+  answerInfo(driver, { state: "live" });
+  announce(driver, MIB, true);
+  driver.answer(CONTROL.startRecovery, -ERRNO.EBUSY);
+  driver.timers.shift()?.();
+  driver.answer(CONTROL.startRecovery, 0);
+  assertEquals(device.phase, "starting");
+  assertEquals(
+    driver.sent.some(({ operation }) => operation === CONTROL.addDevice),
+    false,
+  );
+});
+
+Deno.test("A device that cannot be taken over stays what it is", () => {
+  const driver = new Driver();
+  const { device } = deviceOf(driver, new Target(), [7]);
+  device.start();
+  driver.answer(CONTROL.getFeatures, 0);
+  answerInfo(driver, {});
+  announce(driver, MIB, true);
+  driver.answer(CONTROL.startRecovery, -ERRNO.EINVAL);
+  assertEquals(device.phase, "off");
+  assertEquals(device.step, DEVICE_STEP.recover);
+  assertEquals(driver.sent, []);
+});
+
+Deno.test("What was announced of a device outlives the process", () => {
+  const driver = new Driver();
+  const { device } = deviceOf(driver, new Target(), [7]);
+  device.start();
+  answerFeatures(driver, FEATURE.updateSize);
+  answerInfo(driver, {});
+  announce(driver, MIB / 2, false);
+  driver.answer(CONTROL.startRecovery, 0);
+  driver.answer(CONTROL.endRecovery, 0);
+  // Users without a cache send no flushes, whatever the level is now.
+  assertEquals(device.hasVolatileCache, false);
+  // The resource has grown meanwhile.
+  const growth = driver.sent.at(-1);
+  assertEquals(growth?.operation, CONTROL.updateSize);
+  assertEquals(growth?.words[4], MIB / 512);
+});
+
+Deno.test("A device grows while it is on, where the kernel can", () => {
+  const { driver, device } = started();
+  device.resize(2 * MIB);
+  assertEquals(device.step, DEVICE_STEP.grow);
+  assertEquals(device.errno, ERRNO.EOPNOTSUPP);
+  assertEquals(
+    driver.sent.some(({ operation }) => operation === CONTROL.updateSize),
+    false,
+  );
+  const other = started(FEATURE.updateSize);
+  other.device.resize(2 * MIB);
+  other.driver.answer(CONTROL.updateSize, 0);
+  assertEquals(other.device.step, DEVICE_STEP.none);
 });
 
 Deno.test("What cannot be made is taken back, and says why", () => {
@@ -283,6 +421,7 @@ Deno.test("Device info and parameters are laid out as the kernel wants", () => {
     deviceId: 3,
     serverPid: 4711,
     features: 0x58,
+    mark: OURS,
   } as const;
   const words = encodeInfo(info);
   assertEquals(words.byteLength, INFO_BYTES);

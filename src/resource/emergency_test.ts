@@ -22,6 +22,7 @@ const READY: WorkerState = {
   writtenBackBytes: 4180,
   deviceOn: 1,
   deviceErrno: 0,
+  deviceStep: 0,
   deviceBytes: 1 << 20,
   bypass: 1,
   openCount: 1,

@@ -29,7 +29,11 @@
  *
  * Source: tables of the logger decision of MARS, without its mistakes.
  */
-import { errnoText } from "../base/errors.ts";
+import {
+  DEVICE_STEP,
+  deviceTroubleKey,
+  deviceTroubleText,
+} from "../base/device_trouble.ts";
 import { formatCount } from "../base/figures.ts";
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
@@ -143,10 +147,11 @@ function logging(
     log: current,
     publish: [...base.publish, ...leaderLinks(view, own, base, worker)],
   };
-  const going = worker.deviceErrno === 0 ? plain : blocked(
+  const { deviceStep, deviceErrno } = worker;
+  const going = deviceStep === DEVICE_STEP.none ? plain : blocked(
     plain,
-    "err-device",
-    `The device cannot be made: ${errnoText(worker.deviceErrno)}`,
+    deviceTroubleKey(deviceStep),
+    deviceTroubleText(deviceStep, deviceErrno),
   );
   const next = { sequence: current.sequence + 1, host: view.host };
   const nextBytes = localLog(facts.logs, next)?.bytes;

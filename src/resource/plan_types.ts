@@ -22,6 +22,7 @@ export interface WorkerState {
   readonly writtenBackBytes: number;
   readonly deviceOn: number;
   readonly deviceErrno: number;
+  readonly deviceStep: number;
   readonly deviceBytes: number;
   readonly bypass: number;
   readonly openCount: number;

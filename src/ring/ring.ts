@@ -26,6 +26,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
+import { removeIfThere } from "../base/remove.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import { MemoryMap } from "./buffers.ts";
 import type { CommandIo, Completion, Memory, SocketIo } from "./io.ts";
@@ -333,7 +334,7 @@ export class Ring implements SocketIo, CommandIo {
   }
 
   listen(path: string): number {
-    removeSocket(path);
+    removeIfThere(path);
     const fd = this.#shim.mars_socket_create();
     if (fd < 0) throw new SyscallError("create socket", path, -fd);
     let result = this.#shim.mars_socket_bind(fd, cString(path));
@@ -404,7 +405,7 @@ export class Ring implements SocketIo, CommandIo {
 
   unlisten(fd: number, path: string): void {
     this.shutdown(fd);
-    removeSocket(path);
+    removeIfThere(path);
   }
 
   #onMemory(
@@ -494,14 +495,5 @@ export class Ring implements SocketIo, CommandIo {
     }
     this.#prepare(slot);
     return true;
-  }
-}
-
-function removeSocket(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    // The ordinary case before listening: nobody left a stale one.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

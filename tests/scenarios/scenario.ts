@@ -117,6 +117,7 @@ const IDLE: WorkerState = {
   writtenBackBytes: 0,
   deviceOn: 0,
   deviceErrno: 0,
+  deviceStep: 0,
   deviceBytes: 0,
   bypass: 0,
   openCount: 0,

@@ -25,6 +25,8 @@ esac
 # what else vmrun is to know.
 ROWS=(
 	"ext4|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
+	"replace|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
+	"left|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
 )
 
 export MARS_LAUNCH_DIR=$PWD/build/vm-bin
