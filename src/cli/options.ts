@@ -346,7 +346,6 @@ export interface Options {
   /** Undefined: decide by who calls. */
   readonly systemd: boolean | undefined;
   readonly acknowledge: string | undefined;
-  readonly keep: boolean;
 }
 
 /** Prescribed by MARS. */
@@ -407,7 +406,6 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     logger: line.text("logger"),
     systemd: systemd === undefined ? undefined : systemd !== 0,
     acknowledge: line.text("acknowledge"),
-    keep: line.isOn("keep"),
   };
 }
 
