@@ -100,7 +100,12 @@ export function systemEffects(
     sleep,
     look: () => ReadOnlyTree.read(marsDir),
     openTree: (lamport) =>
-      new LinkTree({ root: marsDir, shim: openShim(), lamport }),
+      new LinkTree({
+        root: marsDir,
+        shim: openShim(),
+        lamport,
+        farStamps: "keep",
+      }),
     isDaemonRunning: () => daemonPid(settings) !== undefined,
     trigger: (message) => writeTrigger(settings, message),
     logs: {

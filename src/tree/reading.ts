@@ -11,7 +11,8 @@
  *       change it too: something else may have changed at the same time.
  *   (2) A directory that changed just before it was read is read once more: two
  *       changes within one tick of the kernel's clock have one time.
- *   (3) A stamp too far in the future is corrected where it is found.
+ *   (3) A stamp too far in the future is corrected where it is found; but not
+ *       by commands, which know nothing of the time but the wall clock.
  *   (4) Illegal links stay on disk and are reported once.
  */
 import type { LamportClock } from "../base/lamport.ts";
@@ -49,12 +50,17 @@ export type ReadingOptions = {
   readonly complaints: Complaints;
   /** Is told which directories there are. */
   readonly watch: DirectoryWatch | undefined;
+  readonly farStamps: FarStamps;
 };
+
+/** What becomes of stamps too far in the future. */
+export type FarStamps = "correct" | "keep";
 
 export class TreeReading {
   readonly #files: LinkDisk;
   readonly #lamport: LamportClock;
   readonly #index: TreeIndex;
+  readonly #farStamps: FarStamps;
   readonly #complaints: Complaints;
   readonly #watch: DirectoryWatch | undefined;
   readonly #known = new Map<string, KnownDirectory>();
@@ -65,6 +71,7 @@ export class TreeReading {
     this.#files = options.files;
     this.#lamport = options.lamport;
     this.#index = options.index;
+    this.#farStamps = options.farStamps;
     this.#complaints = options.complaints;
     this.#watch = options.watch;
   }
@@ -281,6 +288,9 @@ export class TreeReading {
       return undefined;
     }
     if (this.#lamport.observe(status.stampNs)) {
+      return { path, value, stampNs: status.stampNs };
+    }
+    if (this.#farStamps === "keep") {
       return { path, value, stampNs: status.stampNs };
     }
     const stampNs = this.#lamport.next();

@@ -32,7 +32,7 @@ import {
   matchPath,
   nameOf,
 } from "./path.ts";
-import { Complaints, TreeReading } from "./reading.ts";
+import { Complaints, type FarStamps, TreeReading } from "./reading.ts";
 import { pathOnDisk } from "./scan.ts";
 import { isSameLink, type Link, type Snapshot } from "./snapshot.ts";
 import { TreeIndex } from "./tree_index.ts";
@@ -97,6 +97,8 @@ export class LinkTree implements TreeStore {
         readonly lamport: LamportClock;
         /** Is told which directories there are. */
         readonly watch?: DirectoryWatch | undefined;
+        /** "correct" if not given. */
+        readonly farStamps?: FarStamps;
       }
       & (
         | { readonly shim: Shim }
@@ -114,6 +116,7 @@ export class LinkTree implements TreeStore {
       index: this.#index,
       complaints: this.#complaints,
       watch: options.watch,
+      farStamps: options.farStamps ?? "correct",
     });
   }
 

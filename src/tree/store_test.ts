@@ -641,6 +641,24 @@ Deno.test("load() moves the Lamport clock past every stamp (I9)", () => {
   assert(lamport.next() > stampNs);
 });
 
+Deno.test("load() keeps stamps in the future if it shall", () => {
+  using root = new Root();
+  const stampNs = systemClock.realNs() + 2n * FUTURE_NS_MAX;
+  const files = new LinkFiles(root.path, shim);
+  files.replace("userspace/a", "1", stampNs);
+  const lamport = new LamportClock(systemClock);
+  const tree = new LinkTree({
+    root: root.path,
+    shim,
+    lamport,
+    farStamps: "keep",
+  });
+
+  assertEquals(tree.load(), [{ path: "userspace/a", value: "1", stampNs }]);
+  assertEquals(files.status("userspace/a")?.stampNs, stampNs);
+  assert(lamport.now() < stampNs);
+});
+
 Deno.test("load() corrects stamps too far in the future", () => {
   using root = new Root();
   const { tree, lamport } = treeOf(root);
