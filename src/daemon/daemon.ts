@@ -23,7 +23,7 @@ import type { JoinRequest } from "../peer/token.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import { obstacleToSync } from "../resource/sync_limit.ts";
 import { LinkIntake } from "../transfer/intake.ts";
-import { linkPath } from "../tree/path.ts";
+import { linkPath, nameOf } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
 import { parseCount } from "../tree/values.ts";
@@ -280,6 +280,11 @@ export class Daemon {
   /** Links were written: peers learn of them, and the plan may change. */
   #changed(links: readonly Link[], from?: string): void {
     if (links.length === 0) return;
+    // A host that gave up a role, and said so, must not forget it when the
+    // power fails: another one may have taken over.
+    if (links.some(({ path }) => nameOf(path) === "primary")) {
+      this.#failures.try("flush", () => this.#tree.flush());
+    }
     this.#peers.push(links, from);
     // Commands on this host tell it themselves, if they are meant to.
     if (from !== undefined) this.#parts.tellSystemd(links);
@@ -318,7 +323,6 @@ export class Daemon {
     const space = this.#parts.space();
     this.#emergency.look(space);
     const hasRisen = this.#emergency.level > level;
-    if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
     const snapshot = this.#tree.snapshot();
     this.#peers.update(snapshot);
     // After the links were sent: who answers has them.
@@ -328,6 +332,8 @@ export class Daemon {
     if ((owed & (LOOK.tell | LOOK.tellAll)) !== 0) this.#peers.tell();
     const round = this.#roundOf(snapshot, space);
     await this.#resources.step(round, [this.#hasGraceEnded(), this.#left]);
+    // A sign of life is an answer, too: it comes after what it answers with.
+    if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
   }
 
   /** What holds for all resources in this round. */

@@ -359,14 +359,17 @@ function leading(
     return blocked(base, "inf-replay-start", "Waiting for news from peers");
   }
   const isOwnLog = reached.log.host === view.host;
-  if (isOwnLog && reached.bytes === 0) {
+  const next = { sequence: reached.log.sequence + 1, host: view.host };
+  // A crash behind a rotation may leave data in the next log of this host.
+  const isNewest = (localLog(facts.logs, next)?.bytes ?? 0) === 0;
+  if (isOwnLog && reached.bytes === 0 && isNewest) {
     return { ...base, role: "log", log: reached.log, fetch: undefined };
   }
   if (!isOwnLog && own.desired.fetch) {
-    const next = nextLog(view, reached);
-    if (next.kind === "next") return moveTo(view, next.log, base);
-    if (next.kind !== "none") {
-      return blocked(base, messageKey(next.kind), next.obstacle);
+    const successor = nextLog(view, reached);
+    if (successor.kind === "next") return moveTo(view, successor.log, base);
+    if (successor.kind !== "none") {
+      return blocked(base, messageKey(successor.kind), successor.obstacle);
     }
     const author = versionOf(view, reached.log.sequence, reached.log.host);
     const authorBytes = author?.value.self.endBytes ?? 0;

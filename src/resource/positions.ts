@@ -83,7 +83,9 @@ export function positionLinks(
     const endBytes = isReached && !isLogging
       ? Math.max(reached.bytes, knownEndBytes(view, log, fileBytes))
       : Math.max(fileBytes, isReached ? reached.bytes : 0);
-    if (isReached) firstEndBytes = endBytes;
+    // What is behind the promised end of an own log is not told, but that
+    // there may be something is: nobody may go on behind this host meanwhile.
+    if (isReached) firstEndBytes = Math.max(endBytes, fileBytes);
     const text = versionText({ log, bytes: endBytes }, previous);
     links.push({
       path: linkPath.version(view.resource, sequence, view.host),
