@@ -74,7 +74,8 @@ export class Transfers {
   #sync: RunningSync | undefined;
   /** Sources that failed: how long, and until when each is left alone. */
   readonly #avoided = new Map<string, { pauseMs: number; untilMs: number }>();
-  #fetchObstacle = "";
+  /** Why there is no fetch: by source, or by "" if there is no line. */
+  readonly #fetchObstacles = new Map<string, string>();
   #syncObstacle = "";
   #syncMode: "compare" | "copy" = "compare";
   #fetchedBytes = 0;
@@ -108,9 +109,9 @@ export class Transfers {
 
   get obstacles(): Obstacle[] {
     const obstacles: Obstacle[] = [];
-    if (this.#fetchObstacle !== "") {
-      obstacles.push({ key: "inf-fetch", text: this.#fetchObstacle });
-    }
+    // In one order, so that tries in turn are not news.
+    const fetch = [...this.#fetchObstacles.values()].sort().join("; ");
+    if (fetch !== "") obstacles.push({ key: "inf-fetch", text: fetch });
     if (this.#syncObstacle !== "") {
       obstacles.push({ key: "inf-sync", text: this.#syncObstacle });
     }
@@ -149,16 +150,21 @@ export class Transfers {
       return;
     }
     if (wanted === undefined) {
-      this.#fetchObstacle = "";
+      this.#fetchObstacles.clear();
       return;
     }
     const found = this.#source(wanted.sources, "log");
     if (found === undefined) {
-      this.#fetchObstacle ||= `No connection to ${
-        wanted.sources.map((host) => `"${host}"`).join(", ")
-      }`;
+      if (this.#fetchObstacles.size > 0) return;
+      this.#fetchObstacles.set(
+        "",
+        `No connection to ${
+          wanted.sources.map((host) => `"${host}"`).join(", ")
+        }`,
+      );
       return;
     }
+    this.#fetchObstacles.delete("");
     this.#startFetch(wanted.log, found);
   }
 
@@ -194,8 +200,11 @@ export class Transfers {
       path: logs.path(log),
       onProgress: (progress) => {
         fetch.isIdle = progress.isCaughtUp;
-        this.#fetchObstacle = "";
-        this.#avoided.delete(from.host);
+        // The first report may come before the first answer.
+        if (progress.isCaughtUp || progress.remoteBytes > 0) {
+          this.#fetchObstacles.clear();
+          this.#avoided.delete(from.host);
+        }
         this.#fetchedBytes += Math.max(0, progress.durableBytes - lastBytes);
         lastBytes = progress.durableBytes;
         logs.setFetched(log, progress.durableBytes);
@@ -212,11 +221,11 @@ export class Transfers {
     this.#fetch = undefined;
     logs.setFetched(log, undefined);
     const text = fetchText(log, source, result);
-    if (text !== "" && text !== this.#fetchObstacle) {
-      trace.warn("fetch", "Fetch ended", { resource, text });
-    }
-    this.#fetchObstacle = text;
     if (text !== "") {
+      if (text !== this.#fetchObstacles.get(source)) {
+        trace.warn("fetch", "Fetch ended", { resource, text });
+      }
+      this.#fetchObstacles.set(source, text);
       this.#avoid(source, result.kind === "failed" ? LOCAL_RETRY_MS : 0);
     }
     wake();
