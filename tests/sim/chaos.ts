@@ -153,6 +153,7 @@ const CRASHES: readonly Row[] = [
       if (!host.isRunning) return;
       world.note(`${host.name}: loses power`);
       host.cutPower();
+      world.watch.onPowerLoss(host);
       restart(world, host);
     },
   },

@@ -29,7 +29,7 @@ import { parseReplay, parseVersion, TOMBSTONE } from "../../src/tree/values.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
 import { RESOURCE, stateOf } from "./records.ts";
-import { differenceOf, isSameState, positionText, Violation } from "./truth.ts";
+import { positionText, Violation } from "./truth.ts";
 import type { SimWorker, WorkerWatch } from "./worker.ts";
 
 /** A worker acts on a plan that is at most so old. */
@@ -37,7 +37,9 @@ const PLAN_AGE_MS = 3_000;
 
 /** Links that a living host writes again and again. */
 export function isPulse(path: string): boolean {
-  return /^actual-[^/]+\/(time|alive|read-stamp)$|\/is-primary$/.test(path);
+  // A fetch that finds nothing tries again each second.
+  return /^actual-[^/]+\/(time|alive|read-stamp)$|\/is-(primary|copying)$/
+    .test(path);
 }
 
 interface HostRecord {
@@ -48,6 +50,8 @@ interface HostRecord {
   highest: Position | undefined;
   /** Somebody typed `primary --force` here. */
   isForced: boolean;
+  /** Somebody typed `invalidate` here: names of logs may come again. */
+  hasGivenUp: boolean;
 }
 
 export class ClusterWatch implements WorkerWatch {
@@ -57,6 +61,8 @@ export class ClusterWatch implements WorkerWatch {
   readonly #origins = new Map<string, string>();
   /** Somebody has forced something: losses are possible. */
   isForced = false;
+  /** Somebody gave up a copy, perhaps the best one. */
+  hasGivenUp = false;
   /** When any host wrote a link that tells more than that it lives. */
   lastWriteMs = 0;
   lastPath = "";
@@ -73,16 +79,28 @@ export class ClusterWatch implements WorkerWatch {
         isDesignated: false,
         highest: undefined,
         isForced: false,
+        hasGivenUp: false,
       };
       this.#records.set(name, record);
     }
     return record;
   }
 
+  /** Its tree may be older than it was. */
+  onPowerLoss(host: SimHost): void {
+    const record = this.record(host.name);
+    record.isDesignated =
+      host.look().value(linkPath.primary(RESOURCE)) === host.name;
+  }
+
   onCommand(host: SimHost, words: readonly string[]): void {
     if (words[0] === "primary" && words.includes("--force")) {
       this.record(host.name).isForced = true;
       this.isForced = true;
+    }
+    if (words[0] === "invalidate") {
+      this.record(host.name).hasGivenUp = true;
+      this.hasGivenUp = true;
     }
   }
 
@@ -139,7 +157,12 @@ export class ClusterWatch implements WorkerWatch {
       const replay = parseReplay(text ?? "");
       if (!isMember || replay === undefined) continue;
       if (replay.log.sequence > log.sequence) continue;
-      if (!this.#world.truth.has(log)) continue;
+      // What a loss of power has taken from its tree, nobody can know.
+      const isKnown = host.look().value(
+        linkPath.data(RESOURCE, member.name),
+      ) !== undefined;
+      if (!isKnown && host.hasLostPower) continue;
+      if (this.#world.truth.durableBytes(log) === undefined) continue;
       throw new Violation(
         `${host.name} deletes ${
           logFileName(log)
@@ -199,7 +222,11 @@ export class ClusterWatch implements WorkerWatch {
     }
     const known = from === undefined ? undefined : truth.stateAt(from);
     const isRotation = behind !== undefined && known !== undefined;
-    truth.begin(log, { base: isRotation ? known : stateOf(disk), from });
+    truth.begin(log, {
+      base: isRotation ? known : stateOf(disk),
+      from,
+      mayRepeat: record.hasGivenUp,
+    });
     record.highest = { log, bytes: Number.MAX_SAFE_INTEGER };
   }
 
@@ -212,6 +239,13 @@ export class ClusterWatch implements WorkerWatch {
     return previous && { log: previous.log, bytes: previous.endBytes };
   }
 
+  onApplied(worker: SimWorker, at: Position): void {
+    const record = this.record(worker.options.host);
+    const isNewer = record.highest !== undefined &&
+      comparePositions(at, record.highest) > 0;
+    if (isNewer) record.highest = at;
+  }
+
   onReplayed(worker: SimWorker, at: Position): void {
     const { truth } = this.#world;
     const { host: name } = worker.options;
@@ -219,9 +253,12 @@ export class ClusterWatch implements WorkerWatch {
     const record = this.record(name);
     const { disk } = worker;
     if (host === undefined || disk === undefined) return;
-    const durableBytes =
-      this.#world.host(at.log.host)?.files.log(RESOURCE, at.log)
-        ?.durableBytes ?? truth.durableBytes(at.log) ?? 0;
+    // Its author may have lost the file since, or fetch it again.
+    const file = this.#world.host(at.log.host)?.files.log(RESOURCE, at.log);
+    const durableBytes = Math.max(
+      truth.durableBytes(at.log) ?? 0,
+      file?.durableBytes ?? 0,
+    );
     if (at.log.host !== name && at.bytes > durableBytes) {
       throw new Violation(
         `${name} has applied ${positionText(at)}, but only ${durableBytes} ` +
@@ -234,14 +271,6 @@ export class ClusterWatch implements WorkerWatch {
     const view = resourceView(host.snapshot(), RESOURCE, name);
     if (view.own === undefined || !isConsistent(view, view.own)) return;
     record.highest = at;
-    const expected = truth.stateAt(at);
-    if (expected === undefined) return;
-    const found = stateOf(disk);
-    if (isSameState(expected, found)) return;
-    throw new Violation(
-      `The disk of ${name} is not the state of ${positionText(at)} (I6): ${
-        differenceOf(expected, found)
-      }`,
-    );
+    truth.check(at, stateOf(disk), `${name} replays`);
   }
 }

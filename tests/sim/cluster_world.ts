@@ -12,7 +12,8 @@
  */
 import { logFileName } from "../../src/base/names.ts";
 import { linkPath } from "../../src/tree/path.ts";
-import { checkPeace, checkRepaired } from "./cluster_checks.ts";
+import { checkPeace } from "./cluster_checks.ts";
+import { repair } from "./cluster_repair.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import { type Chaos, chaosOf } from "./chaos.ts";
 import { SimHost } from "./host.ts";
@@ -25,6 +26,7 @@ import { VirtualTime } from "./virtual_time.ts";
 const NAMES = ["alpha", "beta", "gamma", "delta", "omega"];
 /** The last events that a report shows. */
 const EVENTS_SHOWN = 60;
+const POLL_MS = 250;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -73,8 +75,11 @@ export class ClusterWorld {
     this.random = new Random(options.seed);
     this.network = new SimNetwork(this.time, this.random);
     this.watch = new ClusterWatch(this);
-    const hostCount = 2 + this.random.below(this.random.chance(0.2) ? 4 : 2);
-    this.hosts = NAMES.slice(0, hostCount).map((name) => this.#newHost(name));
+    const hostCount = 2 + (this.random.chance(0.4) ? 1 : 0) +
+      (this.random.chance(0.15) ? this.random.below(3) : 0);
+    this.hosts = NAMES.slice(0, Math.min(hostCount, NAMES.length)).map((name) =>
+      this.#newHost(name)
+    );
     this.chaos = chaosOf(this, options.chaosMs);
   }
 
@@ -153,18 +158,24 @@ export class ClusterWorld {
     return this.#pending.size > 0;
   }
 
-  /** Lets time pass until `isDone`. @throws Violation after `limitMs` */
-  async until(
+  /** Lets time pass until nothing is left. @throws Violation after `limitMs` */
+  async until(limitMs: number, left: () => string | undefined): Promise<void> {
+    const error = await this.wait(limitMs, left);
+    if (error !== undefined) throw new Violation(error);
+  }
+
+  /** The same; what is left after `limitMs` is the result. */
+  async wait(
     limitMs: number,
-    isDone: () => string | undefined,
-  ): Promise<void> {
+    left: () => string | undefined,
+  ): Promise<string | undefined> {
     const endMs = this.time.nowMs + limitMs;
-    let left = isDone();
-    while (left !== undefined && this.time.nowMs < endMs) {
-      await this.time.run(this.time.nowMs + 250);
-      left = isDone();
+    let rest = left();
+    while (rest !== undefined && this.time.nowMs < endMs) {
+      await this.time.run(this.time.nowMs + POLL_MS);
+      rest = left();
     }
-    if (left !== undefined) throw new Violation(left);
+    return rest;
   }
 
   /** Lets time pass until `work` has ended. */
@@ -229,7 +240,7 @@ export class ClusterWorld {
   async #calm(): Promise<void> {
     this.chaos.end();
     await checkPeace(this);
-    await checkRepaired(this);
+    await repair(this);
   }
 
   #failure(error: unknown): SimFailure {

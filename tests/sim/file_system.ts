@@ -26,6 +26,7 @@ import type {
 import type { FileStatus, LinkDisk } from "../../src/tree/link_files.ts";
 import { directoryOf, nameOf, pathIn } from "../../src/tree/path.ts";
 import type { Listing } from "../../src/tree/scan.ts";
+import { type Link, Snapshot } from "../../src/tree/snapshot.ts";
 import { TOMBSTONE } from "../../src/tree/values.ts";
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
@@ -60,6 +61,9 @@ export class SimFileSystem {
   readonly #journal: { readonly atMs: number; readonly undo: () => void }[] =
     [];
   #lastStampNs = 0n;
+  #snapshot = new Snapshot([]);
+  /** Names that changed since then. */
+  readonly #changed = new Set<string>();
   /** Links that were written, for the world to watch. */
   onLink: (path: string, value: string, stampNs: bigint) => void = () => {};
 
@@ -106,6 +110,21 @@ export class SimFileSystem {
   }
 
   // ---- links --------------------------------------------------------------
+
+  /** All links as they stand. */
+  snapshot(): Snapshot {
+    if (this.#changed.size === 0) return this.#snapshot;
+    const gone: string[] = [];
+    const links: Link[] = [];
+    for (const path of this.#changed) {
+      const entry = this.#entries.get(path);
+      if (entry?.kind !== "link") gone.push(path);
+      else links.push({ path, value: entry.value, stampNs: entry.stampNs });
+    }
+    this.#changed.clear();
+    this.#snapshot = this.#snapshot.without(gone).with(links);
+    return this.#snapshot;
+  }
 
   links(life: Life): LinkDisk {
     const alive = <Args extends unknown[], Result>(
@@ -207,6 +226,7 @@ export class SimFileSystem {
 
   #put(path: string, entry: Entry | undefined): void {
     const directory = this.#entries.get(directoryOf(path));
+    this.#changed.add(path);
     if (entry === undefined) this.#entries.delete(path);
     else this.#entries.set(path, entry);
     if (directory?.kind !== "directory") return;

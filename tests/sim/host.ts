@@ -91,6 +91,8 @@ export class SimHost {
   readonly clock: SimClock;
   readonly options: HostOptions;
   lamport: LamportClock;
+  /** Its tree may have forgotten something. */
+  hasLostPower = false;
   #life: Life | undefined;
   #stopping = new AbortController();
   #onTrigger: (text: string) => void = () => {};
@@ -127,9 +129,7 @@ export class SimHost {
 
   /** The links as they lie on the disk. */
   look(): Snapshot {
-    const tree = this.newTree(new Life(), new LamportClock(this.clock));
-    tree.rescan();
-    return tree.snapshot();
+    return this.files.snapshot();
   }
 
   worker(resource: string): SimWorker | undefined {
@@ -146,7 +146,11 @@ export class SimHost {
     this.#life = life;
     this.#stopping = stopping;
     this.lamport = new LamportClock(this.clock);
-    const tree = this.newTree(life, this.lamport);
+    const tree = new LinkTree({
+      root: ROOT,
+      files: this.files.links(life),
+      lamport: this.lamport,
+    });
     this.#tree = tree;
     life.onEnd(() => {
       if (this.#life === life) this.#life = undefined;
@@ -215,6 +219,7 @@ export class SimHost {
   }
 
   cutPower(): void {
+    this.hasLostPower = true;
     this.kill();
     for (const { life } of this.#commands) life.end();
     this.files.losePower();
@@ -233,6 +238,7 @@ export class SimHost {
   /** A process of its own looks at the links. */
   newTree(life: Life, lamport: LamportClock): LinkTree {
     return new LinkTree({
+      farStamps: "keep",
       root: ROOT,
       files: this.files.links(life),
       lamport,

@@ -17,7 +17,7 @@ export const DISK = "/dev/disk";
 
 export const RECORD_BYTES = 16;
 export const CELL_BYTES = 64 * 1024;
-export const CELL_COUNT = 33;
+export const CELL_COUNT = 17;
 export const DISK_BYTES = CELL_BYTES * CELL_COUNT;
 
 export interface SimRecord {

@@ -34,7 +34,8 @@ export class Violation extends Error {
 }
 
 export class Truth {
-  readonly #logs = new Map<string, TrueLog>();
+  /** By name; the newest life of a log last. */
+  readonly #logs = new Map<string, TrueLog[]>();
   #writeCount = 0;
 
   nextWrite(): number {
@@ -45,75 +46,70 @@ export class Truth {
     return this.#writeCount;
   }
 
-  /** @throws Violation if the log was written before, or does not follow */
+  /**
+   * @param mayRepeat the author gave up what it had, and may use names again
+   * @throws Violation if the log was written before, or does not follow
+   */
   begin(
     log: LogName,
-    { base, from }: {
+    { base, from, mayRepeat }: {
       readonly base: DiskState;
       readonly from: Position | undefined;
+      readonly mayRepeat: boolean;
     },
   ): void {
-    const name = logFileName(log);
-    const before = this.#logs.get(name);
-    if (before !== undefined && before.durableBytes > 0) {
+    const lives = this.#lives(log);
+    const before = lives.at(-1);
+    if (before !== undefined && before.durableBytes > 0 && !mayRepeat) {
       throw new Violation(
-        `${name} is begun again, ${before.durableBytes} bytes of it were durable`,
+        `${
+          logFileName(log)
+        } is begun again, ${before.durableBytes} bytes of it were durable`,
       );
     }
     if (from !== undefined) {
-      const state = this.stateAt(from);
-      if (state !== undefined && !isSameState(state, base)) {
-        throw new Violation(
-          `${name} begins on a disk that is not the state of ${
-            positionText(from)
-          } (I6, I10): ${differenceOf(state, base)}`,
-        );
-      }
+      this.check(from, base, `${logFileName(log)} begins`);
     }
-    this.#logs.set(name, { log, base, from, records: [], durableBytes: 0 });
+    if (before?.durableBytes === 0) lives.pop();
+    lives.push({ log, base, from, records: [], durableBytes: 0 });
+    this.#logs.set(logFileName(log), lives);
+  }
+
+  /** @throws Violation unless `found` is the state of `position` (I6) */
+  check(position: Position, found: DiskState, subject: string): void {
+    const states = this.#lives(position.log).map((life) =>
+      stateIn(life, position.bytes)
+    );
+    const [expected] = states.slice(-1);
+    if (expected === undefined) return;
+    if (states.some((state) => isSameState(state, found))) return;
+    throw new Violation(
+      `${subject} on a disk that is not the state of ${
+        positionText(position)
+      } (I6): ${differenceOf(expected, found)}`,
+    );
   }
 
   append(log: LogName, record: SimRecord): void {
-    this.#get(log).records.push(record);
+    this.#newest(log).records.push(record);
   }
 
   setDurable(log: LogName, bytes: number): void {
-    const known = this.#get(log);
+    const known = this.#newest(log);
     known.durableBytes = Math.max(known.durableBytes, bytes);
   }
 
   durableBytes(log: LogName): number | undefined {
-    return this.#logs.get(logFileName(log))?.durableBytes;
-  }
-
-  has(log: LogName): boolean {
-    return this.#logs.has(logFileName(log));
-  }
-
-  base(log: LogName): DiskState | undefined {
-    return this.#logs.get(logFileName(log))?.base;
-  }
-
-  from(log: LogName): Position | undefined {
-    return this.#logs.get(logFileName(log))?.from;
+    return this.#lives(log).at(-1)?.durableBytes;
   }
 
   /** Other authors of the same number. */
   rivals(log: LogName): LogName[] {
-    return [...this.#logs.values()].map((other) => other.log).filter((other) =>
-      other.sequence === log.sequence && other.host !== log.host
-    );
-  }
-
-  logs(): LogName[] {
-    return [...this.#logs.values()].map(({ log }) => log);
-  }
-
-  /** The record that the author wrote at `offsetBytes`. */
-  recordAt(log: LogName, offsetBytes: number): SimRecord | undefined {
-    return this.#logs.get(logFileName(log))?.records[
-      offsetBytes / RECORD_BYTES
-    ];
+    return [...this.#logs.values()].flatMap((lives) => lives.slice(-1))
+      .map((other) => other.log)
+      .filter((other) =>
+        other.sequence === log.sequence && other.host !== log.host
+      );
   }
 
   /** How many durable bytes a successor behind `bytes` throws away. */
@@ -123,44 +119,56 @@ export class Truth {
 
   /** What a disk holds at a position; undefined if nobody wrote that log. */
   stateAt(position: Position): DiskState | undefined {
-    const known = this.#logs.get(logFileName(position.log));
-    if (known === undefined) return undefined;
-    const state = known.base.slice();
-    const count = Math.floor(position.bytes / RECORD_BYTES);
-    for (const { cell, id } of known.records.slice(0, count)) state[cell] = id;
-    return state;
+    const life = this.#lives(position.log).at(-1);
+    return life && stateIn(life, position.bytes);
   }
 
-  /** Positions that a history goes through, from `tip` backwards. */
-  *history(tip: Position): Iterable<Position> {
-    let at: Position | undefined = tip;
-    for (let step = 0; at !== undefined && step < 10_000; step++) {
-      yield at;
-      at = this.#logs.get(logFileName(at.log))?.from;
-    }
-  }
-
-  /** Durable bytes of all logs that a history lacks. */
+  /** Durable bytes of all logs that the history before `tip` lacks. */
   missingIn(
     tip: Position,
   ): { readonly log: LogName; readonly bytes: number }[] {
     const reached = new Map<string, number>();
-    for (const { log, bytes } of this.history(tip)) {
+    for (const { log, bytes } of this.#history(tip)) {
       reached.set(logFileName(log), bytes);
     }
     const missing: { log: LogName; bytes: number }[] = [];
-    for (const [name, { log, durableBytes }] of this.#logs) {
-      const bytes = durableBytes - (reached.get(name) ?? 0);
-      if (bytes > 0) missing.push({ log, bytes });
+    for (const [name, lives] of this.#logs) {
+      for (const { log, durableBytes } of lives) {
+        const bytes = durableBytes - (reached.get(name) ?? 0);
+        if (bytes > 0) missing.push({ log, bytes });
+      }
     }
     return missing;
   }
 
-  #get(log: LogName): TrueLog {
-    const known = this.#logs.get(logFileName(log));
+  /** Positions that a history goes through, from `tip` backwards. */
+  *#history(tip: Position): Iterable<Position> {
+    let at: Position | undefined = tip;
+    for (let step = 0; at !== undefined && step < STEPS_MAX; step++) {
+      yield at;
+      at = this.#lives(at.log).at(-1)?.from;
+    }
+  }
+
+  #lives(log: LogName): TrueLog[] {
+    return this.#logs.get(logFileName(log)) ?? [];
+  }
+
+  #newest(log: LogName): TrueLog {
+    const known = this.#lives(log).at(-1);
     if (known !== undefined) return known;
     throw new Violation(`${logFileName(log)} was never begun`);
   }
+}
+
+/** No run is that long. */
+const STEPS_MAX = 10_000;
+
+function stateIn({ base, records }: TrueLog, bytes: number): DiskState {
+  const state = base.slice();
+  const count = Math.floor(bytes / RECORD_BYTES);
+  for (const { cell, id } of records.slice(0, count)) state[cell] = id;
+  return state;
 }
 
 export function isSameState(left: DiskState, right: DiskState): boolean {

@@ -42,6 +42,8 @@ export interface WorkerWatch {
     log: LogName,
     behind: Position | undefined,
   ) => void;
+  /** Records before `at` are on their way to the disk. */
+  readonly onApplied: (worker: SimWorker, at: Position) => void;
   /** Everything before `at` is on the disk, and nothing else of this log. */
   readonly onReplayed: (worker: SimWorker, at: Position) => void;
   readonly onRole: (worker: SimWorker, role: Actual["role"]) => void;
@@ -97,7 +99,19 @@ const NOTHING: Actual = {
 };
 
 const RETRY_MS = 1_000;
+/** As the real handle does. */
+const CHANGE_INTERVAL_MS = 10;
+const POSITION_INTERVAL_MS = 100;
 const EBADMSG = 74;
+
+/** What is told at once when it differs. */
+function stateOf(actual: Actual): string {
+  const { desiredVersion, role, logSequence, writtenBackSequence } = actual;
+  const { deviceOn, openCount, diskErrno, logErrno, replayStatus } = actual;
+  const isClean = actual.writtenBackBytes === actual.loggedBytes;
+  return `${desiredVersion} ${role} ${logSequence} ${writtenBackSequence} ` +
+    `${deviceOn} ${openCount} ${diskErrno} ${logErrno} ${replayStatus} ${isClean}`;
+}
 
 export class SimWorker implements Dataplane {
   readonly failure = undefined;
@@ -108,7 +122,9 @@ export class SimWorker implements Dataplane {
   #desired: Desired | undefined;
   #desiredText = "";
   #version = 0;
-  #isTelling = false;
+  #toldState = "";
+  #tellAtMs = Infinity;
+  #cancelTelling: () => void = () => {};
   #hasStopped: () => void = () => {};
   readonly #stopped: Promise<void>;
   #wake: () => void = () => {};
@@ -162,6 +178,11 @@ export class SimWorker implements Dataplane {
 
   get isServing(): boolean {
     return !this.options.life.isOver && this.#actual.deviceOn === 1;
+  }
+
+  /** End of the log that is written. */
+  get loggedBytes(): number {
+    return this.#actual.loggedBytes;
   }
 
   get clientCount(): number {
@@ -431,6 +452,7 @@ export class SimWorker implements Dataplane {
         writeCell(disk, record);
         at += RECORD_BYTES;
       }
+      watch.onApplied(this, { log, bytes: at });
       if (at > flushed || status !== 0) {
         const finish = disk.beginFlush();
         const reached = at;
@@ -459,14 +481,23 @@ export class SimWorker implements Dataplane {
     this.#report({ role, ...more });
   }
 
+  /** Changes of state are told at once, positions only so often. */
   #report(change: Partial<Actual>): void {
-    const before = this.#actual;
-    this.#actual = { ...before, ...change };
-    if (this.#isTelling || this.options.life.isOver) return;
-    this.#isTelling = true;
-    this.options.time.after(0.1 + 10 * this.#random.next(), () => {
-      this.#isTelling = false;
-      if (this.options.life.isOver) return;
+    this.#actual = { ...this.#actual, ...change };
+    if (this.options.life.isOver) return;
+    const state = stateOf(this.#actual);
+    const delayMs = state === this.#toldState
+      ? POSITION_INTERVAL_MS
+      : 0.1 + CHANGE_INTERVAL_MS * this.#random.next();
+    this.#toldState = state;
+    const { time, life } = this.options;
+    const dueMs = time.nowMs + delayMs;
+    if (this.#tellAtMs <= dueMs) return;
+    this.#tellAtMs = dueMs;
+    this.#cancelTelling();
+    this.#cancelTelling = time.after(delayMs, () => {
+      this.#tellAtMs = Infinity;
+      if (life.isOver) return;
       for (const callback of this.#callbacks) callback();
     });
   }
