@@ -155,7 +155,9 @@ class Merge {
       );
     }
     if (!desk.isDaemonRunning()) {
-      throw new MarsError("Cannot merge clusters: no daemon runs here");
+      throw new MarsError(
+        "Cannot merge clusters: no daemon runs here; start it",
+      );
     }
     this.#probe = new Probe(desk, this.#peer, this.#address);
   }

@@ -77,7 +77,9 @@ class Split {
         }; type join-cluster to meet them`,
       );
     }
-    if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here");
+    if (!desk.isDaemonRunning()) {
+      obstacles.push("no daemon runs here; start it");
+    }
     if (obstacles.length > 0) {
       throw new RefusedError("Cannot split the cluster", obstacles);
     }

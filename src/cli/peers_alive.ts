@@ -146,7 +146,13 @@ class PeerWatch {
         isSilent: stampNs + patienceNs < this.#startNs,
       });
     }
-    if (peers.length > 0) this.#ask();
+    if (peers.length === 0) return;
+    if (!this.#desk.isDaemonRunning()) {
+      this.#desk.warn(
+        "WARNING: no daemon runs here that could hear of peers; start it",
+      );
+    }
+    this.#ask();
   }
 
   /** Who is unknown. */

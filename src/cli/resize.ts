@@ -92,7 +92,7 @@ function checkedSize(
   const { resource, own, members, sizeBytes } = view;
   const obstacles: string[] = [];
   const oldBytes = sizeBytes ?? 0;
-  if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here");
+  if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here; start it");
   if (own?.isPrimary !== true && own?.isDeviceOn !== true) {
     obstacles.push(
       `"${desk.host}" is not primary; type resize on "${view.designated}"`,

@@ -199,7 +199,9 @@ export class Takeover {
       isRecent: (member) => desk.isRecent(snapshot, member),
       hasUnits: this.#hasUnits,
     });
-    if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here");
+    if (!desk.isDaemonRunning()) {
+      obstacles.push("no daemon runs here; start it");
+    }
     // Force changes what is checked, not whether.
     refuseIf(
       `make this host primary of "${resource}"`,

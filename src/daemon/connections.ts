@@ -13,7 +13,7 @@ import type { Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { TOMBSTONE } from "../tree/values.ts";
-import { CONNECTION_KEY } from "./messages.ts";
+import { CONNECTED, CONNECTION_KEY } from "./messages.ts";
 
 /** Hosts that `host` exchanges something with, sorted. */
 export function neededPeers(snapshot: Snapshot, host: string): string[] {
@@ -47,7 +47,7 @@ export function connectionMessages(
     const state = stateOf(peer);
     return {
       key: `${CONNECTION_KEY}${peer}`,
-      text: state === undefined ? "CONNECTED" : `NOT connected: ${state}`,
+      text: state === undefined ? CONNECTED : `NOT connected: ${state}`,
     };
   });
 }

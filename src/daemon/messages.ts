@@ -6,8 +6,9 @@
  *   gone      kept for `KEEP_MS`, then "OK"; about a connection: tombstone
  *   OK        stays until raised again
  *
- * The times stay while the text changes: they say how long something holds.
- * They also outlive the daemon, as the links do.
+ * The times stay while the text changes: they say how long something holds; so
+ * they begin anew when a line comes up or ends. They also outlive the daemon, as
+ * the links do.
  *
  * Source: message links of MARS.
  */
@@ -21,6 +22,9 @@ const KEEP_MS = 10_000;
 
 /** Prescribed by MARS: keys of messages about lines to peers. */
 export const CONNECTION_KEY = "needed-connection-with-";
+
+/** Prescribed by MARS: all is well with a line. */
+export const CONNECTED = "CONNECTED";
 
 /** Both clocks at one moment. */
 export interface Stamps {
@@ -61,9 +65,9 @@ export class Messages {
     const raised = joinedTexts(obstacles);
     for (const [key, text] of raised) {
       const before = this.#messages.get(key);
-      const since = before === undefined || before.text === ""
-        ? { realNs, stampNs }
-        : before.since;
+      const since = before !== undefined && isSameMatter(before.text, text)
+        ? before.since
+        : { realNs, stampNs };
       this.#messages.set(key, { text, since, goneAtMs: undefined });
       if (before?.text === text) continue;
       changes.push([key, formatMessage({ kind: "text", ...since, text })]);
@@ -79,6 +83,11 @@ export class Messages {
     }
     return changes;
   }
+}
+
+/** Whether what held before still holds. */
+function isSameMatter(before: string, text: string): boolean {
+  return before !== "" && (before === CONNECTED) === (text === CONNECTED);
 }
 
 /** Texts by key; several of one key stand behind one another. */

@@ -48,6 +48,20 @@ Deno.test("Messages about connections vanish", () => {
   assertEquals(messages.update([], at(111)), [[key, ".deleted"]]);
 });
 
+Deno.test("Messages about connections begin anew when a line ends", () => {
+  const key = "needed-connection-with-beta";
+  const messages = new Messages([]);
+  messages.update([{ key, text: "CONNECTED" }], at(100));
+  const ended = "200.000000000 3800.000000000";
+  for (const reason of ["refused", "no answer"]) {
+    const text = `NOT connected: ${reason}`;
+    const seconds = reason === "refused" ? 200 : 300;
+    assertEquals(messages.update([{ key, text }], at(seconds)), [
+      [key, `${ended} ${text}`],
+    ]);
+  }
+});
+
 Deno.test("Messages of one key stand behind one another", () => {
   const messages = new Messages([]);
   const obstacles = [{ key: KEY, text: "one" }, { key: KEY, text: "two" }];

@@ -182,7 +182,12 @@ some clock in the cluster is or was wrong}}\
 %unless{%match{%{_line}}{CONNECTED}}{\
 %append{_lines}{%if{%{_lines}}{\n}%{_line}}}}\
 %if{%||{%ne{%{_kind}{:}{0}}{inf}}{%>{%{verbose}}{0}}}{\
-%linksection{%{_kind}{:}{1}}{%{_lines}}{%{_kind}{:}{2}}}}
+%linksection{%{_kind}{:}{1}}{%{_lines}}{%{_kind}{:}{2}}}}\
+%let{_lines}{}\
+%foreach{_line}{%the-pretty-global-msg{}}{\
+%if{%match{%{_line}}{^needed-connection.* NOT connected}}{\
+%append{_lines}{%if{%{_lines}}{\n}%{_line}}}}\
+%linksection{PEERS}{%{_lines}}{changing}
 `,
   "default-footer": "",
 };

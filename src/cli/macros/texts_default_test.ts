@@ -461,18 +461,24 @@ Deno.test("default-header names what is used", () => {
   assertEquals(shownBy(worldOf({}), "default-header"), [""]);
 });
 
-Deno.test("default-global shows messages of the host, not connections", () => {
+Deno.test("default-global shows messages of the host, and peers that are not connected", () => {
   const stamp = formatStamp(NOW_NS);
   const shown = shownBy(
     worldOf({
       "actual-hosta/msg-wrn-space": `${stamp} ${stamp} low`,
       "actual-hosta/msg-wrn-with-b": `${stamp} ${stamp} CONNECTED to b`,
+      "actual-hosta/msg-needed-connection-with-c":
+        `${stamp} ${stamp} CONNECTED`,
+      "actual-hosta/msg-needed-connection-with-d":
+        `${stamp} ${stamp} NOT connected: refused`,
     }),
     "default-global",
   );
   assertEquals(shown, [
     "WARNINGS LNK  (1):",
     "wrn-space: 2026-11-22 12:49:30 2026-11-22 12:49:30 low",
+    "PEERS    LNK  (1):",
+    "needed-connection-with-d: 2026-11-22 12:49:30 2026-11-22 12:49:30 NOT connected: refused",
   ]);
 });
 
