@@ -92,6 +92,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
       return 0;
     case "log":
       return await runLog(second, rest[0], line.isOn("json"));
+    case "install":
+    case "uninstall":
+      await runInstall(line);
+      return 0;
     case "device":
       await runDevice(options.settingsOf(line), line);
       return 0;
@@ -166,6 +170,22 @@ async function runLog(
     : await logVerify(path, options);
 }
 
+async function runInstall(line: CommandLine): Promise<void> {
+  const { install, uninstall } = await import("./src/cli/install.ts");
+  const { reloadSystem } = await import("./src/cli/install_reload.ts");
+  const options = {
+    prefix: (line.text("prefix") ?? "").replace(/\/+$/, ""),
+    executable: Deno.env.get("MARS_EXECUTABLE"),
+    print: console.log,
+    reload: reloadSystem,
+  };
+  if (line.words[0] === "uninstall") return await uninstall(options);
+  if (!line.isOn("systemd")) {
+    throw new UsageError("Usage: mars install --systemd [--prefix=DIR]");
+  }
+  await install(options);
+}
+
 async function runDevice(settings: Settings, line: CommandLine): Promise<void> {
   const [, verb, name] = line.words;
   const isKnown = verb === "list" || (verb === "abandon" && name !== undefined);
@@ -225,8 +245,12 @@ async function serve(settings: Settings, line: CommandLine): Promise<number> {
     traceLevel,
     traceFormat,
     replaceMs,
+    successor: [
+      ...selfCommand(),
+      ...Deno.args.filter((word) => word !== "--replace"),
+      "--replace",
+    ],
     signal: stop.signal,
-    onReady: () => {},
   });
   return 0;
 }

@@ -57,6 +57,7 @@
 #include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -64,6 +65,9 @@
 #include <unistd.h>
 #include "sha256.h"
 
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
@@ -80,6 +84,8 @@
 /* First start of a slow disk included; after that, memory files. */
 #define LOCK_WAIT_MS 60000
 #define LOCK_POLL_MS 5
+/* Killed after everybody else, but for those who said never. */
+#define OOM_SCORE "-900"
 #define COPY_BYTES (1024 * 1024)
 #define COMPARE_BYTES (128 * 1024)
 
@@ -199,6 +205,8 @@ static const struct permission {
 	{ "systemd-*", { WRITE, SHIM, UNITS } },
 	{ "primary", { WRITE, SHIM, UNITS } },
 	{ "secondary", { WRITE, SHIM, UNITS } },
+	{ "install", { WRITE, UNITS } },
+	{ "uninstall", { WRITE, UNITS } },
 	{ "device", { "--allow-all" } }, /* /dev and /proc, and a ring */
 	{ "daemon", { "--allow-all", SMALL_HEAP } },
 	{ "demo", { "--allow-all" } },
@@ -214,7 +222,7 @@ static const char *const OPTIONS_WITH_VALUE[] = {
 	"--mars-dir", "--run-dir", "--etc-dir", "--control-dir", "--port",
 	"--logger", "--systemd-enable", "--acknowledge", "--listen",
 	"--reserve", "--trace", "--trace-format", "--max-deletions",
-	"--delete-method",
+	"--delete-method", "--prefix",
 };
 
 static const char *command_of(int argc, char **argv)
@@ -1035,6 +1043,24 @@ static char *device_mounts(void)
 	return list;
 }
 
+/*
+ * Whoever writes to a device waits for the daemon, and the kernel may write to
+ * one in order to get memory: the daemon must neither be the victim then, nor
+ * wait for memory that its own devices have to give. Both pass to all threads.
+ * Without the right to it the daemon runs as it is.
+ */
+static void protect_from_shortage(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, OOM_SCORE, strlen(OOM_SCORE)) < 0)
+		explain("no protection from the OOM killer: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
+		explain("no protection from shortage of memory: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	static struct payload payload;
@@ -1072,6 +1098,8 @@ int main(int argc, char **argv)
 		cache = text("/dev/null/cache");
 	}
 
+	if (!strcmp(command, "daemon") && geteuid() == 0)
+		protect_from_shortage();
 	clear_environment();
 	set_environment("MARS_SHIM", shim);
 	set_environment("MARS_EXECUTABLE", payload.executable);

@@ -233,6 +233,29 @@ int mars_socket_create(void)
 	return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 }
 
+int mars_datagram_create(void)
+{
+	return result_of(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+/* To the socket at path; a name without a file begins with "@". */
+int mars_datagram_send(int fd, const char *path, const uint8_t *base,
+		       uint32_t length)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t path_length = strlen(path);
+
+	if (path_length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, path_length);
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	return result_of(sendto(fd, base, length, MSG_NOSIGNAL,
+				(struct sockaddr *)&address,
+				offsetof(struct sockaddr_un, sun_path) +
+					path_length));
+}
+
 int mars_socket_bind(int fd, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };

@@ -118,6 +118,11 @@ const SYMBOLS = {
   mars_eventfd_create: { parameters: [], result: "i32" },
   mars_eventfd_add: { parameters: ["i32", "u32"], result: "i32" }, // fd, count
   mars_socket_create: { parameters: [], result: "i32" },
+  mars_datagram_create: { parameters: [], result: "i32" },
+  mars_datagram_send: {
+    parameters: ["i32", "buffer", "buffer", "u32"], // fd, path, base, length
+    result: "i32",
+  },
   mars_socket_bind: {
     parameters: ["i32", "buffer"], // fd, const char *path
     result: "i32",

@@ -91,6 +91,16 @@ export const PROGRAM_COMMANDS: readonly CommandText[] = [
     summary: "End a device whose daemon does not come back",
   },
   {
+    name: "install",
+    usage: "--systemd [--prefix=DIR]",
+    summary: "Make mars a service of systemd",
+  },
+  {
+    name: "uninstall",
+    usage: "[--prefix=DIR]",
+    summary: "Remove the files of the service",
+  },
+  {
     name: "help",
     usage: "[COMMAND] [--all]",
     summary: "Explain commands, options, hooks",

@@ -408,6 +408,16 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
       ["mars daemon --replace", "after an upgrade of the program"],
     ],
   },
+  "install": {
+    group: "program",
+    details:
+      "A service mars that is started at boot and again whenever it ends, a rule of udev for its devices, and the driver that is loaded at boot. systemctl reload mars upgrades the running daemon. Files that somebody else has made are left alone. See docs/service.md.",
+    options: ["systemd", "prefix"],
+    examples: [
+      ["mars install --systemd", "then systemctl enable --now mars"],
+    ],
+  },
+  "uninstall": { group: "program", options: ["prefix"] },
   "demo": {
     group: "program",
     isCommon: true,

@@ -193,6 +193,12 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     value: "=text|json",
     summary: "daemon: in which form",
   },
+  { name: "systemd", summary: "install: the files that systemd needs" },
+  {
+    name: "prefix",
+    value: "=DIR",
+    summary: "install, uninstall: put files below this directory",
+  },
   { name: "keep", summary: "demo: keep directories and daemons" },
   { name: "all", summary: "help: every command with its usage" },
   { name: "help", alias: "h", summary: "Explain the command" },

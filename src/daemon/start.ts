@@ -2,13 +2,19 @@
  * Start of the daemon: what it needs of this machine.
  */
 import { LamportClock } from "../base/lamport.ts";
-import { type Claim, claimDaemon, replaceDaemon } from "../base/running.ts";
+import { RefusedError } from "../base/errors.ts";
+import {
+  type Claim,
+  claimDaemon,
+  daemonPid,
+  replaceDaemon,
+} from "../base/running.ts";
 import { ublkPaths } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
 import { KernelDevices } from "../dataplane/kernel_devices.ts";
-import { loadShim } from "../../ffi/shim.ts";
+import { loadShim, type Shim } from "../../ffi/shim.ts";
 import { logDirectory } from "../log/files.ts";
 import { dial, PeerServer } from "../peer/connection.ts";
 import { loadIdentity } from "../peer/identity.ts";
@@ -25,8 +31,14 @@ import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { LeftDevices } from "./left_devices.ts";
 import type { DaemonParts } from "./parts.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
+import { Successor } from "./successor.ts";
+import { Supervisor } from "./supervisor.ts";
 
-export interface StartOptions extends Omit<DaemonOptions, "replacedMs"> {
+/** Name of the unit; see `cli/service_files.ts`. */
+const SERVICE = "mars.service";
+
+export interface StartOptions
+  extends Omit<DaemonOptions, "replacedMs" | "onReady"> {
   readonly shimPath: string;
   readonly workerUrl: URL;
   /** Address to listen on; every one when empty. */
@@ -35,36 +47,76 @@ export interface StartOptions extends Omit<DaemonOptions, "replacedMs"> {
   readonly traceFormat: "text" | "json";
   /** To end the daemon that runs, how long to wait; undefined: there is none. */
   readonly replaceMs: number | undefined;
+  /** Program and words that start a daemon which takes over. */
+  readonly successor: readonly string[];
 }
 
 /** Runs until `signal`. @throws MarsError if it cannot start */
 export async function runDaemon(options: StartOptions): Promise<void> {
-  const { settings } = options;
+  const { settings, shimPath, signal } = options;
   await prepareRoot(settings);
+  const shim = loadShim(shimPath);
+  using supervisor = Supervisor.of(shim, (name) => Deno.env.get(name));
   // All that can be done beside a daemon that still runs.
   const parts = options.replaceMs === undefined
     ? undefined
-    : await systemParts(options);
-  using claim = await claimFor(options);
+    : await systemParts(options, shim);
+  using claim = await claimFor(options, supervisor);
+  using successor = supervisor === undefined
+    ? undefined
+    : new Successor({ command: options.successor, supervisor });
+  signal.addEventListener("abort", () => {
+    if (successor?.isComing !== true) supervisor?.tell("STOPPING=1");
+  }, { once: true });
   parts?.tree.rescan();
   const daemon = new Daemon(
-    { ...options, replacedMs: claim.replacedMs },
-    parts ?? await systemParts(options),
+    {
+      ...options,
+      replacedMs: claim.replacedMs,
+      onReady: (port) => {
+        supervisor?.tell("READY=1", `STATUS=Serving peers on port ${port}`);
+      },
+    },
+    parts ?? await systemParts(options, shim),
   );
   await daemon.run();
 }
 
-async function claimFor(options: StartOptions): Promise<Claim> {
-  const { settings, replaceMs } = options;
-  return replaceMs === undefined
-    ? await claimDaemon(settings)
-    : await replaceDaemon(settings, replaceMs);
+/** @throws MarsError if there is another daemon, and it does not go */
+async function claimFor(
+  { settings, replaceMs }: StartOptions,
+  supervisor: Supervisor | undefined,
+): Promise<Claim> {
+  if (replaceMs === undefined) return await claimDaemon(settings);
+  const pid = daemonPid(settings);
+  if (supervisor === undefined && pid !== undefined && isService(pid)) {
+    throw new RefusedError("Cannot replace the daemon", [
+      `process ${pid} belongs to systemd, which would start it again; type systemctl reload mars`,
+    ]);
+  }
+  // Before the other one ends: else the service would end with it.
+  supervisor?.tell(`MAINPID=${Deno.pid}`, "STATUS=Taking over");
+  return await replaceDaemon(settings, replaceMs);
 }
 
-async function systemParts(options: StartOptions): Promise<DaemonParts> {
+/** Whether systemd watches over a process as the service of ours. */
+function isService(pid: number): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/cgroup`)
+      .includes(`/${SERVICE}\n`);
+  } catch (error) {
+    // It has just ended.
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function systemParts(
+  options: StartOptions,
+  shim: Shim,
+): Promise<DaemonParts> {
   const { settings, shimPath, traceLevel, traceFormat } = options;
   const { host, marsDir, etcDir } = settings;
-  const shim = loadShim(shimPath);
   const identity = await loadIdentity(etcDir, host);
   const trust = await TrustStore.load(etcDir);
   const clock = systemClock;

@@ -1,0 +1,108 @@
+// Pure
+/**
+ * What `mars install --systemd` puts on a machine: the service, rules for its
+ * block devices, and the driver that is loaded at boot.
+ *
+ * Rules of the service
+ *   (1) Whoever mounts from /dev/mars with `_netdev` comes after it, and goes
+ *       before it.
+ *   (2) It has the mounts of the machine, not a copy of them: a copy of a mount
+ *       keeps its file system busy after umount. So nothing that needs a
+ *       namespace of its own is switched on.
+ *   (3) It is started again whatever way it has ended: users of devices wait.
+ *   (4) A reload starts the program anew beside the running one, which hands
+ *       over; the new one tells that it is the main process.
+ *
+ * Source: systemd.service(5), systemd.exec(5), udev(7).
+ */
+
+/** Begins every file of ours; others are left alone. */
+export const MADE_BY = "# Made by mars install; mars uninstall removes it.";
+
+/** One file. */
+export interface ServiceFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** @param executable absolute path of the program */
+export function serviceFiles(executable: string): ServiceFile[] {
+  return [
+    { path: "/etc/systemd/system/mars.service", text: unit(executable) },
+    { path: "/etc/udev/rules.d/60-mars.rules", text: UDEV_RULES },
+    {
+      path: "/etc/modules-load.d/mars.conf",
+      text: `${MADE_BY}\nublk_drv\n`,
+    },
+  ];
+}
+
+function unit(executable: string): string {
+  // Prescribed by systemd.syntax(7).
+  const quoted = `"${executable.replace(/["\\]/g, "\\$&")}"`
+    .replaceAll("%", "%%").replaceAll("$", "$$$$");
+  return `${MADE_BY}
+[Unit]
+Description=Replication of block devices (mars)
+Documentation=man:mars(8)
+RequiresMountsFor=/mars /etc/mars
+After=network.target systemd-modules-load.service systemd-udevd.service
+# Mounts of /dev/mars/… with the option _netdev come later and go earlier.
+Wants=remote-fs-pre.target
+Before=remote-fs-pre.target
+IgnoreOnIsolate=yes
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=all
+ExecStart=${quoted} daemon
+# The program is started anew and takes over; devices stay open and mounted.
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=mixed
+# Users of devices wait for the next daemon, whatever the reason is.
+Restart=always
+RestartSec=500ms
+RestartPreventExitStatus=2
+TimeoutStartSec=120
+TimeoutStopSec=120
+WatchdogSec=120
+WatchdogSignal=SIGKILL
+OOMScoreAdjust=-900
+OOMPolicy=continue
+LimitNOFILE=65536
+LimitMEMLOCK=infinity
+TasksMax=infinity
+RuntimeDirectory=mars
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+# Nothing here may need a mount namespace: a second copy of a mount would keep
+# file systems on our devices busy.
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_SYS_PTRACE CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_CHOWN CAP_KILL CAP_IPC_LOCK CAP_NET_BIND_SERVICE
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/**
+ * The name of a device stands in a file of the run directory that holds its
+ * number. With a link of udev's, /dev/mars/NAME is a unit that mounts wait for.
+ * The disk below has the same file system: links by UUID and label must lead to
+ * the device.
+ */
+const UDEV_RULES = `${MADE_BY}
+SUBSYSTEM!="block", GOTO="mars_end"
+KERNEL!="ublkb[0-9]*", GOTO="mars_end"
+ENV{DEVTYPE}!="disk", GOTO="mars_end"
+ACTION=="remove", GOTO="mars_end"
+PROGRAM="/bin/sh -c 'cd /run/mars/ublk && grep -lx %n -- * | head -n 1'", RESULT=="?*", SYMLINK+="mars/%c", OPTIONS+="link_priority=100", ENV{ID_MARS}="%c"
+LABEL="mars_end"
+`;
