@@ -73,6 +73,13 @@ start() {
 	until_true "the control directory" test -e "$(control)/lamport_clock"
 }
 
+stop() {
+	kill "${DAEMON[$H]}"
+	wait "${DAEMON[$H]}"
+	unset "DAEMON[$H]"
+	[ ! -e "$(control)" ] || fail "the control directory is still there"
+}
+
 crash() {
 	kill -9 "${DAEMON[$H]}"
 	wait "${DAEMON[$H]}" 2>/dev/null
@@ -261,6 +268,19 @@ join_cluster() {
 		trigger "p $other $me /mars/ips/ip-$H"
 	done
 	cluster_wait 8 "$other"
+}
+
+leave_cluster() {
+	local path
+	cluster_wait 3 "$(peer)"
+	for path in "$T"/actual-*/*-"$H"; do
+		[ -L "$path" ] && delete "${path#"$T"/}"
+	done
+	delete "ips/ip-$H"
+	flush
+	trigger 3
+	delete "todo-global/deleted-$H"
+	flush
 }
 
 uuid_is_known() { [ -n "$(get uuid)" ] && ! is uuid "(any)"; }
@@ -762,6 +782,31 @@ until_true "the state of the attachment" is_there $R/actual-hosta/is-attached
 status is-attached 1
 status is-primary 1
 [ "$(get $R/replay-hosta | number_in)" -gt 100000 ] || fail "too low a number"
+as hostb
+join_resource "$DIR/hostb.disk"
+until_true "all of the log" in_sync
+
+step "signs of life come unasked"
+for name in time alive; do
+	before=$(mtime actual-hosta/$name)
+	until_or 6 eval "older $before \$(mtime actual-hosta/$name)" ||
+		fail "no newer actual-hosta/$name from the other host"
+done
+
+step "hostb: leave-cluster, and join again with an empty tree"
+down
+leave_resource
+leave_cluster
+as hosta
+until_true "hosta to forget it" is ips/ip-hostb ""
+as hostb
+stop
+rm -rf "${T:?}"
+start
+until_true "a directory of its own" test -d "$T/actual-hostb"
+join_cluster
+as hosta
+is ips/ip-hostb "127.0.0.1:$(port_of hostb)" || fail "it does not know hostb"
 as hostb
 join_resource "$DIR/hostb.disk"
 until_true "all of the log" in_sync

@@ -10,9 +10,14 @@
  * What changed is found by comparison with the tree: a link that could not be
  * written, or that somebody has changed, is written the next time.
  *
+ * Who has left the cluster does not live in it any more: nothing is told. But
+ * who comes back is known there as one who has left, until its address has
+ * arrived; and it waits for signs of its own life meanwhile.
+ *
  * Source: `actual-<host>/*` of MARS.
  */
 import type { LinkValue, Obstacle } from "../resource/plan_types.ts";
+import { clusterOf } from "../tree/cluster.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { formatStamp, TOMBSTONE } from "../tree/values.ts";
@@ -22,6 +27,7 @@ import {
   preferencesIn,
   usableWith,
 } from "./features.ts";
+import { PROVISIONAL_NS } from "./handmade.ts";
 import { Messages, messagesLeftBehind, type Stamps } from "./messages.ts";
 
 /** Prescribed by MARS. */
@@ -55,6 +61,8 @@ export class Alive {
   /** Values of message links, by their paths. */
   readonly #told = new Map<string, string>();
   #readAtMs = -Infinity;
+  /** There was no cluster, and no address that counts came since. */
+  #isJoining = false;
 
   /** @param snapshot with what an earlier daemon left behind */
   constructor(
@@ -69,6 +77,7 @@ export class Alive {
 
   /** Links to write now. */
   links(facts: AliveFacts): LinkValue[] {
+    if (this.#hasLeft(facts.snapshot)) return [];
     const host = this.#host;
     const usable = usableWith(facts.connected, facts.snapshot);
     this.#updateMessages([
@@ -104,6 +113,16 @@ export class Alive {
       ),
       ...this.#readStamps(facts),
     ];
+  }
+
+  #hasLeft(snapshot: Snapshot): boolean {
+    const address = snapshot.get(linkPath.ip(this.#host));
+    const isTombstone = address?.value === TOMBSTONE;
+    if (clusterOf(snapshot) === undefined) this.#isJoining = true;
+    else if (!isTombstone && (address?.stampNs ?? 0n) >= PROVISIONAL_NS) {
+      this.#isJoining = false;
+    }
+    return isTombstone && !this.#isJoining;
   }
 
   #updateMessages(obstacles: readonly Obstacle[], facts: AliveFacts): void {

@@ -122,3 +122,27 @@ Deno.test("Alive ends messages, also those of an earlier daemon", () => {
   assertEquals(world.tell(11, {}, next)[path], ".deleted");
   assertEquals(world.tell(3, {}, next)[path], undefined);
 });
+
+Deno.test("Alive is silent when the host has left, not while it comes back", () => {
+  const uuid = "alpha_1.000000000";
+  const gone = { uuid, "ips/ip-alpha": ".deleted" };
+  const left = new World({ uuid, "ips/ip-alpha": "10.0.0.1" });
+  assert("actual-alpha/time" in left.tell(0));
+  left.write(gone);
+  assertEquals(left.tell(3), {});
+  assertEquals(left.tell(3, {}, left.start()), {});
+
+  const back = new World();
+  back.tell(0);
+  back.tree.write([{ path: "uuid", value: "(any)", stampNs: 1n }]);
+  back.tree.write([{ path: "ips/ip-alpha", value: "10.0.0.1", stampNs: 1n }]);
+  back.tell(3);
+  back.write({ uuid });
+  back.tell(3);
+  back.write(gone);
+  assert("actual-alpha/time" in back.tell(3));
+  back.write({ "ips/ip-alpha": "10.0.0.1" });
+  back.tell(3);
+  back.write(gone);
+  assertEquals(back.tell(3), {});
+});

@@ -373,8 +373,6 @@ export class Daemon {
     this.#aliveToldAtMs = nowMs;
     this.#emergency.fall(space);
     const snapshot = this.#tree.snapshot();
-    // Who has left the cluster does not live in it any more.
-    if (snapshot.isTombstone(linkPath.ip(this.#settings.host))) return;
     this.#left = this.#parts.leftDevices?.(snapshot) ?? [];
     const links = this.#alive.links({
       ...this.#stamps(),

@@ -17,7 +17,7 @@ import type { Link, Snapshot } from "../tree/snapshot.ts";
 import { NS_PER_S } from "../base/time.ts";
 
 /** Prescribed by MARS: stamps below are provisional. */
-const PROVISIONAL_NS = 100n * NS_PER_S;
+export const PROVISIONAL_NS = 100n * NS_PER_S;
 
 /**
  * Links to write again, with a stamp of now.

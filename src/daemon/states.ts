@@ -75,6 +75,7 @@ export function stateValues(
     "ops-if_rate": String(rates.deviceOps),
     "amount-if_rate": String(rates.deviceKib),
     "if-flying": String(worker?.inFlight ?? 0),
+    "if-state": String(-(worker?.deviceErrno ?? 0)),
     ...(activity.completedNs === undefined
       ? {}
       : { "if-completion-stamp": formatStamp(activity.completedNs) }),
