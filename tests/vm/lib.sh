@@ -17,6 +17,7 @@ step() { echo "== $*"; }
 
 fail() {
 	echo "FAILED: $*"
+	[ -z "${SHARED:-}" ] || echo "$HOST" >"$SHARED/failed"
 	tail -n 20 $BASE/daemon.log
 	dmesg | tail -n 10
 	exit 1
@@ -27,6 +28,8 @@ until_true() {
 	local end=$((SECONDS + $(fast 60 300)))
 	while [ $SECONDS -lt $end ]; do
 		"$@" >/dev/null 2>&1 && return
+		[ -n "${SHARED:-}" ] && [ -e "$SHARED/failed" ] &&
+			fail "$(cat "$SHARED/failed") failed"
 		sleep 0.05
 	done
 	fail "waited in vain: $*"
@@ -35,7 +38,7 @@ until_true() {
 mars() { "${MARS[@]}" "$@"; }
 
 # ok WORDS…: mars must succeed; OUT is what it said.
-ok() { OUT=$(mars "$@" 2>&1) || fail "mars $* ended with $?: $OUT"; }
+ok() { OUT=$(timeout $(fast 120 600) "${MARS[@]}" "$@" 2>&1) || fail "mars $* ended with $?: $OUT"; }
 
 # no TEXT WORDS…: mars must fail and say this.
 no() {
@@ -49,9 +52,18 @@ link() { readlink "/mars/$1"; }
 # is LINK VALUE
 is() { [ "$(link "$1")" = "$2" ]; }
 
+sum() { md5sum <"$1" | cut -d' ' -f1; }
+
+# What is in memory proves nothing.
+forget() { echo 3 >/proc/sys/vm/drop_caches; }
+
+# replayed NAME: no log is left to be replayed.
+replayed() { [ "$(mars view-replay-rest "$1")" = 0 ]; }
+
+# A device that the script holds open as 5 is not the daemon's.
 start() {
 	rm -f /run/mars/control/lamport_clock
-	"${MARS[@]}" daemon --reserve=0 "$@" >>$BASE/daemon.log 2>&1 &
+	"${MARS[@]}" daemon --reserve=0 "$@" >>$BASE/daemon.log 2>&1 5<&- &
 	daemon=$!
 }
 

@@ -21,22 +21,37 @@ uml) engine=("${uml[@]}") ;;
 *) engine=(-E qemu -s 2) ;;
 esac
 
+# Two machines, what they tell each other, and disks that outlive them.
+TWO="-n 2 --rw build/vm/shared"
+DISKS="-d build/vm/disk.{}.disk -d build/vm/disk.{}.mars -d build/vm/disk.{}.etc"
+
 # A row per script: its name, modules of the kernel with their options, and
 # what else vmrun is to know.
 ROWS=(
 	"ext4|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
 	"replace|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
 	"left|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
+	"device|brd rd_nr=1 rd_size=65536,ublk_drv,loop|"
+	"kill|brd rd_nr=1 rd_size=65536,ublk_drv|-M 3000"
+	"fs|brd rd_nr=1 rd_size=1048576,ublk_drv,ext4,xfs,btrfs,dm-mod|-M 4000"
+	"many|brd rd_nr=16 rd_size=32768,ublk_drv|$TWO"
 )
 
 export MARS_LAUNCH_DIR=$PWD/build/vm-bin
 build/mars version >/dev/null || exit 1
+tests/vm/tree.sh build/vm || exit 1
 failed=()
 for row in "${ROWS[@]}"; do
 	IFS='|' read -r name modules options <<<"$row"
 	[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
 	echo "==== $name ($VMRUN_ENGINE)"
 	begun=$SECONDS
+	rm -rf build/vm/shared build/vm/disk.*
+	mkdir -p build/vm/shared
+	for image in 1.disk 2.disk 1.mars 2.mars; do
+		truncate -s 256M build/vm/disk.$image
+	done
+	truncate -s 16M build/vm/disk.{1,2}.etc
 	# shellcheck disable=SC2086
 	tests/vm/vmrun "${engine[@]}" -t 1800 -m "$modules" $options \
 		-- "tests/vm/$name.sh" || failed+=("$name")
