@@ -49,6 +49,11 @@ export class TimeoutError extends MarsError {
   override readonly exitCode = 4;
 }
 
+/** Nobody answers where a peer should be. */
+export class UnreachableError extends MarsError {
+  override readonly name = "UnreachableError";
+}
+
 /** Some of several things failed; the first one decides the exit code. */
 export class SomeFailedError extends MarsError {
   override readonly name = "SomeFailedError";

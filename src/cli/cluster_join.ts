@@ -12,7 +12,12 @@
  *
  * A host that is a member already may type it again to meet further members.
  */
-import { MarsError, RefusedError, UsageError } from "../base/errors.ts";
+import {
+  MarsError,
+  RefusedError,
+  UnreachableError,
+  UsageError,
+} from "../base/errors.ts";
 import { PORT } from "../base/settings.ts";
 import { clusterOf, isSameCluster, mergedClusters } from "../tree/cluster.ts";
 import { linkPath } from "../tree/path.ts";
@@ -152,13 +157,22 @@ class Join {
       desk.print(`meet "${maker}" with its token`);
       return;
     }
-    this.#enter(
-      await meetByToken(desk, token, {
-        purpose: "join",
-        cluster: clusterOf(desk.snapshot()),
-        address: this.#typed(maker),
-      }),
-    );
+    const address = this.#typed(maker);
+    try {
+      this.#enter(
+        await meetByToken(desk, token, {
+          purpose: "join",
+          cluster: clusterOf(desk.snapshot()),
+          address,
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      throw new UnreachableError(
+        `${error.message}; does the daemon of "${maker}" run? If it is elsewhere, type --ip-${maker}=ADDRESS`,
+        { cause: error },
+      );
+    }
   }
 
   /** @throws MarsError if the first one cannot be met; others are told later */

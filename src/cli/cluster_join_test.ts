@@ -131,7 +131,7 @@ Deno.test("A token is for its maker, and a dead maker is named", async () => {
   await assertRejects(
     () => world.run("join-cluster", token, OWN),
     MarsError,
-    'Cannot connect to "127.0.0.1:1"',
+    'does the daemon of "beta" run? If it is elsewhere, type --ip-beta=',
   );
   assertEquals(world.value("uuid"), undefined);
   assertEquals(world.value("ips/ip-beta"), undefined);

@@ -101,8 +101,14 @@ export const HOUSEKEEPING_COMMANDS: readonly Command[] = [
     run: (desk, resource) =>
       allOf([
         // Without room for a new log the old ones can still go.
-        async () => void await rotate(desk, resource),
-        async () => void await deleteOldLogs(desk, resource, Infinity),
+        async () => {
+          const { text } = await rotate(desk, resource);
+          desk.print(`"${resource}": ${text}`);
+        },
+        async () => {
+          const logs = await deleteOldLogs(desk, resource, Infinity);
+          tell(desk, resource, logs, "delete");
+        },
         () => cleanResource(desk, resource),
       ]),
     finish: (desk) =>

@@ -120,6 +120,12 @@ function checkedSize(
     ...desk.options,
     force: false,
   });
+  const { deviceBytes = oldBytes } = own ?? {};
+  if (deviceBytes !== oldBytes) {
+    desk.warn(
+      `WARNING: "${resource}" has ${oldBytes} bytes, but its device ${deviceBytes}`,
+    );
+  }
   return newBytes;
 }
 

@@ -5,7 +5,12 @@
  * and nothing but its proof is read before that was checked.
  */
 import type { TLSSocket } from "node:tls";
-import { MarsError, messageOf, TimeoutError } from "../base/errors.ts";
+import {
+  MarsError,
+  messageOf,
+  TimeoutError,
+  UnreachableError,
+} from "../base/errors.ts";
 import { systemClock } from "../base/time.ts";
 import type { PeerAddress } from "./token.ts";
 import { type Frame, STRANGER_LIMITS } from "./frame.ts";
@@ -83,7 +88,7 @@ export async function meet(options: MeetOptions): Promise<Meeting> {
   } catch (error) {
     socket.destroy();
     if (error instanceof MarsError) throw error;
-    throw new MarsError(
+    throw new UnreachableError(
       `Cannot connect to "${where}": ${messageOf(error)}`,
       { cause: error },
     );
