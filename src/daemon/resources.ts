@@ -78,9 +78,13 @@ export class Resources {
       facts,
     ];
     this.#schedule.observe(snapshot, JSON.stringify(all));
-    const due = this.#wanted(snapshot)
-      .filter((resource) => this.#schedule.isDue(resource, snapshot, nowMs));
-    await Promise.all(due.map((resource) => this.#step(resource, round)));
+    const { taken, hasMore } = this.#schedule.take(
+      this.#wanted(snapshot),
+      snapshot,
+      nowMs,
+    );
+    await Promise.all(taken.map((resource) => this.#step(resource, round)));
+    if (hasMore) this.#options.wake();
     this.#refresh();
   }
 

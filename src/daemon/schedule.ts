@@ -11,7 +11,7 @@
  *       by looking again; the pauses between get longer as long as nothing
  *       happens.
  */
-import { classify, linkPath } from "../tree/path.ts";
+import { linkPath } from "../tree/path.ts";
 import {
   haveSameValues,
   type Snapshot,
@@ -23,6 +23,8 @@ const PAUSE_MS_MIN = 1_000;
 // Ours. Where something runs, others are told how it goes.
 const PAUSE_MS_MAX_RUNNING = 5_000;
 const PAUSE_MS_MAX = 30_000;
+// Ours. A step takes a millisecond or two.
+const OTHERS_PER_ROUND_MAX = 10;
 
 type Entry = {
   subtree: Subtree | undefined;
@@ -56,9 +58,30 @@ export class Schedule {
     if (!isSame) this.pokeAll();
   }
 
-  isDue(resource: string, snapshot: Snapshot, nowMs: number): boolean {
+  /**
+   * Which of `resources` to step now: all to which something happened, and a
+   * few of the others that are due, so that a round is short.
+   */
+  take(
+    resources: readonly string[],
+    snapshot: Snapshot,
+    nowMs: number,
+  ): { readonly taken: readonly string[]; readonly hasMore: boolean } {
+    const urgent: string[] = [];
+    const others: string[] = [];
+    for (const resource of resources) {
+      if (this.#hasChanged(resource, snapshot)) urgent.push(resource);
+      else if (this.#isDue(resource, nowMs)) others.push(resource);
+    }
+    const taken = [...urgent, ...others.slice(0, OTHERS_PER_ROUND_MAX)];
+    return { taken, hasMore: others.length > OTHERS_PER_ROUND_MAX };
+  }
+
+  /** (1) and (2) */
+  #hasChanged(resource: string, snapshot: Snapshot): boolean {
     const entry = this.#entries.get(resource);
-    if (entry === undefined || nowMs >= entry.dueAtMs) return true;
+    if (entry === undefined) return false;
+    if (entry.dueAtMs === -Infinity) return true;
     const subtree = snapshot.subtree(linkPath.resource(resource));
     if (!haveSameValues(entry.subtree, subtree)) {
       this.poke(resource);
@@ -67,6 +90,11 @@ export class Schedule {
     // The next comparison begins here, where more is shared.
     entry.subtree = subtree;
     return false;
+  }
+
+  /** (3) and (4). One that was never stepped is due. */
+  #isDue(resource: string, nowMs: number): boolean {
+    return nowMs >= (this.#entries.get(resource)?.dueAtMs ?? -Infinity);
   }
 
   /** What the step sees; whatever happens from now on makes it due again. */
@@ -78,13 +106,13 @@ export class Schedule {
 
   end(resource: string, { nowMs, isGood, isIdle }: StepEnd): void {
     const entry = this.#entries.get(resource);
-    if (entry === undefined || entry.dueAtMs === -Infinity) return;
+    // What happened meanwhile stays.
+    if (entry === undefined || entry.dueAtMs < Infinity) return;
     const pauseMs = isGood ? entry.pauseMs : PAUSE_MS_MIN;
     entry.dueAtMs = nowMs + pauseMs;
-    entry.pauseMs = Math.min(
-      2 * pauseMs,
-      isIdle ? PAUSE_MS_MAX : PAUSE_MS_MAX_RUNNING,
-    );
+    entry.pauseMs = isIdle
+      ? Math.min(4 * pauseMs, PAUSE_MS_MAX)
+      : Math.min(2 * pauseMs, PAUSE_MS_MAX_RUNNING);
   }
 
   /** Something happened to it (2). */
@@ -95,8 +123,12 @@ export class Schedule {
     entry.pauseMs = PAUSE_MS_MIN;
   }
 
+  /** Something happened that concerns all (3). */
   pokeAll(): void {
-    for (const resource of this.#entries.keys()) this.poke(resource);
+    for (const entry of this.#entries.values()) {
+      entry.dueAtMs = Math.min(entry.dueAtMs, 0);
+      entry.pauseMs = PAUSE_MS_MIN;
+    }
   }
 
   forget(resource: string): void {
@@ -104,22 +136,17 @@ export class Schedule {
   }
 }
 
-/** Whether links outside of resources have the same values, signs of life aside. */
+/** Whether links on which plans of all resources depend have the same values. */
 function haveSameShared(before: Snapshot, after: Snapshot): boolean {
   if (before === after) return true;
-  const isShared = (top: string): boolean =>
-    !top.startsWith(linkPath.resource(""));
-  for (const top of before.tops()) {
-    if (isShared(top) && after.subtree(top) === undefined) return false;
-  }
-  for (const top of after.tops()) {
-    const isSame = !isShared(top) ||
-      haveSameValues(before.subtree(top), after.subtree(top), isSignOfLife);
-    if (!isSame) return false;
-  }
-  return true;
+  const tops = new Set([...before.tops(), ...after.tops()].filter(isShared));
+  return [...tops].every((top) =>
+    haveSameValues(before.subtree(top), after.subtree(top))
+  );
 }
 
-function isSignOfLife(path: string): boolean {
-  return classify(path)?.value === "stamp";
+/** Cluster, hosts and settings. */
+function isShared(top: string): boolean {
+  return top === "" || top === "ips" || top.startsWith("defaults") ||
+    top.startsWith("todo-");
 }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Link, Snapshot } from "../tree/snapshot.ts";
 import { Schedule } from "./schedule.ts";
 
@@ -27,8 +27,12 @@ function stepped(): Schedule {
   return schedule;
 }
 
-function dueOf(schedule: Schedule, snapshot: Snapshot, nowMs = 1): string[] {
-  return ["x", "y"].filter((name) => schedule.isDue(name, snapshot, nowMs));
+function dueOf(
+  schedule: Schedule,
+  snapshot: Snapshot,
+  nowMs = 1,
+): readonly string[] {
+  return schedule.take(["x", "y"], snapshot, nowMs).taken;
 }
 
 Deno.test("Schedule has every new resource stepped", () => {
@@ -67,9 +71,9 @@ Deno.test("Schedule does not lose a change that comes during a step", () => {
 });
 
 Deno.test("Schedule has all stepped when something shared changes", () => {
-  const alive = TREE.with([link("actual-alpha/alive", "0", 2n)]);
-  const setting = TREE.with([link("defaults/sync-limit", "1")]);
-  for (const snapshot of [alive, setting]) {
+  const host = TREE.with([link("ips/ip-alpha", "10.0.0.1")]);
+  const setting = TREE.with([link("defaults-alpha/sync-limit", "1")]);
+  for (const snapshot of [host, setting]) {
     const schedule = stepped();
     schedule.observe(snapshot, "");
     assertEquals(dueOf(schedule, snapshot), ["x", "y"]);
@@ -81,7 +85,10 @@ Deno.test("Schedule has all stepped when something shared changes", () => {
 
 Deno.test("Schedule takes no notice of signs of life", () => {
   const schedule = stepped();
-  const later = TREE.with([link("actual-alpha/time", "2.000000000", 2n)]);
+  const later = TREE.with([
+    link("actual-alpha/time", "2.000000000", 2n),
+    link("userspace/note", "text"),
+  ]);
   schedule.observe(later, "");
   assertEquals(dueOf(schedule, later), []);
 });
@@ -90,24 +97,50 @@ Deno.test("Schedule looks at quiet resources more and more rarely, not never", (
   const schedule = stepped();
   const at: number[] = [];
   for (let nowMs = 0; nowMs < 100_000; nowMs += 500) {
-    if (!schedule.isDue("x", TREE, nowMs)) continue;
+    if (!dueOf(schedule, TREE, nowMs).includes("x")) continue;
     at.push(nowMs);
     schedule.begin("x", TREE);
     schedule.end("x", { nowMs, isGood: true, isIdle: true });
   }
-  assertEquals(at, [1_000, 3_000, 7_000, 15_000, 31_000, 61_000, 91_000]);
+  assertEquals(at, [1_000, 5_000, 21_000, 51_000, 81_000]);
 
   schedule.poke("x");
   schedule.begin("x", TREE);
   schedule.end("x", { nowMs: 100_000, isGood: true, isIdle: true });
-  assertEquals(schedule.isDue("x", TREE, 101_000), true);
+  assert(dueOf(schedule, TREE, 101_000).includes("x"));
 });
 
 Deno.test("Schedule tries again soon what did not go well", () => {
   const schedule = stepped();
   for (const nowMs of [1_000, 2_000, 3_000, 4_000]) {
-    assertEquals(schedule.isDue("x", TREE, nowMs), true);
+    assert(dueOf(schedule, TREE, nowMs).includes("x"));
     schedule.begin("x", TREE);
     schedule.end("x", { nowMs, isGood: false, isIdle: true });
   }
+});
+
+Deno.test("Schedule keeps rounds short, but not for those that changed", () => {
+  const names = Array.from({ length: 100 }, (_, index) => `r${index}`);
+  const sizes = names.map((name) => link(`resource-${name}/size`, "4096"));
+  const tree = new Snapshot(sizes);
+  const schedule = new Schedule();
+  const stepped: string[] = [];
+  const round = (snapshot: Snapshot): boolean => {
+    const { taken, hasMore } = schedule.take(names, snapshot, 1);
+    for (const name of taken) {
+      schedule.begin(name, snapshot);
+      schedule.end(name, { nowMs: 1, isGood: true, isIdle: true });
+    }
+    stepped.push(...taken);
+    return hasMore;
+  };
+  while (round(tree));
+  assertEquals(stepped, names);
+
+  stepped.length = 0;
+  schedule.pokeAll();
+  const changed = tree.with([link("resource-r99/size", "8192", 2n)]);
+  assertEquals(round(changed), true);
+  assertEquals(stepped[0], "r99");
+  assert(stepped.length < names.length);
 });

@@ -217,13 +217,10 @@ export function isSameLink(left: Link, right: Link): boolean {
 /**
  * Whether two subtrees have the same links with the same values, whatever their
  * stamps. Costs little where they share directories.
- *
- * @param isExempt links whose values do not count
  */
 export function haveSameValues(
   left: Subtree | undefined,
   right: Subtree | undefined,
-  isExempt: (path: string) => boolean = () => false,
 ): boolean {
   if (left === right) return true;
   if (left === undefined || right === undefined) return false;
@@ -235,10 +232,7 @@ export function haveSameValues(
     if (others === names) continue;
     if (others?.size !== names.size) return false;
     for (const [name, link] of names) {
-      const other = others.get(name);
-      const isSame = other?.value === link.value ||
-        (other !== undefined && isExempt(link.path));
-      if (!isSame) return false;
+      if (others.get(name)?.value !== link.value) return false;
     }
   }
   return true;

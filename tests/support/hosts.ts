@@ -241,8 +241,16 @@ export class Host {
 
 /** Hosts that vanish with their directory. */
 export class Hosts {
-  readonly root = Deno.makeTempDirSync({ prefix: "mars" });
+  readonly root: string;
   readonly #hosts: Host[] = [];
+
+  /** @param parent of the directory; that of temporary files if undefined */
+  constructor(parent?: string) {
+    this.root = Deno.makeTempDirSync({
+      prefix: "mars",
+      ...(parent === undefined ? {} : { dir: parent }),
+    });
+  }
 
   add(name: string): Host {
     const host = new Host(name, this.root);
