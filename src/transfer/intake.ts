@@ -123,7 +123,9 @@ export class LinkIntake {
   take(from: string, links: readonly Link[]): Link[] {
     const { tree, host } = this.#options;
     const before = tree.snapshot();
-    const legal = links.filter((link) => this.#isLegal(from, link));
+    const legal = links.filter((link) =>
+      !isHere(before, link) && this.#isLegal(from, link)
+    );
     const good = legal.filter((link) => !this.#isBuried(before, link));
     try {
       this.#tell(

@@ -84,12 +84,13 @@ export function decodeLinks(body: Uint8Array): Link[] {
   }
   const links: Link[] = [];
   for (let at = 0; at + FIELDS_PER_LINK < fields.length; at += 3) {
-    const [path = "", stamp = "", value = ""] = fields.slice(at, at + 3);
+    const stamp = fields[at + 1] ?? "";
     const stampNs = parseStamp(stamp);
     if (stampNs === undefined) {
       throw new FormatError(`Cannot decode links: no stamp in "${stamp}"`);
     }
-    links.push({ path, value, stampNs });
+    const path = fields[at] ?? "";
+    links.push({ path, value: fields[at + 2] ?? "", stampNs });
   }
   return links;
 }

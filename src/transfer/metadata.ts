@@ -114,7 +114,7 @@ export class MetadataLink {
   #looking: Promise<void> | undefined;
   #isLookOwed = false;
   #exchanged: Promise<void>;
-  #isExchanging = false;
+  #isExchanging = true;
   #roundCount = 0;
 
   private constructor(options: MetadataLinkOptions) {
@@ -123,7 +123,7 @@ export class MetadataLink {
     const ended = new Promise<MetadataResult>((resolve) => {
       this.#finish = resolve;
     });
-    this.#exchanged = this.#guard(() => this.#exchangeAll());
+    this.#exchanged = this.#guard(() => this.#exchangeInTurn());
     this.finished = this.#run(ended);
   }
 
@@ -209,13 +209,18 @@ export class MetadataLink {
     this.#pushing = undefined;
   }
 
+  async #exchangeInTurn(): Promise<void> {
+    const { intake, onExchanged } = this.#options;
+    const isLed = intake.host > this.peer &&
+      await intake.turns.wait(this.peer, this.#cancel.signal);
+    if (!isLed) return await this.#exchangeAll();
+    this.#isExchanging = false;
+    if (this.#result === undefined) onExchanged();
+  }
+
   async #exchangeAll(): Promise<void> {
     this.#isExchanging = true;
     this.#roundCount = 0;
-    const { intake } = this.#options;
-    if (intake.host > this.peer) {
-      await intake.turns.wait(this.peer, this.#cancel.signal);
-    }
     await this.#compare({ kind: "tops" }, (tops) =>
       this.#compare(
         { kind: "directories", tops },

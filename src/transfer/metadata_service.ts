@@ -50,11 +50,13 @@ export function metadataHandlers(
       return Promise.resolve({ body: encodeLinks(newer) });
     }),
     "meta.digests": serve((call) => {
-      intake.turns.heard(call.peer);
+      const isFirst = scopeOf(call.params).kind === "tops" &&
+        call.params["from"] === "";
+      intake.turns.heard(call.peer, isFirst);
       return Promise.resolve(compareDigests(intake, call.params));
     }),
     "meta.exchange": serve((call) => {
-      intake.turns.heard(call.peer);
+      intake.turns.heard(call.peer, false);
       return Promise.resolve(exchange(intake, call));
     }),
     "meta.done": serve((call) => {

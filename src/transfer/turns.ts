@@ -3,8 +3,8 @@
  *
  * Every host dials every peer, so both lines come up at about the same time,
  * and an exchange on either of them is one for both sides. The host whose name
- * comes first begins. The other one waits until that is done, and then finds
- * nothing to do; or until nothing was heard of it for a while.
+ * comes first begins. The other one waits until that is done, or until nothing
+ * was heard of it for a while.
  */
 
 // Ours. The other line may come up a little later, or never.
@@ -15,6 +15,7 @@ const SILENCE_MS = 1_000;
 type Turn = {
   /** Counts messages of an exchange. */
   messageCount: number;
+  beginCount: number;
   doneCount: number;
   doneAtMs: number;
   wake: () => void;
@@ -23,10 +24,11 @@ type Turn = {
 export class Turns {
   readonly #turns = new Map<string, Turn>();
 
-  /** A message of an exchange that the peer leads. */
-  heard(peer: string): void {
+  /** A message of an exchange that the peer leads; perhaps the first one. */
+  heard(peer: string, isFirst: boolean): void {
     const turn = this.#of(peer);
     turn.messageCount++;
+    if (isFirst) turn.beginCount++;
     turn.wake();
   }
 
@@ -38,21 +40,27 @@ export class Turns {
     turn.wake();
   }
 
-  /** Waits while the peer leads an exchange; not for one that never comes. */
-  async wait(peer: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits while the peer leads an exchange; not for one that never comes.
+   *
+   * @returns whether it led one from beginning to end meanwhile: then nothing
+   * is left to exchange but what changed since the call
+   */
+  async wait(peer: string, signal: AbortSignal): Promise<boolean> {
     const turn = this.#of(peer);
     // Its line was faster.
-    if (performance.now() < turn.doneAtMs + PATIENCE_MS) return;
-    const { doneCount } = turn;
+    if (performance.now() < turn.doneAtMs + PATIENCE_MS) return false;
+    const { beginCount, doneCount } = turn;
     let silenceMs = PATIENCE_MS;
     let before: number;
     do {
       before = turn.messageCount;
       await silence(turn, silenceMs, signal);
       silenceMs = SILENCE_MS;
-      const isOver = signal.aborted || turn.doneCount > doneCount;
-      if (isOver) return;
+      if (signal.aborted) return false;
+      if (turn.doneCount > doneCount) return turn.beginCount > beginCount;
     } while (turn.messageCount > before);
+    return false;
   }
 
   #of(peer: string): Turn {
@@ -60,6 +68,7 @@ export class Turns {
     if (turn === undefined) {
       turn = {
         messageCount: 0,
+        beginCount: 0,
         doneCount: 0,
         doneAtMs: -Infinity,
         wake: () => {},

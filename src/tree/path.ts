@@ -219,6 +219,13 @@ function rowsBehind(prefix: string): Rows {
   return rows;
 }
 
+function rowsFor(path: string): readonly Row[] {
+  const rows = path.startsWith("resource-")
+    ? RESOURCE_ROWS.get(headOf(path, path.indexOf("/") + 1))
+    : OTHER_ROWS.get(headOf(path, 0));
+  return rows ?? [];
+}
+
 /** From `start` up to the first dash or slash, with it. */
 function headOf(path: string, start: number): string {
   for (let end = start; end < path.length; end++) {
@@ -230,15 +237,16 @@ function headOf(path: string, start: number): string {
 
 /** The kind of a link; undefined for a kind unknown here. */
 export function classify(path: string): LinkKind | undefined {
-  return matchPath(path)?.kind;
+  // Without the parts, which cost more than the match.
+  for (const { kind, expression } of rowsFor(path)) {
+    if (expression.test(path)) return kind;
+  }
+  return undefined;
 }
 
 /** The kind of a link and the variable parts of its path. */
 export function matchPath(path: string): PathMatch | undefined {
-  const rows = path.startsWith("resource-")
-    ? RESOURCE_ROWS.get(headOf(path, path.indexOf("/") + 1))
-    : OTHER_ROWS.get(headOf(path, 0));
-  for (const { kind, expression } of rows ?? []) {
+  for (const { kind, expression } of rowsFor(path)) {
     const groups = expression.exec(path);
     if (groups === null) continue;
     const parts = groups.groups ?? {};
@@ -264,6 +272,7 @@ export function ownerOf(path: string): string | undefined {
  * them empty or with a leading dot, no control characters, bounded length.
  */
 export function isLegalPath(path: string): boolean {
+  if (path.length <= PATH_BYTES_MAX && PLAIN_PATH.test(path)) return true;
   if (byteLengthOf(path) > PATH_BYTES_MAX || !path.isWellFormed()) return false;
   // deno-lint-ignore no-control-regex -- Control characters are the point.
   if (/[\u0000-\u001f\u007f]/.test(path)) return false;
@@ -273,20 +282,19 @@ export function isLegalPath(path: string): boolean {
   return names.every((name) => name !== "" && !name.startsWith("."));
 }
 
-const LOCAL_PREFIXES = ["cache-", "backups-", "probe-", "local-"] as const;
+/** Nearly all are of this kind. */
+const PLAIN_PATH = /^[-\w][-\w.]*(?:\/[-\w][-\w.]*){0,2}$/;
 
-/** When this host heard of another one is nobody else's business. */
-const READ_STAMP = /^actual-[^/]+\/read-stamp$/;
+/**
+ * Names that stay at home. When this host heard of another one is nobody else's
+ * business.
+ */
+const LOCAL =
+  /(?:^|\/)(?:cache-|backups-|probe-|local-)|(?:^|\/)ignore[^/]*$|^actual-[^/]+\/read-stamp$/;
 
 /** Whether a link of this path is sent to other hosts. */
 export function isReplicated(path: string): boolean {
-  if (!isLegalPath(path)) return false;
-  const names = path.split("/");
-  if (names.at(-1)?.startsWith("ignore") ?? true) return false;
-  if (READ_STAMP.test(path)) return false;
-  return !names.some((name) =>
-    LOCAL_PREFIXES.some((prefix) => name.startsWith(prefix))
-  );
+  return isLegalPath(path) && !LOCAL.test(path);
 }
 
 /** The directory of a path; empty for the root of the tree. */

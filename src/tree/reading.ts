@@ -64,6 +64,8 @@ export class TreeReading {
   readonly #complaints: Complaints;
   readonly #watch: DirectoryWatch | undefined;
   readonly #known = new Map<string, KnownDirectory>();
+  /** Nothing was unread in the directory that is about to get one more. */
+  #isParentKnown = false;
   /** Directories at the top that are still to be swept. */
   #unswept: string[] = [];
 
@@ -135,8 +137,13 @@ export class TreeReading {
   }
 
   /** Watches a directory that is about to get its name. */
-  expect(stage: string): void {
+  expect(stage: string, directory: string): void {
     this.#watch?.add(stage);
+    const parent = directoryOf(directory);
+    const stampNs = this.#known.get(parent)?.stampNs;
+    // Else something is there that was not read yet.
+    this.#isParentKnown = this.#watch?.has(parent) === true &&
+      stampNs !== undefined && stampNs === this.#files.status(parent)?.stampNs;
   }
 
   /**
@@ -151,6 +158,11 @@ export class TreeReading {
       directories: [],
     });
     this.#note(directory);
+    const parent = directoryOf(directory);
+    const known = this.#known.get(parent);
+    if (!this.#isParentKnown || known === undefined) return;
+    const parentStampNs = this.#files.status(parent)?.stampNs;
+    this.#known.set(parent, { ...known, stampNs: parentStampNs });
   }
 
   /** Nothing came of it. */
@@ -240,19 +252,26 @@ export class TreeReading {
       this.#forgetDirectory(directory, index);
       return undefined;
     }
-    const present = new Set<string>();
+    const before = index.names(directory);
+    let presentCount = 0;
     for (const name of listing.links) {
       const path = pathIn(directory, name);
       const link = this.#readLink(path);
-      if (link === undefined) continue;
-      present.add(path);
-      const old = index.get(path);
+      if (link === undefined) {
+        this.#index.forget(path);
+        continue;
+      }
+      const old = before.get(name);
+      if (old !== undefined) presentCount++;
       if (old !== undefined && isSameLink(old, link)) continue;
       this.#checkDecodable(link);
       changed.push(this.#index.record(link));
     }
-    for (const link of index.children(directory)) {
-      if (!present.has(link.path)) this.#index.forget(link.path);
+    if (presentCount < before.size) {
+      const names = new Set(listing.links);
+      for (const [name, { path }] of before) {
+        if (!names.has(name)) this.#index.forget(path);
+      }
     }
     for (const name of this.#known.get(directory)?.directories ?? []) {
       if (listing.directories.includes(name)) continue;

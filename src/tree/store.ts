@@ -229,7 +229,7 @@ export class LinkTree implements TreeStore {
         links,
         onStaged: (path) => {
           stage = path;
-          this.#reading.expect(path);
+          this.#reading.expect(path, directory);
         },
       });
       if (stampNs === undefined) return false;

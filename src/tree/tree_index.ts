@@ -5,10 +5,15 @@
  */
 import { type Link, Snapshot } from "./snapshot.ts";
 
+// Ours. Ten members of a resource have the same history; so many texts are
+// remembered, and then others.
+const TEXTS_MAX = 4_096;
+
 export class TreeIndex {
   #snapshot = new Snapshot([]);
   /** Changes since the snapshot; undefined means removed. */
   readonly #changes = new Map<string, Link | undefined>();
+  readonly #texts = new Map<string, string>();
 
   /** All links as known now; the same object until one changes. */
   snapshot(): Snapshot {
@@ -32,10 +37,19 @@ export class TreeIndex {
 
   /** Returns a copy that nobody else can change. */
   record(link: Link): Link {
-    const { path, value, stampNs } = link;
-    const own = { path, value, stampNs };
+    const { path, stampNs } = link;
+    const own = { path, value: this.#shared(link.value), stampNs };
     this.#changes.set(path, own);
     return own;
+  }
+
+  /** One string for equal ones. */
+  #shared(text: string): string {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    if (this.#texts.size >= TEXTS_MAX) this.#texts.clear();
+    this.#texts.set(text, text);
+    return text;
   }
 
   forget(path: string): void {
