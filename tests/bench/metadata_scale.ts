@@ -16,7 +16,7 @@ import type { Bench } from "./bench.ts";
 import { atMost, type Figure, NO_GOAL, percentileOf } from "./figures.ts";
 import { makeLargeTree } from "./large_tree.ts";
 
-const RESOURCE_COUNTS = [200];
+const RESOURCE_COUNTS = [2, 20, 200];
 const RESOURCE_COUNTS_QUICK = [2];
 const ABSENT_HOSTS = Array.from({ length: 9 }, (_, index) => `host${index}`);
 const CHANGE_COUNT = 200;
