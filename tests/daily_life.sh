@@ -204,6 +204,14 @@ wait $second || fail "the second of two crons"
 until_view hostb "UpToDate"
 ok hosta log-rotate r
 ok hosta log-delete-all all --window=0
+[ ! -f "$DIR/hosta/mars/resource-r/log-000000001-hosta" ] ||
+	fail "log 1 is still on hosta"
+for _ in $(seq 100); do
+	[ -f "$DIR/hostb/mars/resource-r/log-000000001-hosta" ] || break
+	sleep 0.1
+done
+[ ! -f "$DIR/hostb/mars/resource-r/log-000000001-hosta" ] ||
+	fail "log 1 is still on hostb"
 
 step "macros, for scripts"
 ok hosta view-is-primary r
