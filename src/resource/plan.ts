@@ -82,7 +82,10 @@ function decide(view: ResourceView, facts: PlanFacts): Plan {
     ? []
     : positionLinks(view, reached, facts);
   if (!own.desired.attach || !facts.isRunning) {
-    const leaving: Plan = { ...base, publish: positions };
+    // Once nobody works on the disk, the position is the command line's: what is
+    // told from an older view would undo what it has just written.
+    const isLeft = worker === undefined && !own.desired.attach;
+    const leaving: Plan = { ...base, publish: isLeft ? [] : positions };
     // Busy clients must be able to finish.
     return worker !== undefined && mustBypass(worker, "enough", false)
       ? emergency(view, facts, leaving, worker)

@@ -87,6 +87,18 @@ Deno.test("plan() leaves a resource without own device link alone", () => {
   assertEquals([next.role, next.publish.length], ["detached", 0]);
 });
 
+Deno.test("plan() tells no position of a disk that was let go", () => {
+  const links = {
+    "replay-alpha": "log-000000001-alpha,0,0",
+    "todo-alpha/attach": "0",
+  };
+  const leaving = planOf("alpha", links, {});
+  assertEquals([leaving.role, leaving.publish.length], ["detached", 2]);
+  // The command line may be giving up the copy: nothing old comes back.
+  const left = planOf("alpha", links, { worker: undefined });
+  assertEquals([left.role, left.publish.length], ["detached", 0]);
+});
+
 Deno.test("plan() logs into an empty own log", () => {
   const next = planOf(
     "alpha",
