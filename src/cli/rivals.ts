@@ -9,7 +9,8 @@
  * same one as the older.
  *
  * A host that is cut off or dead does not answer, and is not waited for longer
- * than half a window. Then its claim, if there is one, is not seen.
+ * than half a window; not at all if the others were heard of that much later.
+ * But whose claim is known must be heard of: it may have got through.
  *
  * Source: ours, after Lamport's mutual exclusion.
  */
@@ -22,7 +23,7 @@ import type { LinkWrite } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
 import type { Desk } from "./command.ts";
 
-/** Ours: an older claim belongs to a command that has crashed. */
+/** Ours: a host that has lived on so long has a command that crashed. */
 const CLAIM_WINDOWS = 2;
 
 export function claimLink(resource: string, host: string): LinkWrite {
@@ -46,20 +47,29 @@ export function signOf(snapshot: Snapshot, host: string): bigint {
  * Members that may not have seen the claim of this host yet.
  *
  * @param needed who must answer, however long it takes
+ * @param waitedMs since the claim; wall clocks may jump meanwhile
  */
 export function unanswered(
   desk: Desk,
   snapshot: Snapshot,
   view: ResourceView,
-  needed: string | undefined,
+  { needed, waitedMs }: {
+    readonly needed: string | undefined;
+    readonly waitedMs: number;
+  },
 ): string[] {
   const claimNs = snapshot.stampNs(claimPath(view.resource, view.host)) ?? 0n;
-  const patienceNs = BigInt(Math.round(desk.options.windowMs / 2)) * NS_PER_MS;
-  const isOver = desk.nowNs() > claimNs + patienceNs;
-  return view.members.filter(({ host }) => {
+  const patienceMs = desk.options.windowMs / 2;
+  const patienceNs = BigInt(Math.round(patienceMs)) * NS_PER_MS;
+  const others = view.members.filter(({ host }) => host !== view.host);
+  // Not the own clock, which may be wrong.
+  const latestNs = others.map(({ host }) => signOf(snapshot, host))
+    .reduce((left, right) => left > right ? left : right, 0n);
+  return others.filter(({ host }) => {
     const signNs = signOf(snapshot, host);
-    if (host === view.host || signNs > claimNs) return false;
-    return host === needed || !(isOver || signNs + patienceNs < claimNs);
+    if (signNs > claimNs) return false;
+    const isGone = waitedMs >= patienceMs || signNs + patienceNs < latestNs;
+    return host === needed || !isGone;
   }).map(({ host }) => `"${host}" has not answered`);
 }
 
@@ -79,8 +89,10 @@ export function checkRivals(
     const path = claimPath(resource, host);
     const stampNs = snapshot.stampNs(path) ?? 0n;
     const isFirst = stampNs < ownNs || (stampNs === ownNs && host < own);
+    const spanNs = BigInt(Math.round(CLAIM_WINDOWS * desk.options.windowMs)) *
+      NS_PER_MS;
     const isClaim = host !== own && snapshot.value(path) !== undefined &&
-      desk.isRecentStamp(stampNs, CLAIM_WINDOWS);
+      signOf(snapshot, host) <= stampNs + spanNs;
     if (isClaim && isFirst) {
       obstacles.push(`"${host}" takes over, and was first`);
     }

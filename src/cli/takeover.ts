@@ -130,7 +130,10 @@ export class Takeover {
         undo: act(() => this.#giveBack()),
         until: until(planned, (view, snapshot) => [
           ...this.#oldLeft(view),
-          ...unanswered(this.#desk, snapshot, view, this.#before),
+          ...unanswered(this.#desk, snapshot, view, {
+            needed: this.#before,
+            waitedMs: this.#waitedMs(),
+          }),
           ...this.#gaps(view, snapshot, false),
         ]),
       },
