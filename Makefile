@@ -109,6 +109,16 @@ tools-test: | build ## installs what the integration tests use, if we are root
 	      "Tests that use it are skipped."; \
 	done
 
+# `make sim SEED=4711 COUNT=1` repeats a run; CHAOS=60 makes it last longer.
+SEED := 1
+COUNT := 100
+CHAOS :=
+
+.PHONY: sim
+sim: $(DENO) ## clusters in simulation: SEED=1 COUNT=100 CHAOS=seconds VERBOSE=1
+	@$(DENO) run --no-check --allow-all tests/sim/run.ts --seed=$(SEED) \
+	  --count=$(COUNT) $(if $(CHAOS),--chaos=$(CHAOS)) $(if $(VERBOSE),--verbose)
+
 .PHONY: bench
 bench: build/mars build/libmars.so tools-test ## speed, side by side with the alternatives
 	$(DENO) run --allow-all tests/bench/run.ts

@@ -57,9 +57,9 @@ export async function checkPeace(world: ClusterWorld): Promise<void> {
 export function disagreement(world: ClusterWorld): string | undefined {
   const [first, ...others] = world.hosts;
   if (first === undefined) return undefined;
-  const links = linksOf(first.snapshot());
+  const links = linksOf(first.look());
   for (const other of others) {
-    const theirs = linksOf(other.snapshot());
+    const theirs = linksOf(other.look());
     for (const path of new Set([...links.keys(), ...theirs.keys()])) {
       const left = links.get(path);
       const right = theirs.get(path);

@@ -202,7 +202,7 @@ export class ClusterWatch implements WorkerWatch {
     );
     if (from !== undefined) {
       const lostBytes = truth.lostBehind(from);
-      const mayLose = record.isForced && from.log.host !== name;
+      const mayLose = this.isForced && from.log.host !== name;
       if (lostBytes > 0 && !mayLose) {
         throw new Violation(
           `${name} goes on behind ${

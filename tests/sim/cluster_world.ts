@@ -34,12 +34,7 @@ export interface WorldOptions {
   readonly chaosMs?: number;
   /** Every event as a line. */
   readonly onEvent?: (line: string) => void;
-  /** Breaks something on purpose: a checker that does not notice is blind. */
-  readonly sabotage?: Sabotage;
-}
-
-/** Ways to break the world; see `sim_mutation_test.ts`. */
-export interface Sabotage {
+  /** Sees the world before it begins; tests break it here. */
   readonly onWorld?: (world: ClusterWorld) => void;
 }
 
@@ -86,7 +81,7 @@ export class ClusterWorld {
   /** Runs the whole life of a cluster. @throws SimFailure */
   static async run(options: WorldOptions): Promise<Outcome> {
     const world = new ClusterWorld(options);
-    options.sabotage?.onWorld?.(world);
+    options.onWorld?.(world);
     using _timers = world.time.install();
     try {
       await world.#settle();

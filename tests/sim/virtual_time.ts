@@ -25,6 +25,8 @@ export const EPOCH_MS = 1_750_000_000_000;
 /** Real timers are never faster, and a loop of them must let time pass. */
 const TIMER_MS_MIN = 1;
 
+const STACK_LIMIT = 6;
+
 export class VirtualTime {
   nowMs = 0;
   /** Events so far: the steps of a run. */
@@ -96,7 +98,10 @@ export class VirtualTime {
       clearTimeout: globalThis.clearTimeout,
       dateNow: Date.now,
       digest: crypto.subtle.digest,
+      stackTraceLimit: Error.stackTraceLimit,
     };
+    // Errors that are foreseen are many, and their stacks cost the most.
+    Error.stackTraceLimit = STACK_LIMIT;
     const timers = new Map<number, () => void>();
     let lastId = 0;
     const set = (
@@ -135,6 +140,7 @@ export class VirtualTime {
         Date.now = real.dateNow;
         Reflect.deleteProperty(performance, "now");
         crypto.subtle.digest = real.digest;
+        Error.stackTraceLimit = real.stackTraceLimit;
       },
     };
   }
