@@ -588,10 +588,10 @@ log_delete() {
 	flush
 }
 
-# tombstones and leftovers that have done their work.
+# tombstones and its own leftovers, as if they were old enough.
 link_purge() {
 	(cd "$T" && find . -mindepth 1 -maxdepth 3 \
-		\( -name '.tmp*' -o -lname .deleted \) -delete)
+		\( -name ".tmp.$$.*" -o -lname .deleted \) -delete)
 }
 
 # ---- what it is asked to do -------------------------------------------------
