@@ -52,7 +52,7 @@ Deno.test("Supervisor reaches names without a file", async () => {
   const child = new Deno.Command("python3", {
     args: [
       "-c",
-      "import socket,sys; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.bind('\\0'+sys.argv[1]); print('bound',flush=True); print(s.recv(99).decode())",
+      "import socket,sys; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.bind('\\0'+sys.argv[1]); sys.stdout.write('bound\\n'); sys.stdout.flush(); sys.stdout.write(s.recv(99).decode()+'\\n')",
       name.slice(1),
     ],
     stdout: "piped",
