@@ -26,12 +26,16 @@ export const DEVICE_STEP = {
   level: 7,
 } as const;
 
+/** What there is works nevertheless. */
+const HARMLESS: readonly number[] = [
+  DEVICE_STEP.driver,
+  DEVICE_STEP.grow,
+  DEVICE_STEP.level,
+];
+
 /** Key of the message. */
 export function deviceTroubleKey(step: number): string {
-  if (step === DEVICE_STEP.driver || step === DEVICE_STEP.grow) {
-    return "wrn-device";
-  }
-  return step === DEVICE_STEP.level ? "inf-device" : "err-device";
+  return HARMLESS.includes(step) ? "wrn-device" : "err-device";
 }
 
 /** One line: what is wrong, and what to type. */

@@ -10,12 +10,16 @@
  *
  * Source: `marsadm resize`, which asks the kernel for the size that is offered.
  */
+import { DEVICE_STEP, deviceTroubleKey } from "../base/device_trouble.ts";
+import { RefusedError } from "../base/errors.ts";
+import { obstaclesIn } from "../resource/obstacles.ts";
 import {
   type MemberState,
   type ResourceView,
   resourceView,
 } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
+import { directoryOf, linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
@@ -63,6 +67,7 @@ function resize(
       },
       until: (snapshot) => {
         const { own } = resourceView(snapshot, resource, desk.host);
+        if (newBytes > oldBytes) refuseGrowth(snapshot, resource, desk.host);
         return newBytes === oldBytes || isServed(own) ? [] : [
           `the device has ${own?.deviceBytes ?? 0} bytes, not ${newBytes}`,
         ];
@@ -81,6 +86,24 @@ function resize(
       },
     },
   ];
+}
+
+/** @throws RefusedError if the daemon says that the device cannot grow */
+function refuseGrowth(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): void {
+  const directory = directoryOf(linkPath.actual(resource, host, "msg-"));
+  const said = obstaclesIn(snapshot, directory, host)
+    .filter(({ key, text }) =>
+      key === deviceTroubleKey(DEVICE_STEP.grow) && text.includes("cannot grow")
+    );
+  if (said.length === 0) return;
+  throw new RefusedError(
+    `Cannot resize "${resource}"`,
+    said.map(({ text }) => text),
+  );
 }
 
 /** The new size in bytes. @throws RefusedError, also with force */

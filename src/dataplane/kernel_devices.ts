@@ -128,7 +128,10 @@ export class KernelDevices implements Disposable {
     const { deviceId, path, name } = device;
     const command = { deviceId };
     const result = this.#call("stopDevice", command);
-    if (result < 0) throw new SyscallError("end", path, -result);
+    // Its worker may have been faster.
+    if (result < 0 && result !== -ERRNO.ENODEV) {
+      throw new SyscallError("end", path, -result);
+    }
     // Only the node for servers stays as long as somebody has the device open;
     // to wait for that would be to wait for the users.
     if (this.#call("deleteDeviceLater", command) < 0) {

@@ -40,6 +40,8 @@ import { errnoOf, type Parts, type Report, type Role } from "./role.ts";
 /** Ours. A new log that cannot be opened is tried again after this. */
 const OPEN_RETRY_MS = 1_000;
 
+const NO_TROUBLE = [DEVICE_STEP.none, 0] as const;
+
 type Phase = "serving" | "closing" | "draining" | "stopping" | "over";
 
 export class LogRole implements Role {
@@ -49,6 +51,8 @@ export class LogRole implements Role {
   /** Why there is no block device of the kernel; 0: there is, or shall not be. */
   #driverErrno = 0;
   #desiredLevel: Desired["level"];
+  /** The kernel cannot let the device grow while it is on. */
+  #isGrowthRefused = false;
   readonly #before: { readonly [Key in TotalName]: number };
   #phase: Phase = "serving";
   /** Highest sequence that was handed to the logger. */
@@ -173,13 +177,12 @@ export class LogRole implements Role {
     report.writtenBackBytes = state.writtenBackBytes;
     const isServing = this.#phase === "serving";
     report.deviceOn = isServing && this.#server.isOn ? 1 : 0;
-    const isBare = this.#driverErrno !== 0;
-    const step = isBare ? DEVICE_STEP.driver : this.#server.step;
-    report.deviceStep = isServing ? step : DEVICE_STEP.none;
-    report.deviceErrno = isServing
-      ? this.#driverErrno || this.#server.errno
+    const [step, errno] = isServing ? this.#trouble() : NO_TROUBLE;
+    report.deviceStep = step;
+    report.deviceErrno = errno;
+    report.deviceBytes = isServing
+      ? Math.min(this.#sizeBytes, this.#server.shownBytes)
       : 0;
-    report.deviceBytes = isServing ? this.#sizeBytes : 0;
     report.bypass = state.bypass;
     report.openCount = this.#server.openCount;
     report.inFlight = state.inFlight;
@@ -219,6 +222,14 @@ export class LogRole implements Role {
     this.#rotate(desired);
   }
 
+  /** What is wrong with the device, and the errno. */
+  #trouble(): readonly [step: number, errno: number] {
+    if (this.#isGrowthRefused) return [DEVICE_STEP.grow, ERRNO.EOPNOTSUPP];
+    return this.#driverErrno === 0
+      ? [this.#server.step, this.#server.errno]
+      : [DEVICE_STEP.driver, this.#driverErrno];
+  }
+
   /**
    * A device that was announced without a cache gets no flushes: it stays
    * durable as long as it is there, whatever is wanted meanwhile.
@@ -231,7 +242,14 @@ export class LogRole implements Role {
 
   /** A device may grow; what does not fit onto the disk waits. */
   #resize(sizeBytes: number): void {
-    if (sizeBytes <= this.#sizeBytes) return;
+    const isLarger = sizeBytes > this.#sizeBytes;
+    const isRefused = isLarger && !this.#server.canGrow;
+    if (isRefused && !this.#isGrowthRefused) {
+      const text = deviceTroubleText(DEVICE_STEP.grow, ERRNO.EOPNOTSUPP);
+      trace.warn("log", text, { resource: this.#parts.birth.resource });
+    }
+    this.#isGrowthRefused = isRefused;
+    if (!isLarger || isRefused) return;
     const { disk } = this.#parts;
     if (sizeBytes > disk.sizeBytes) disk.measure();
     if (sizeBytes > disk.sizeBytes) return;

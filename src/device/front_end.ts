@@ -24,6 +24,10 @@ export interface FrontEnd {
   readonly openCount: number;
   /** Ends all clients, or leaves them to the next process. */
   closeAll(): void;
+  /** Whether it can grow as it is now. */
+  readonly canGrow: boolean;
+  /** Bytes that its users see by now; Infinity if nobody sees anything. */
+  readonly shownBytes: number;
   /** A device may grow. */
   resize(sizeBytes: number): void;
   /** Lets go of everything that is left; the last call. */
@@ -78,6 +82,14 @@ export class FrontEnds implements FrontEnd {
 
   closeAll(): void {
     for (const each of this.#all) each.closeAll();
+  }
+
+  get canGrow(): boolean {
+    return this.#all.every((each) => each.canGrow);
+  }
+
+  get shownBytes(): number {
+    return Math.min(...this.#all.map((each) => each.shownBytes));
   }
 
   resize(sizeBytes: number): void {

@@ -131,6 +131,9 @@ export class NbdServer implements FrontEnd {
   readonly step = 0;
   /** It always announces flushes. */
   readonly mustBeDurable = false;
+  readonly canGrow = true;
+  /** Who asks is told at once. */
+  readonly shownBytes = Infinity;
 
   /** Whether `start` may be called. */
   get isStopped(): boolean {

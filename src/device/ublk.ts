@@ -130,6 +130,16 @@ export class UblkDevice {
     return this.#step;
   }
 
+  /** Before it is on it may have any size. */
+  get canGrow(): boolean {
+    return this.#phase !== "on" || (this.#features & FEATURE.updateSize) !== 0;
+  }
+
+  /** Bytes that its users see. */
+  get sizeBytes(): number {
+    return this.#announced.sizeBytes;
+  }
+
   /** Whether its users know that writes need a flush to become durable. */
   get hasVolatileCache(): boolean {
     return this.#announced.hasVolatileCache;

@@ -128,6 +128,15 @@ export class UblkFront implements FrontEnd {
     } else this.#device.stopIfUnused();
   }
 
+  get canGrow(): boolean {
+    return this.#device.canGrow;
+  }
+
+  get shownBytes(): number {
+    const { phase, sizeBytes } = this.#device;
+    return phase === "on" ? sizeBytes : Infinity;
+  }
+
   resize(sizeBytes: number): void {
     this.#device.resize(sizeBytes);
   }

@@ -30,6 +30,7 @@ DISKS="-d build/vm/disk.{}.disk -d build/vm/disk.{}.mars -d build/vm/disk.{}.etc
 ROWS=(
 	"ext4|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
 	"replace|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
+	"trouble|brd rd_nr=2 rd_size=65536,ublk_drv,ext4|"
 	"left|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
 	"device|brd rd_nr=1 rd_size=65536,ublk_drv,loop|"
 	"kill|brd rd_nr=1 rd_size=65536,ublk_drv|-M 3000"
