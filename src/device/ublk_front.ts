@@ -155,6 +155,8 @@ export class UblkFront implements FrontEnd {
       this.#device.start();
     } else if (phase === "on") {
       this.#later(BUSY_CHECK_MS);
+      // What was in the way may be gone.
+      if (this.#linkErrno !== 0) this.#isShown = false;
       this.#openCount = this.#isWanted
         ? this.#device.isClaimed() ? 1 : 0
         : this.#countOpeners();
@@ -181,9 +183,9 @@ export class UblkFront implements FrontEnd {
     if (phase === "on" && !this.#isShown) {
       this.#isShown = true;
       this.#linkErrno = placeLink(linkPath, `/dev/ublkb${deviceId}`);
-    } else if (phase === "stopping" && this.#isShown) {
+    } else if (phase === "stopping") {
+      if (this.#isShown && this.#linkErrno === 0) removeIfThere(linkPath);
       this.#isShown = false;
-      if (this.#linkErrno === 0) removeIfThere(linkPath);
       this.#linkErrno = 0;
     } else if (phase === "off" && !this.#isWanted) removeIfThere(statePath);
     this.#traceTrouble();

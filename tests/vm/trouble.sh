@@ -52,7 +52,8 @@ told r "stays at level durable"
 # Not even by the next daemon.
 exec 7</dev/mars/r
 crash
-start
+# A daemon that inherits it would keep it open.
+start 7<&-
 ok wait-resource r is-device-on --timeout=15
 told r "stays at level durable"
 exec 7<&-
