@@ -34,6 +34,7 @@ ROWS=(
 	"left|brd rd_nr=1 rd_size=65536,ublk_drv,ext4|"
 	"device|brd rd_nr=1 rd_size=65536,ublk_drv,loop|"
 	"kill|brd rd_nr=1 rd_size=65536,ublk_drv|-M 3000"
+	"errors|brd rd_nr=2 rd_size=65536,ublk_drv ublks_max=1|"
 	"fs|brd rd_nr=1 rd_size=1048576,ublk_drv,ext4,xfs,btrfs,dm-mod|-M 4000"
 	"many|brd rd_nr=16 rd_size=32768,ublk_drv|$TWO"
 	"failover|ublk_drv,ext4|$TWO $DISKS"
