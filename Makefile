@@ -82,7 +82,8 @@ test: build/mars build/libmars.so tools-test ## the whole gate: layout, lint, ty
 
 .PHONY: test-vm
 test-vm: build/mars ## the block device of the kernel, in virtual machines; takes long
-	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES)"
+	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES) \
+	  fio:fio xfsprogs:mkfs.xfs btrfs-progs:mkfs.btrfs lvm2:pvcreate"
 	tests/vm/run.sh
 
 .PHONY: tools-test
