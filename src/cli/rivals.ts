@@ -85,21 +85,34 @@ export function checkRivals(
     obstacles.push(`"${designated}" was designated meanwhile`);
   }
   const ownNs = snapshot.stampNs(claimPath(resource, own)) ?? 0n;
-  for (const { host } of view.members) {
-    const path = claimPath(resource, host);
-    const stampNs = snapshot.stampNs(path) ?? 0n;
-    const isFirst = stampNs < ownNs || (stampNs === ownNs && host < own);
-    const spanNs = BigInt(Math.round(CLAIM_WINDOWS * desk.options.windowMs)) *
-      NS_PER_MS;
-    const isClaim = host !== own && snapshot.value(path) !== undefined &&
-      signOf(snapshot, host) <= stampNs + spanNs;
-    if (isClaim && isFirst) {
-      obstacles.push(`"${host}" takes over, and was first`);
-    }
-  }
+  obstacles.push(...claimsBefore(desk, snapshot, view, ownNs));
   if (obstacles.length === 0) return;
   throw new RefusedError(
     `Cannot make this host primary of "${resource}"`,
     obstacles,
   );
+}
+
+/** Claims of other hosts that were made before `ownNs`, as obstacles. */
+export function claimsBefore(
+  desk: Desk,
+  snapshot: Snapshot,
+  view: ResourceView,
+  ownNs: bigint,
+): string[] {
+  const { resource, host: own } = view;
+  const spanNs = BigInt(Math.round(CLAIM_WINDOWS * desk.options.windowMs)) *
+    NS_PER_MS;
+  return view.members.flatMap(({ host }) => {
+    const path = claimPath(resource, host);
+    if (host === own || snapshot.value(path) === undefined) return [];
+    const stampNs = snapshot.stampNs(path) ?? 0n;
+    const signNs = signOf(snapshot, host);
+    const isFirst = stampNs < ownNs || (stampNs === ownNs && host < own);
+    if (!isFirst || signNs > stampNs + spanNs) return [];
+    const told = `"${host}" takes over, and was first`;
+    return signNs > ownNs
+      ? [told]
+      : [`${told}; if it is lost type mars delete-file ${path}`];
+  });
 }

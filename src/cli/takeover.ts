@@ -21,6 +21,7 @@ import { obstaclesIn } from "../resource/obstacles.ts";
 import {
   checkRivals,
   claimLink,
+  claimsBefore,
   noClaimLink,
   signOf,
   unanswered,
@@ -204,6 +205,10 @@ export class Takeover {
     });
     if (!desk.isDaemonRunning()) {
       obstacles.push("no daemon runs here; start it");
+    }
+    // Before anything is taken that nobody could give back.
+    if (this.#isPlanned) {
+      obstacles.push(...claimsBefore(desk, snapshot, view, desk.nowNs()));
     }
     // Force changes what is checked, not whether.
     refuseIf(
