@@ -73,19 +73,30 @@ export function unanswered(
   }).map(({ host }) => `"${host}" has not answered`);
 }
 
-/** @throws RefusedError if another host takes over, or has */
+/**
+ * @param other who was designated since, and perhaps is not any more: what it
+ * has written meanwhile may be unknown here
+ * @throws RefusedError if another host takes over, or has
+ */
 export function checkRivals(
   desk: Desk,
   snapshot: Snapshot,
   view: ResourceView,
+  other: string | undefined,
 ): void {
   const { resource, host: own, designated } = view;
   const obstacles: string[] = [];
+  if (other !== undefined && other !== own && other !== designated) {
+    obstacles.push(`"${other}" was primary meanwhile; type primary again`);
+  }
   if (designated !== undefined && designated !== own) {
     obstacles.push(`"${designated}" was designated meanwhile`);
   }
   const ownNs = snapshot.stampNs(claimPath(resource, own)) ?? 0n;
-  obstacles.push(...claimsBefore(desk, snapshot, view, ownNs));
+  for (const { host, stampNs } of claimsOf(desk, snapshot, view)) {
+    const isFirst = stampNs < ownNs || (stampNs === ownNs && host < own);
+    if (isFirst) obstacles.push(`"${host}" takes over, and was first`);
+  }
   if (obstacles.length === 0) return;
   throw new RefusedError(
     `Cannot make this host primary of "${resource}"`,
@@ -93,26 +104,28 @@ export function checkRivals(
   );
 }
 
-/** Claims of other hosts that were made before `ownNs`, as obstacles. */
-export function claimsBefore(
+/** Why nobody should begin to take over now. */
+export function claimObstacles(
   desk: Desk,
   snapshot: Snapshot,
   view: ResourceView,
-  ownNs: bigint,
 ): string[] {
-  const { resource, host: own } = view;
+  return claimsOf(desk, snapshot, view).map(({ host }) =>
+    `"${host}" takes over, or has; if it is lost, type pause-fetch and primary --force`
+  );
+}
+
+/** Claims of other members that may still hold. */
+function claimsOf(
+  desk: Desk,
+  snapshot: Snapshot,
+  view: ResourceView,
+): { readonly host: string; readonly stampNs: bigint }[] {
   const spanNs = BigInt(Math.round(CLAIM_WINDOWS * desk.options.windowMs)) *
     NS_PER_MS;
-  return view.members.flatMap(({ host }) => {
-    const path = claimPath(resource, host);
-    if (host === own || snapshot.value(path) === undefined) return [];
-    const stampNs = snapshot.stampNs(path) ?? 0n;
-    const signNs = signOf(snapshot, host);
-    const isFirst = stampNs < ownNs || (stampNs === ownNs && host < own);
-    if (!isFirst || signNs > stampNs + spanNs) return [];
-    const told = `"${host}" takes over, and was first`;
-    return signNs > ownNs
-      ? [told]
-      : [`${told}; if it is lost type mars delete-file ${path}`];
-  });
+  return view.members.filter(({ host }) => host !== view.host)
+    .map(({ host }) => ({ host, path: claimPath(view.resource, host) }))
+    .filter(({ path }) => snapshot.value(path) !== undefined)
+    .map(({ host, path }) => ({ host, stampNs: snapshot.stampNs(path) ?? 0n }))
+    .filter(({ host, stampNs }) => signOf(snapshot, host) <= stampNs + spanNs);
 }

@@ -21,7 +21,7 @@ import { obstaclesIn } from "../resource/obstacles.ts";
 import {
   checkRivals,
   claimLink,
-  claimsBefore,
+  claimObstacles,
   noClaimLink,
   signOf,
   unanswered,
@@ -52,6 +52,8 @@ export class Takeover {
   readonly #resource: string;
   /** Who was designated when the command began. */
   #before: string | undefined;
+  /** Who was designated last. */
+  #lastBefore: string | undefined;
   /** Who is to hand over; also if nobody is designated any more. */
   #old: string | undefined;
   /** This host is primary and has its device. */
@@ -192,8 +194,10 @@ export class Takeover {
       return;
     }
     this.#before = designated;
-    this.#old = designated ??
-      snapshot.value(linkPath.userspace(resource, "last-primary"));
+    this.#lastBefore = snapshot.value(
+      linkPath.userspace(resource, "last-primary"),
+    );
+    this.#old = designated ?? this.#lastBefore;
     this.#isPlanned = !options.force && designated !== host;
     this.#hasUnits = await mayMoveUnits(desk, snapshot, resource);
     const obstacles = preconditions(view, {
@@ -206,9 +210,8 @@ export class Takeover {
     if (!desk.isDaemonRunning()) {
       obstacles.push("no daemon runs here; start it");
     }
-    // Before anything is taken that nobody could give back.
     if (this.#isPlanned) {
-      obstacles.push(...claimsBefore(desk, snapshot, view, desk.nowNs()));
+      obstacles.push(...claimObstacles(desk, snapshot, view));
     }
     // Force changes what is checked, not whether.
     refuseIf(
@@ -379,7 +382,11 @@ export class Takeover {
     const path = linkPath.primary(resource);
     if (this.#isPlanned && !desk.options.dryRun) {
       this.#hasLost = true;
-      checkRivals(desk, snapshot, this.#view(snapshot));
+      const last = snapshot.value(
+        linkPath.userspace(resource, "last-primary"),
+      );
+      const other = last === this.#lastBefore ? undefined : last;
+      checkRivals(desk, snapshot, this.#view(snapshot), other);
       this.#hasLost = false;
     }
     const last = linkPath.userspace(resource, "last-primary");
