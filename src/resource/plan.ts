@@ -51,7 +51,7 @@ import {
   type PlanFacts,
   type WorkerState,
 } from "./plan_types.ts";
-import { positionLinks, reachedBy } from "./positions.ts";
+import { ownLogsBehind, positionLinks, reachedBy } from "./positions.ts";
 import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
 import {
   comparePositions,
@@ -200,7 +200,7 @@ function following(
   if (gap !== undefined) return blocked(atEnd(base, reached), "inf-sync", gap);
   return isDesignated
     ? leading(view, own, facts, reached, base)
-    : waiting(view, reached, base);
+    : waiting(view, facts, reached, base);
 }
 
 /**
@@ -362,9 +362,8 @@ function leading(
     return blocked(base, "inf-replay-start", "Waiting for news from peers");
   }
   const isOwnLog = reached.log.host === view.host;
-  const next = { sequence: reached.log.sequence + 1, host: view.host };
   // A crash behind a rotation may leave data in the next log of this host.
-  const isNewest = (localLog(facts.logs, next)?.bytes ?? 0) === 0;
+  const isNewest = ownLogsBehind(view, facts, reached).length === 0;
   if (isOwnLog && reached.bytes === 0 && isNewest) {
     return { ...base, role: "log", log: reached.log, fetch: undefined };
   }
@@ -417,13 +416,25 @@ function atEnd(base: Plan, reached: Position): Plan {
 }
 
 /** Everything here is applied, and this host is a secondary. */
-function waiting(view: ResourceView, reached: Position, base: Plan): Plan {
+function waiting(
+  view: ResourceView,
+  facts: PlanFacts,
+  reached: Position,
+  base: Plan,
+): Plan {
   const next = nextLog(view, reached);
   switch (next.kind) {
     case "next":
       return moveTo(view, next.log, base);
-    case "none":
-      return atEnd(base, reached);
+    case "none": {
+      // This host was primary, and has rotated; nobody else knows of that yet.
+      const own = ownLogsBehind(view, facts, reached).find((file) =>
+        file.log.sequence === reached.log.sequence + 1
+      );
+      return own === undefined
+        ? atEnd(base, reached)
+        : moveTo(view, own.log, base);
+    }
     default:
       return blocked(
         atEnd(base, reached),

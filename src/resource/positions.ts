@@ -10,7 +10,12 @@ import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
 import { versionOf, versionText } from "./history.ts";
-import { type LinkValue, localLog, type PlanFacts } from "./plan_types.ts";
+import {
+  type LinkValue,
+  type LocalLog,
+  localLog,
+  type PlanFacts,
+} from "./plan_types.ts";
 import {
   type MemberState,
   type Position,
@@ -85,7 +90,14 @@ export function positionLinks(
       : Math.max(fileBytes, isReached ? reached.bytes : 0);
     // What is behind the promised end of an own log is not told, but that
     // there may be something is: nobody may go on behind this host meanwhile.
-    if (isReached) firstEndBytes = Math.max(endBytes, fileBytes);
+    if (isReached) {
+      firstEndBytes = Math.max(endBytes, fileBytes);
+      if (!isLogging) {
+        for (const { bytes } of ownLogsBehind(view, facts, reached)) {
+          firstEndBytes += bytes;
+        }
+      }
+    }
     const text = versionText({ log, bytes: endBytes }, previous);
     links.push({
       path: linkPath.version(view.resource, sequence, view.host),
@@ -102,6 +114,21 @@ export function positionLinks(
     }),
   });
   return links;
+}
+
+/**
+ * Logs of this host behind the one it has reached, with data: a crash came
+ * after a rotation, before that was told.
+ */
+export function ownLogsBehind(
+  view: ResourceView,
+  facts: Pick<PlanFacts, "logs">,
+  reached: Position,
+): LocalLog[] {
+  if (reached.log.host !== view.host) return [];
+  return facts.logs.filter(({ log, bytes }) =>
+    log.host === view.host && log.sequence > reached.log.sequence && bytes > 0
+  );
 }
 
 /**
