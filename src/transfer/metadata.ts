@@ -197,9 +197,11 @@ export class MetadataLink {
   async #pushAll(): Promise<void> {
     while (this.#queue.size > 0 && this.#result === undefined) {
       const queued: Link[] = [];
+      const snapshot = this.#options.intake.snapshot();
       for (const link of this.#queue.values()) {
         if (queued.length > LINKS_PER_MESSAGE_MAX) break;
-        queued.push(link);
+        // As it stands now: its stamp may have been corrected meanwhile.
+        queued.push(snapshot.get(link.path) ?? link);
       }
       const links = queued.slice(0, countThatFits(queued));
       for (const link of links) this.#queue.delete(link.path);
