@@ -101,7 +101,8 @@ const COMMANDS: readonly Row[] = [
   typed(3, "log-delete", RESOURCE, "--window=1"),
   typed(2, "cron", "--window=1"),
   typed(1, "invalidate", RESOURCE, "--timeout=10"),
-  typed(1, "join-resource", RESOURCE, DISK, "--timeout=5"),
+  typed(2, "join-resource", RESOURCE, DISK, "--timeout=5"),
+  typed(1, "leave-resource", RESOURCE, "--timeout=5"),
   {
     name: "interrupt",
     weight: 1,

@@ -36,6 +36,10 @@ export async function repair(world: ClusterWorld): Promise<void> {
     if (!fetch) await must(world, host, "resume-fetch", RESOURCE);
     if (!replay) await must(world, host, "resume-replay", RESOURCE);
   }
+  // Who gave up the only complete copy has nothing to be repaired.
+  const isHopeless = world.watch.hasGivenUp &&
+    furthest(world, members) === undefined;
+  if (isHopeless) return world.note("there is no complete copy");
   const leader = await chooseLeader(world, members);
   await world.until(AGREE_MS, () => disagreement(world));
   for (const host of members) {
@@ -159,11 +163,14 @@ function isLost(
   members: readonly SimHost[],
 ): boolean {
   const { own, sizeBytes } = viewOf(host);
-  const isCopy = (own?.syncedBytes ?? 0) >= (sizeBytes ?? 0);
-  if (host === leader || !isCopy) return false;
-  // An orphan: its log was deleted when nobody knew of it.
+  if (host === leader) return false;
   const replay = own?.replay;
   const current = viewOf(leader).own?.replay?.log;
+  const isCopy = (own?.syncedBytes ?? 0) >= (sizeBytes ?? 0);
+  // Copying from one who has parted since.
+  const isAhead = (replay?.log.sequence ?? 0) > (current?.sequence ?? 0);
+  if (!isCopy) return isAhead;
+  // An orphan: its log was deleted when nobody knew of it.
   const isOrphan = replay !== undefined && current !== undefined &&
     replay.log.sequence < current.sequence &&
     members.every(({ files }) =>
@@ -230,6 +237,7 @@ function checkLosses(world: ClusterWorld, leader: SimHost): void {
   if (replay === undefined) return;
   const tip = { log: replay.log, bytes: replay.startBytes + replay.dirtyBytes };
   for (const { log, bytes } of world.truth.missingIn(tip)) {
+    if (world.watch.record(log.host).hasLeft) continue;
     throw new Violation(
       `${bytes} durable bytes of ${logFileName(log)} are not in the history ` +
         `of ${leader.name}, and nobody forced anything`,

@@ -42,6 +42,12 @@ export function isPulse(path: string): boolean {
     .test(path);
 }
 
+/** Whether a host in log `at` may come to need `log`. */
+function mayNeed(at: LogName, log: LogName): boolean {
+  return at.sequence < log.sequence ||
+    (at.sequence === log.sequence && at.host === log.host);
+}
+
 interface HostRecord {
   /** When the own tree last said that this host shall be primary. */
   designatedMs: number;
@@ -52,6 +58,8 @@ interface HostRecord {
   isForced: boolean;
   /** Somebody typed `invalidate` here: names of logs may come again. */
   hasGivenUp: boolean;
+  /** Somebody typed `leave-resource` here: only it may have had its writes. */
+  hasLeft: boolean;
 }
 
 export class ClusterWatch implements WorkerWatch {
@@ -80,6 +88,7 @@ export class ClusterWatch implements WorkerWatch {
         highest: undefined,
         isForced: false,
         hasGivenUp: false,
+        hasLeft: false,
       };
       this.#records.set(name, record);
     }
@@ -98,7 +107,8 @@ export class ClusterWatch implements WorkerWatch {
       this.record(host.name).isForced = true;
       this.isForced = true;
     }
-    if (words[0] === "invalidate") {
+    if (words[0] === "leave-resource") this.record(host.name).hasLeft = true;
+    if (words[0] === "invalidate" || words[0] === "leave-resource") {
       this.record(host.name).hasGivenUp = true;
       this.hasGivenUp = true;
     }
@@ -156,12 +166,8 @@ export class ClusterWatch implements WorkerWatch {
         snapshot.value(linkPath.data(RESOURCE, member.name)) !== undefined;
       const replay = parseReplay(text ?? "");
       if (!isMember || replay === undefined) continue;
-      if (replay.log.sequence > log.sequence) continue;
-      // What a loss of power has taken from its tree, nobody can know.
-      const isKnown = host.look().value(
-        linkPath.data(RESOURCE, member.name),
-      ) !== undefined;
-      if (!isKnown && host.hasLostPower) continue;
+      if (!mayNeed(replay.log, log)) continue;
+      if (this.#isExcused(host, member)) continue;
       if (this.#world.truth.durableBytes(log) === undefined) continue;
       throw new Violation(
         `${host.name} deletes ${
@@ -169,6 +175,19 @@ export class ClusterWatch implements WorkerWatch {
         }, ${member.name} is at ${text} (I7)`,
       );
     }
+  }
+
+  /** Whether nobody could know that `member` needs a log. */
+  #isExcused(host: SimHost, member: SimHost): boolean {
+    const { hasGivenUp, hasLeft } = this.record(member.name);
+    if (host === member) return hasLeft;
+    const known = host.look();
+    const isKnown =
+      known.value(linkPath.data(RESOURCE, member.name)) !== undefined;
+    // What a loss of power has taken from its tree.
+    if (!isKnown) return host.hasLostPower || hasLeft;
+    // Going back is for those who copy again.
+    return hasGivenUp;
   }
 
   // ---- workers --------------------------------------------------------------

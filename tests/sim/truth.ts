@@ -103,9 +103,10 @@ export class Truth {
     return this.#lives(log).at(-1)?.durableBytes;
   }
 
-  /** Other authors of the same number. */
+  /** Logs with data of the same number by others. */
   rivals(log: LogName): LogName[] {
     return [...this.#logs.values()].flatMap((lives) => lives.slice(-1))
+      .filter(({ durableBytes }) => durableBytes > 0)
       .map((other) => other.log)
       .filter((other) =>
         other.sequence === log.sequence && other.host !== log.host
