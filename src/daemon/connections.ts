@@ -12,7 +12,6 @@ import { isIdentifier } from "../base/names.ts";
 import type { Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { TOMBSTONE } from "../tree/values.ts";
 import { CONNECTED, CONNECTION_KEY } from "./messages.ts";
 
 /** Hosts that `host` exchanges something with, sorted. */
@@ -22,17 +21,9 @@ export function neededPeers(snapshot: Snapshot, host: string): string[] {
     const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
     const hasDisk = snapshot.value(linkPath.data(resource, host)) !== undefined;
     if (!isOn && !hasDisk) continue;
-    const device = linkPath.device(resource, "");
-    const data = linkPath.data(resource, "");
-    for (
-      const { path, value } of snapshot.children(linkPath.resource(resource))
-    ) {
-      if (value === TOMBSTONE) continue;
-      if (isOn && path.startsWith(device)) {
-        needed.add(path.slice(device.length));
-      }
-      if (hasDisk && path.startsWith(data)) needed.add(path.slice(data.length));
-    }
+    const users = isOn ? snapshot.users(resource) : [];
+    const members = hasDisk ? snapshot.members(resource) : [];
+    for (const peer of [...users, ...members]) needed.add(peer);
   }
   needed.delete(host);
   return [...needed].filter(isIdentifier).sort();

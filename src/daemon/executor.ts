@@ -137,12 +137,10 @@ export class Executor {
     this.#isAsked = true;
   }
 
-  /** Refreshes links that are due; whether there were any. @throws MarsError */
-  refresh(): boolean {
-    const { links, monotonicMs, publish } = this.#options;
-    const refreshed = links.refreshed(monotonicMs());
-    publish(refreshed);
-    return refreshed.length > 0;
+  /** Links to write again now, though nothing has changed. */
+  refreshed(): LinkValue[] {
+    const { links, monotonicMs } = this.#options;
+    return links.refreshed(monotonicMs());
   }
 
   /** What runs here, for people. */

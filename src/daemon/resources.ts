@@ -7,7 +7,7 @@ import { nbdSocketPath, type Settings } from "../base/settings.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import type { SyncWish } from "../resource/sync_limit.ts";
 import { linkPath } from "../tree/path.ts";
-import type { Snapshot } from "../tree/snapshot.ts";
+import type { Snapshot, Subtree } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
 import { Executor, type Round } from "./executor.ts";
@@ -38,11 +38,15 @@ export interface ResourcesOptions {
 // Ours. Refreshing the links of all resources takes so many rounds.
 const REFRESH_ROUNDS = 10;
 
+type Seen = { readonly subtree: Subtree | undefined; readonly isOn: boolean };
+
 export class Resources {
   readonly #options: ResourcesOptions;
   readonly #host: string;
   readonly #running = new Map<string, Running>();
   readonly #schedule = new Schedule();
+  /** Whether a resource was on when its links were as they still may be. */
+  #seen = new Map<string, Seen>();
 
   constructor(options: ResourcesOptions) {
     this.#options = options;
@@ -133,10 +137,24 @@ export class Resources {
 
   /** Those that are switched on here, or still run. */
   #wanted(snapshot: Snapshot): string[] {
-    const active = snapshot.resources().filter((resource) =>
-      this.#isOn(snapshot, resource)
-    );
-    return [...new Set([...active, ...this.#running.keys()])];
+    const wanted = new Set<string>();
+    const seen = new Map<string, Seen>();
+    const prefix = linkPath.resource("");
+    for (const top of snapshot.tops()) {
+      if (!top.startsWith(prefix)) continue;
+      const subtree = snapshot.subtree(top);
+      const resource = top.slice(prefix.length);
+      const before = this.#seen.get(resource);
+      // Hundreds of them are asked about in every round.
+      const now = before?.subtree === subtree
+        ? before
+        : { subtree, isOn: this.#isOn(snapshot, resource) };
+      seen.set(resource, now);
+      if (now.isOn) wanted.add(resource);
+    }
+    this.#seen = seen;
+    for (const resource of this.#running.keys()) wanted.add(resource);
+    return [...wanted];
   }
 
   #isOn(snapshot: Snapshot, resource: string): boolean {
@@ -160,9 +178,13 @@ export class Resources {
     let left = Math.ceil(this.#running.size / REFRESH_ROUNDS);
     for (const [resource, { executor }] of this.#running) {
       if (left === 0) return;
-      this.#options.failures.try(`${resource}, refresh`, () => {
-        if (executor.refresh()) left--;
-      });
+      const links = executor.refreshed();
+      if (links.length === 0) continue;
+      left--;
+      this.#options.failures.try(
+        `${resource}, refresh`,
+        () => this.#publish(resource, links),
+      );
     }
   }
 

@@ -22,7 +22,7 @@ import {
 const PAUSE_MS_MIN = 1_000;
 // Ours. Where something runs, others are told how it goes.
 const PAUSE_MS_MAX_RUNNING = 5_000;
-const PAUSE_MS_MAX = 30_000;
+const PAUSE_MS_MAX = 60_000;
 // Ours. A step takes a millisecond or two.
 const OTHERS_PER_ROUND_MAX = 10;
 

@@ -155,6 +155,11 @@ export class Snapshot {
     return this.#liveSuffixes(linkPath.resource(resource), "data-");
   }
 
+  /** Hosts that shall have the device of `resource`, sorted. */
+  users(resource: string): string[] {
+    return this.#liveSuffixes(linkPath.resource(resource), "device-");
+  }
+
   /** Links that are new or differ since `before`; see `difference`. */
   changedSince(before: Snapshot): Link[] {
     const changed: Link[] = [];
@@ -190,15 +195,35 @@ export class Snapshot {
   }
 
   #liveSuffixes(directory: string, prefix: string): string[] {
-    const suffixes: string[] = [];
-    for (const [name, link] of this.names(directory)) {
-      // The value only where it counts: a lazy one would be read.
-      if (name.startsWith(prefix) && link.value !== TOMBSTONE) {
-        suffixes.push(name.slice(prefix.length));
-      }
+    const names = this.names(directory);
+    // A directory has a thousand names and is asked for its members each time.
+    let known = liveSuffixes.get(names);
+    if (known === undefined) {
+      known = new Map();
+      liveSuffixes.set(names, known);
     }
-    return suffixes.sort();
+    let suffixes = known.get(prefix);
+    if (suffixes === undefined) {
+      suffixes = liveSuffixesOf(names, prefix);
+      known.set(prefix, suffixes);
+    }
+    return [...suffixes];
   }
+}
+
+/** By prefix, as long as a directory stays as it is. */
+const liveSuffixes = new WeakMap<Names, Map<string, readonly string[]>>();
+
+/** What follows `prefix` in the names of links that are not deleted; sorted. */
+function liveSuffixesOf(names: Names, prefix: string): string[] {
+  const suffixes: string[] = [];
+  for (const [name, link] of names) {
+    // The value only where it counts: a lazy one would be read.
+    if (name.startsWith(prefix) && link.value !== TOMBSTONE) {
+      suffixes.push(name.slice(prefix.length));
+    }
+  }
+  return suffixes.sort();
 }
 
 /**
