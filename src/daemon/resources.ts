@@ -146,7 +146,7 @@ export class Resources {
       const resource = top.slice(prefix.length);
       const before = this.#seen.get(resource);
       // Hundreds of them are asked about in every round.
-      const now = before?.subtree === subtree
+      const now = before !== undefined && before.subtree === subtree
         ? before
         : { subtree, isOn: this.#isOn(snapshot, resource) };
       seen.set(resource, now);
