@@ -38,6 +38,22 @@ class SystemClock implements Clock {
 
 export const systemClock: Clock = new SystemClock();
 
+/** A moment of the week. */
+export interface WeekTime {
+  /** 0 is Monday. */
+  readonly day: number;
+  readonly minute: number;
+}
+
+/** The moment of the week, where this machine is. @param realNs see `Clock` */
+export function weekTimeOf(realNs: bigint): WeekTime {
+  const date = new Date(Number(realNs / NS_PER_MS));
+  return {
+    day: (date.getDay() + 6) % 7,
+    minute: date.getHours() * 60 + date.getMinutes(),
+  };
+}
+
 /** Resolves after `durationMs`, or at once when `signal` aborts. */
 export function sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
