@@ -4,7 +4,7 @@
  * Any number run on one machine, talking TCP on loopback. Everything ends with
  * `Hosts[Symbol.asyncDispose]`, also when a test fails.
  */
-import { MarsError } from "../../src/base/errors.ts";
+import { MarsError, messageOf } from "../../src/base/errors.ts";
 
 const MAIN = decodeURIComponent(
   new URL("../../main.ts", import.meta.url).pathname,
@@ -45,8 +45,12 @@ export class Host {
   readonly name: string;
   readonly directory: string;
   readonly port: number;
+  /** The `main.ts` that runs, with its `deno.json` beside it. */
+  program = MAIN;
   #daemon: Deno.ChildProcess | undefined;
   #traces: Promise<void> | undefined;
+  /** Length of the traces of daemons before. */
+  #tracedBefore = 0;
 
   constructor(name: string, root: string) {
     this.name = name;
@@ -84,7 +88,8 @@ export class Host {
     return [
       "run",
       "--allow-all",
-      MAIN,
+      `--config=${this.program.replace(/main\.ts$/, "deno.json")}`,
+      this.program,
       `--mars-dir=${this.marsDir}`,
       `--run-dir=${this.directory}/run`,
       `--etc-dir=${this.directory}/etc`,
@@ -98,6 +103,7 @@ export class Host {
   /** Starts the daemon; its traces go to a file. */
   start(...words: string[]): void {
     if (this.#daemon !== undefined) throw new MarsError("Daemon runs already");
+    this.#tracedBefore = this.traces().length;
     this.#daemon = new Deno.Command(Deno.execPath(), {
       args: this.#words([
         "daemon",
@@ -111,6 +117,19 @@ export class Host {
       stderr: "piped",
     }).spawn();
     this.#traces = this.#collect(this.#daemon);
+  }
+
+  /** Waits until the daemon that was started last serves. */
+  async listening(): Promise<void> {
+    const isServing = (): boolean =>
+      this.traces().slice(this.#tracedBefore).includes("daemon: Started");
+    try {
+      await waitFor(`${this.name} to listen`, isServing);
+    } catch (error) {
+      throw new MarsError(
+        `${messageOf(error)}:\n${this.traces().slice(-2000)}`,
+      );
+    }
   }
 
   /** `pipeTo` a file would hold short chunks back. */
@@ -261,12 +280,15 @@ export class Hosts {
   /** A cluster of the named hosts with running daemons. */
   async cluster(...names: string[]): Promise<Host[]> {
     const hosts = names.map((name) => this.add(name));
+    await this.unite(hosts);
+    return hosts;
+  }
+
+  /** Starts the daemons of hosts that were added and makes them a cluster. */
+  async unite(hosts: readonly Host[]): Promise<void> {
     for (const [index, host] of hosts.entries()) {
       host.start();
-      await waitFor(
-        `${host.name} to listen`,
-        () => host.traces().includes("daemon: Started"),
-      );
+      await host.listening();
       const ip = `--ip=127.0.0.1:${host.port}`;
       if (index === 0) {
         await host.must("create-cluster", ip);
@@ -285,7 +307,6 @@ export class Hosts {
       }
       await host.must("join-cluster", ip, ...tokens);
     }
-    return hosts;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
