@@ -21,6 +21,7 @@ import { loadIdentity } from "../peer/identity.ts";
 import { JoinDesk } from "../peer/token.ts";
 import { TrustStore } from "../peer/trust.ts";
 import { systemFiles } from "../transfer/file.ts";
+import { LINE_FEATURES } from "../transfer/line_features.ts";
 import { LinkFiles } from "../tree/link_files.ts";
 import { LinkTree } from "../tree/store.ts";
 import { TreeWatch } from "../tree/watch.ts";
@@ -176,6 +177,7 @@ async function systemParts(
         trust,
         listen: { hostname: options.listen, port: settings.port },
         handlers,
+        features: LINE_FEATURES,
         join: await JoinDesk.open({
           etcDir,
           identity,

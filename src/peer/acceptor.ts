@@ -65,6 +65,8 @@ export interface AcceptorOptions {
   readonly join: JoinDesk | undefined;
   readonly timing: LineTiming;
   readonly clock: Clock;
+  /** What is told to who has been let in: see `RpcClient.features`. */
+  readonly features: readonly string[];
   /** Takes the line over, synchronously. What it throws ends the line. */
   readonly onLine: (trusted: TrustedLine) => void;
   /** `source` is an address without port. */
@@ -224,7 +226,8 @@ export class Acceptor {
       this.#options.refused(source, "it does not hold the key it shows");
       line.end(new MarsError("Line was refused: no proof"));
     };
-    line.send(encodeProof(this.#crypto, encounter, ""), EMPTY_BODY);
+    const json = JSON.stringify({ features: this.#options.features });
+    line.send(encodeProof(this.#crypto, encounter, json), EMPTY_BODY);
     line.start();
   }
 

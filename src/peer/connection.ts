@@ -74,6 +74,8 @@ export interface PeerServerOptions {
   /** Port 0 takes a free one. */
   readonly listen: PeerAddress;
   readonly handlers: Readonly<Record<TrafficClass, RpcHandlers>>;
+  /** See `RpcClient.features`. */
+  readonly features?: readonly string[];
   /** Undefined: nobody can join here. */
   readonly join: JoinDesk | undefined;
   /** Tells how long a line has been silent. */
@@ -155,6 +157,7 @@ export class PeerServer {
       join,
       clock,
       timing: timing ?? LINE_TIMING,
+      features: this.#options.features ?? [],
       onLine: (trusted) => this.#serve(trusted),
       refused: (source, reason) => this.#refusals.report(source, reason),
     };
@@ -221,7 +224,7 @@ export async function dial(options: DialOptions): Promise<RpcClient> {
   if (expected === undefined) {
     throw new MarsError(`Cannot call "${host}": its key is not trusted here`);
   }
-  const { crypto, line, encounter } = await meet({
+  const { crypto, line, encounter, features } = await meet({
     ...options,
     protocol: PROTOCOL.line,
     refusal: `does it trust the key of "${options.identity.host}"?`,
@@ -248,6 +251,7 @@ export async function dial(options: DialOptions): Promise<RpcClient> {
   );
   return {
     peer: host,
+    features,
     call: (method, params, callOptions) =>
       caller.call(method, params, callOptions),
     close: () => line.end(new MarsError("Line was closed by this host")),

@@ -5,7 +5,7 @@
  *     TLS, certificates                   ↔
  *                                            knows the key? else: ends
  *     knows the key, of the right host?
- *     checks                              ←  proof
+ *     checks                              ←  proof { features }
  *     proof { trafficClass }              →  checks
  *     calls                               →
  *

@@ -18,6 +18,7 @@ import { type Encounter, encounterOf, isProof } from "./handshake.ts";
 import type { Identity } from "./identity.ts";
 import { loadNodeCrypto, type NodeCrypto } from "./key.ts";
 import { Line, type LineTiming } from "./line.ts";
+import { decodeJsonObject } from "./rpc.ts";
 import {
   certifiedKeyOf,
   loadNodeTls,
@@ -31,6 +32,8 @@ export interface Meeting {
   readonly crypto: NodeCrypto;
   readonly line: Line;
   readonly encounter: Encounter;
+  /** What the acceptor says that it understands. */
+  readonly features: ReadonlySet<string>;
 }
 
 /** `checkKey` throws a MarsError unless the acceptor has the right key. */
@@ -138,12 +141,26 @@ async function untilProved(
     clock: systemClock,
   });
   const proof = await firstFrame(line, where, options.refusal);
-  if (isProof(crypto, encounter, proof)) return { crypto, line, encounter };
+  if (isProof(crypto, encounter, proof)) {
+    return { crypto, line, encounter, features: featuresOf(proof) };
+  }
   const reason = new MarsError(
     `Cannot talk to "${where}": it does not hold the key it shows`,
   );
   line.end(reason);
   throw reason;
+}
+
+/**
+ * Builds before this one say nothing there. Anything that is no list of words
+ * names no feature.
+ *
+ * @throws FormatError if the proof carries no JSON object
+ */
+function featuresOf(proof: Frame): ReadonlySet<string> {
+  const { features } = decodeJsonObject(proof.json);
+  const words = Array.isArray(features) ? features : [];
+  return new Set(words.filter((word) => typeof word === "string"));
 }
 
 /** Rejects with the line's reason, in words for who dials. */

@@ -53,6 +53,12 @@ export interface RpcClient {
   readonly peer: string;
 
   /**
+   * Words of the peer's build for what it understands beyond the first one: a
+   * method that may be missing, a parameter that changes what is answered.
+   */
+  readonly features: ReadonlySet<string>;
+
+  /**
    * Asks the peer. `body` must not change until the call has ended.
    *
    * @throws MarsError when the line is lost, the peer refuses (with the message

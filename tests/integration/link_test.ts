@@ -109,6 +109,7 @@ async function withWorld(
       trust: alphaTrust,
       listen: { hostname: HOSTNAME, port: 0 },
       handlers: { meta: handlers, log: handlers, sync: handlers },
+      features: ["one", "two"],
       join: await JoinDesk.open({
         etcDir: `${dir}/alpha`,
         identity: alpha,
@@ -250,6 +251,7 @@ Deno.test("dial() reaches the handlers of each traffic class", () =>
         timeoutMs: DEADLINE_MS,
       });
       assertEquals(client.peer, "alpha");
+      assertEquals([...client.features], ["one", "two"]);
       const { params } = await client.call("echo", { trafficClass });
       assertEquals(params, { peer: "beta", params: { trafficClass } });
       assertEquals(world.server.peers(), ["beta"]);

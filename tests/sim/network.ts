@@ -22,6 +22,7 @@ import {
   type RpcHandlers,
   type RpcReply,
 } from "../../src/peer/rpc.ts";
+import { LINE_FEATURES } from "../../src/transfer/line_features.ts";
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
 import type { VirtualTime } from "./virtual_time.ts";
@@ -164,6 +165,7 @@ export class SimNetwork {
 /** One line, with both of its ends. */
 class SimLine implements RpcClient {
   readonly peer: string;
+  readonly features: ReadonlySet<string> = new Set(LINE_FEATURES);
   readonly closed: Promise<void>;
   readonly door: Door;
   readonly #network: SimNetwork;

@@ -30,6 +30,7 @@ export type MemoryLineOptions = {
   readonly from: string;
   readonly peer: string;
   readonly handlers: RpcHandlers;
+  readonly features?: readonly string[];
   readonly fault?: (index: number, method: string) => Fault;
   readonly delay?: (index: number) => Promise<void>;
   readonly onReply?: (reply: RpcReply, index: number) => RpcReply;
@@ -37,6 +38,7 @@ export type MemoryLineOptions = {
 
 export class MemoryLine implements RpcClient {
   readonly peer: string;
+  readonly features: ReadonlySet<string>;
   readonly closed: Promise<void>;
   /** Methods of all calls so far. */
   readonly calls: string[] = [];
@@ -49,6 +51,7 @@ export class MemoryLine implements RpcClient {
   constructor(options: MemoryLineOptions) {
     this.#options = options;
     this.peer = options.peer;
+    this.features = new Set(options.features);
     this.closed = new Promise((resolve) => this.#close = resolve);
   }
 
