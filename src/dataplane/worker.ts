@@ -37,6 +37,8 @@ import { StampSource } from "./stamps.ts";
 const RING_ENTRIES = 256;
 /** Ours. What could not begin is tried again after this. */
 const RETRY_MS = 1_000;
+/** Ours. A wall clock that was set is noticed after this. */
+const WALL_CLOCK_MS = 1_000;
 
 /** Makes this thread a worker: it waits for the message of its birth. */
 export function runWorker(): void {
@@ -55,7 +57,7 @@ class ResourceWorker {
   readonly #shim: Shim;
   readonly #crc: Crc32c;
   readonly #mailbox: Mailbox;
-  readonly #stamps = new StampSource(() => Date.now());
+  readonly #stamps = new StampSource(() => this.#wallMs());
   readonly #report: Report;
   #desired: Desired;
   #ring: Ring;
@@ -67,6 +69,9 @@ class ResourceWorker {
   /** Nothing is begun before this, unless something else is desired. */
   #retryAtMs = -Infinity;
   #refusal = "";
+  /** How far the wall clock is ahead of the ring's, and when to look again. */
+  #wallAheadMs = 0;
+  #wallCheckAtMs = -Infinity;
 
   constructor(birth: Birth) {
     this.#birth = birth;
@@ -215,6 +220,16 @@ class ResourceWorker {
       report.replayByte = 0;
     }
     this.#mailbox.writeActual(report, this.#stamps.newestNs());
+  }
+
+  /** The wall clock, by the one look at a clock that a turn takes. */
+  #wallMs(): number {
+    const nowMs = this.#ring.monotonicMs();
+    if (nowMs >= this.#wallCheckAtMs) {
+      this.#wallAheadMs = Date.now() - nowMs;
+      this.#wallCheckAtMs = nowMs + WALL_CLOCK_MS;
+    }
+    return nowMs + this.#wallAheadMs;
   }
 
   /** A new ring, and no disk. */

@@ -76,7 +76,10 @@ export interface Io {
   /** Calls back after `durationMs`. Cannot be canceled. */
   timer(durationMs: number, done: Completion, tag: number): void;
 
-  /** Milliseconds since an arbitrary point; never steps back. */
+  /**
+   * Milliseconds since an arbitrary point; never steps back. Looked at once per
+   * turn, because where the kernel has to be asked that costs as much as a write.
+   */
   monotonicMs(): number;
 
   /** Page-aligned memory; lives as long as the worker. */

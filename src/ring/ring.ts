@@ -80,6 +80,8 @@ export class Ring implements SocketIo, CommandIo {
   #ready = new ReadyList();
   #delivering = new ReadyList();
   #directTurns = 0;
+  /** The clock of this turn; -1 until somebody looks at it. */
+  #nowMs = -1;
   #isEnded = false;
 
   /** Makes a ring with `entries` (a power of two) submission entries. */
@@ -124,6 +126,7 @@ export class Ring implements SocketIo, CommandIo {
 
   /** Calls back everything that has completed; returns how many. */
   reap(): number {
+    this.#nowMs = -1;
     this.#collect();
     const list = this.#ready;
     this.#ready = this.#delivering;
@@ -293,7 +296,8 @@ export class Ring implements SocketIo, CommandIo {
   }
 
   monotonicMs(): number {
-    return performance.now();
+    if (this.#nowMs < 0) this.#nowMs = performance.now();
+    return this.#nowMs;
   }
 
   map(fd: number, offsetBytes: number, lengthBytes: number): Memory {
