@@ -124,6 +124,15 @@ sim: $(DENO) ## clusters in simulation: SEED=1 COUNT=100 CHAOS=seconds VERBOSE=1
 bench: build/mars build/libmars.so tools-test ## speed, side by side with the alternatives
 	$(DENO) run --allow-all tests/bench/run.ts
 
+# `make bench-vm ARGS="write --quick --targets=raw,flush,drbd-A"`; all options
+# stand in tests/bench/vm.ts. The kernel is built once, in about ten minutes.
+.PHONY: bench-vm
+bench-vm: build/mars build/libmars.so ## /dev/mars beside DRBD, in a virtual machine: ARGS=…
+	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES) \
+	  fio:fio iproute2:tc drbd-utils:/lib/drbd/drbdsetup-84 make:make gcc:gcc \
+	  flex:flex bison:bison bc:bc"
+	@$(DENO) run --allow-all tests/bench/vm.ts $(ARGS)
+
 .PHONY: fmt
 fmt: $(DENO) ## lays out all sources
 	$(DENO) fmt

@@ -1,6 +1,7 @@
 /** Programs of others that a bench uses: fio, and the NBD servers beside us. */
-import { FormatError, MarsError } from "../../src/base/errors.ts";
+import { MarsError } from "../../src/base/errors.ts";
 import { waitFor } from "../support/hosts.ts";
+import { readFioReport } from "./fio_report.ts";
 
 const decoder = new TextDecoder();
 
@@ -105,32 +106,11 @@ export async function fio(uri: string, job: FioJob): Promise<FioResult> {
     "--lat_percentiles=1",
     "--output-format=json",
   );
-  return resultOf(text);
-}
-
-function resultOf(text: string): FioResult {
-  // The engine says something in front of the report.
-  const report: unknown = JSON.parse(text.slice(text.indexOf("{\n")));
-  const write = at(at(at(report, "jobs"), "0"), "write");
-  const percentiles = at(at(write, "lat_ns"), "percentile");
-  return {
-    perSecond: numberAt(write, "iops"),
-    writeCount: numberAt(write, "total_ios"),
-    p50Us: numberAt(percentiles, "50.000000") / 1000,
-    p99Us: numberAt(percentiles, "99.000000") / 1000,
-    tookMs: numberAt(write, "runtime"),
-  };
-}
-
-function at(value: unknown, key: string): unknown {
-  if (typeof value !== "object" || value === null) return undefined;
-  return Object.entries(value).find(([name]) => name === key)?.[1];
-}
-
-function numberAt(value: unknown, key: string): number {
-  const found = at(value, key);
-  if (typeof found === "number") return found;
-  throw new FormatError(`Cannot read report of fio: no number "${key}"`);
+  const { perSecond, count, p50Us, p99Us, tookMs } = readFioReport(
+    text,
+    "write",
+  );
+  return { perSecond, writeCount: count, p50Us, p99Us, tookMs };
 }
 
 /** An NBD server of others on the file of a disk. */

@@ -1,0 +1,173 @@
+// Pure
+/**
+ * What fio has measured inside a virtual machine, and tables of it.
+ *
+ * A case is what was asked of all targets in turn: a line between the hosts, a
+ * pattern, a block length, a depth. Each round has one run per target, hence
+ * ratios are taken round by round, and their median counts.
+ */
+import type { FioReport } from "./fio_report.ts";
+import { type Spread, spreadOf } from "./figures.ts";
+
+/** What packets between the hosts have to bear. */
+export type Line = "plain" | "delay" | "loss";
+
+export interface Run {
+  readonly line: Line;
+  /** As `tests/vm/bench.sh` has it: "randwrite-4k-16". */
+  readonly work: string;
+  readonly target: string;
+  readonly round: number;
+  readonly report: FioReport;
+  /** Until nothing was left to be done. */
+  readonly leftSeconds: number;
+}
+
+/** One target in one case. */
+export interface Row {
+  readonly target: string;
+  /** Operations, or megabytes where blocks are large. */
+  readonly rate: Spread;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+  readonly leftSeconds: number;
+  /** Rate divided by that of `BASELINE`, round by round. */
+  readonly ratio: Spread;
+}
+
+export interface Case {
+  readonly line: Line;
+  readonly work: string;
+  readonly title: string;
+  readonly unit: "/s" | "MB/s";
+  readonly rows: readonly Row[];
+}
+
+/** What all others are compared with. */
+export const BASELINE = "drbd-A";
+
+const LINE_TITLES: { readonly [Key in Line]: string } = {
+  plain: "",
+  delay: ", 10 ms delay each way",
+  loss: ", 1 % of the packets lost",
+};
+
+const PATTERN_TITLES: { readonly [key: string]: string } = {
+  randwrite: "random write",
+  randread: "random read",
+  write: "sequential write",
+  read: "sequential read",
+};
+
+export const TARGET_TITLES: { readonly [key: string]: string } = {
+  raw: "raw disk (brd)",
+  loop: "kernel loop device",
+  null: "ublk, nothing behind",
+  flush: "mars, flush",
+  durable: "mars, durable",
+  "flush+1": "mars, flush, 1 secondary",
+  "durable+1": "mars, durable, 1 secondary",
+  "drbd-A": "DRBD, protocol A",
+  "drbd-C": "DRBD, protocol C",
+};
+
+/** Cases and their rows in the order in which they were measured. */
+export function casesOf(runs: readonly Run[]): Case[] {
+  const byCase = Map.groupBy(runs, ({ line, work }) => `${line} ${work}`);
+  return [...byCase.values()].flatMap((ofCase) => {
+    const [first] = ofCase;
+    return first === undefined ? [] : [caseOf(first, ofCase)];
+  });
+}
+
+function caseOf({ line, work }: Run, runs: readonly Run[]): Case {
+  const [pattern = "", block = "", depth = ""] = work.split("-");
+  const unit = block.endsWith("m") ? "MB/s" : "/s";
+  const rateOf = ({ report }: Run): number =>
+    unit === "/s" ? report.perSecond : report.bytesPerSecond / 1e6;
+  const baseline = new Map(
+    runs.filter(({ target }) => target === BASELINE)
+      .map((run) => [run.round, rateOf(run)] as const),
+  );
+  const byTarget = Map.groupBy(runs, ({ target }) => target);
+  const rows = [...byTarget].map(([target, ofTarget]): Row => {
+    const median = (of: (run: Run) => number): number =>
+      spreadOf(ofTarget.map(of)).median;
+    return {
+      target,
+      rate: spreadOf(ofTarget.map(rateOf)),
+      p50Us: median(({ report }) => report.p50Us),
+      p99Us: median(({ report }) => report.p99Us),
+      p999Us: median(({ report }) => report.p999Us),
+      leftSeconds: median(({ leftSeconds }) => leftSeconds),
+      ratio: spreadOf(ofTarget.flatMap((run) => {
+        const other = baseline.get(run.round);
+        return other === undefined ? [] : [rateOf(run) / other];
+      })),
+    };
+  });
+  const size = block.replace("k", " KiB").replace("m", " MiB");
+  const title = `${size} ${PATTERN_TITLES[pattern] ?? pattern}, ` +
+    `depth ${depth}${LINE_TITLES[line]}`;
+  return { line, work, title, unit, rows };
+}
+
+const HEADINGS = ["rate", "p50", "p99", "p99.9", "of DRBD A", "left"] as const;
+
+function cellsOf({ unit }: Case, row: Row): string[] {
+  const { rate, p50Us, p99Us, p999Us, ratio, leftSeconds } = row;
+  return [
+    `${range(rate)} ${unit}`,
+    ...[p50Us, p99Us, p999Us].map((us) => `${amount(us)} µs`),
+    range(ratio),
+    leftSeconds < 0.1 ? "" : `${leftSeconds.toFixed(1)} s`,
+  ];
+}
+
+/** Columns for a terminal. */
+export function textOf(cases: readonly Case[]): string {
+  return cases.map((each) => {
+    const rows = [
+      [each.title, ...HEADINGS],
+      ...each.rows.map((row) => [titleOf(row), ...cellsOf(each, row)]),
+    ];
+    const widths = rows[0]?.map((_, column) =>
+      Math.max(...rows.map((row) =>
+        row[column]?.length ?? 0
+      ))
+    ) ?? [];
+    return rows.map((row) =>
+      row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")
+        .trimEnd()
+    ).join("\n");
+  }).join("\n\n");
+}
+
+/** The same for a document. */
+export function markdownOf(cases: readonly Case[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return cases.map((each) =>
+    [
+      line([each.title, ...HEADINGS]),
+      line(["---", ...HEADINGS.map(() => "---")]),
+      ...each.rows.map((row) => line([titleOf(row), ...cellsOf(each, row)])),
+    ].join("\n")
+  ).join("\n\n");
+}
+
+function titleOf({ target }: Row): string {
+  return TARGET_TITLES[target] ?? target;
+}
+
+function range({ min, median, max }: Spread): string {
+  if (!Number.isFinite(median)) return "";
+  return `${amount(median)} (${amount(min)} … ${amount(max)})`;
+}
+
+/** Three digits that count; thousands are parted. */
+function amount(value: number): string {
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  const text = value.toFixed(digits);
+  return digits > 0 ? text : text.replace(/\B(?=(\d{3})+$)/g, ",");
+}
