@@ -11,6 +11,7 @@ MAIN := main.ts
 # What the integration tests use: Debian package and the command it must give,
 # or several of which one is enough.
 TEST_PACKAGES := fio:fio nbdkit:nbdkit qemu-utils:qemu-io libnbd-bin:nbdinfo \
+  iproute2:tc faketime:faketime \
   $(VM_PACKAGES)
 # Virtual machines with a stock Debian kernel under emulation. Some versions of
 # qemu come with virtiofsd; elsewhere it is a package of its own.

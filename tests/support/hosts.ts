@@ -5,33 +5,20 @@
  * `Hosts[Symbol.asyncDispose]`, also when a test fails.
  */
 import { MarsError, messageOf } from "../../src/base/errors.ts";
+import { waitFor } from "./deadline.ts";
+import type { Network } from "./network.ts";
+
+export { waitFor } from "./deadline.ts";
 
 const MAIN = decodeURIComponent(
   new URL("../../main.ts", import.meta.url).pathname,
 );
-
-/** How long a test waits for anything before it fails. */
-export const DEADLINE_MS = 45_000;
 
 /** What a command did. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-/** Waits until `probe` gives something else than undefined or false. */
-export async function waitFor<T>(
-  what: string,
-  probe: () => T | undefined | false | Promise<T | undefined | false>,
-): Promise<T> {
-  const endMs = performance.now() + DEADLINE_MS;
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > endMs) throw new MarsError(`Waited for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** A port that was free a moment ago. */
@@ -47,15 +34,23 @@ export class Host {
   readonly port: number;
   /** The `main.ts` that runs, with its `deno.json` beside it. */
   program = MAIN;
+  /** Where it listens. */
+  address = "127.0.0.1";
+  /** Variables of its daemon. */
+  env: Record<string, string> = {};
+  readonly #wordsInside: readonly string[];
   #daemon: Deno.ChildProcess | undefined;
   #traces: Promise<void> | undefined;
   /** Length of the traces of daemons before. */
   #tracedBefore = 0;
 
-  constructor(name: string, root: string) {
+  /** @param network it lives in; that of the test if undefined */
+  constructor(name: string, root: string, network?: Network) {
     this.name = name;
     this.directory = `${root}/${name}`;
     this.port = freePort();
+    this.#wordsInside = network?.wordsInside(name) ?? [];
+    if (network !== undefined) this.address = network.addressOf(name);
     for (const part of ["mars", "run", "etc"]) {
       Deno.mkdirSync(`${this.directory}/${part}`, { recursive: true });
     }
@@ -84,8 +79,19 @@ export class Host {
     return this.disk;
   }
 
+  /** `mars` with further words, where the host lives. */
+  #command(
+    words: readonly string[],
+    options: Deno.CommandOptions,
+  ): Deno.Command {
+    const [program = "", ...args] = this.#words(words);
+    return new Deno.Command(program, { ...options, args, stdin: "null" });
+  }
+
   #words(words: readonly string[]): string[] {
     return [
+      ...this.#wordsInside,
+      Deno.execPath(),
       "run",
       "--allow-all",
       `--config=${this.program.replace(/main\.ts$/, "deno.json")}`,
@@ -104,15 +110,14 @@ export class Host {
   start(...words: string[]): void {
     if (this.#daemon !== undefined) throw new MarsError("Daemon runs already");
     this.#tracedBefore = this.traces().length;
-    this.#daemon = new Deno.Command(Deno.execPath(), {
-      args: this.#words([
-        "daemon",
-        "--listen=127.0.0.1",
-        "--reserve=0",
-        "--trace=debug",
-        ...words,
-      ]),
-      stdin: "null",
+    const daemon = [
+      "daemon",
+      `--listen=${this.address}`,
+      "--reserve=0",
+      "--trace=debug",
+    ];
+    this.#daemon = this.#command([...daemon, ...words], {
+      env: this.env,
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -171,7 +176,7 @@ export class Host {
 
   /** The words before a command, for a shell. */
   commandLine(): string {
-    return [Deno.execPath(), ...this.#words([])].join(" ");
+    return this.#words([]).join(" ");
   }
 
   /** Runs a command of this host. */
@@ -184,11 +189,7 @@ export class Host {
     env: Record<string, string>,
     ...words: string[]
   ): Promise<Outcome> {
-    const output = await new Deno.Command(Deno.execPath(), {
-      args: this.#words(words),
-      env,
-      stdin: "null",
-    }).output();
+    const output = await this.#command(words, { env }).output();
     const decoder = new TextDecoder();
     return {
       code: output.code,
@@ -202,9 +203,7 @@ export class Host {
     words: readonly string[],
     isDue: () => boolean,
   ): Promise<Outcome> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: this.#words(words),
-      stdin: "null",
+    const child = this.#command(words, {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -261,10 +260,15 @@ export class Host {
 /** Hosts that vanish with their directory. */
 export class Hosts {
   readonly root: string;
+  readonly #network: Network | undefined;
   readonly #hosts: Host[] = [];
 
-  /** @param parent of the directory; that of temporary files if undefined */
-  constructor(parent?: string) {
+  /**
+   * @param parent of the directory; that of temporary files if undefined
+   * @param network they live in; that of the test if undefined
+   */
+  constructor(parent?: string, network?: Network) {
+    this.#network = network;
     this.root = Deno.makeTempDirSync({
       prefix: "mars",
       ...(parent === undefined ? {} : { dir: parent }),
@@ -272,7 +276,7 @@ export class Hosts {
   }
 
   add(name: string): Host {
-    const host = new Host(name, this.root);
+    const host = new Host(name, this.root, this.#network);
     this.#hosts.push(host);
     return host;
   }
@@ -289,7 +293,7 @@ export class Hosts {
     for (const [index, host] of hosts.entries()) {
       host.start();
       await host.listening();
-      const ip = `--ip=127.0.0.1:${host.port}`;
+      const ip = `--ip=${host.address}:${host.port}`;
       if (index === 0) {
         await host.must("create-cluster", ip);
         continue;
@@ -299,7 +303,7 @@ export class Hosts {
         const output = await member.must(
           "token",
           "create",
-          `--ip=127.0.0.1:${member.port}`,
+          `--ip=${member.address}:${member.port}`,
         );
         const token = /mars1\.\S+/.exec(output)?.[0];
         if (token === undefined) throw new MarsError(`No token in ${output}`);
