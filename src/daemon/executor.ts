@@ -21,6 +21,7 @@ import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
 import type { LogDirectory } from "../log/files.ts";
 import { plan } from "../resource/plan.ts";
+import { untoldLinks } from "../resource/positions.ts";
 import {
   blocked,
   type LinkValue,
@@ -51,6 +52,8 @@ export interface ExecutorOptions {
   readonly links: ResourceLinks;
   /** Writes links of this host and tells the peers. */
   readonly publish: (links: readonly LinkValue[]) => void;
+  /** The link as it stands on disk; tombstones are undefined. */
+  readonly linkOnDisk: (path: string) => string | undefined;
   /** Bytes of a disk. @throws MarsError */
   readonly measureDisk: (path: string) => Promise<number>;
   /** Makes the tree's file system durable. */
@@ -160,13 +163,7 @@ export class Executor {
     const worker = this.#worker();
     const snapshot = round.snapshot();
     const view = resourceView(snapshot, resource, host);
-    await logs.refresh(
-      view,
-      worker,
-      ({ sequence, host: author }) =>
-        snapshot.isTombstone(linkPath.log(resource, sequence, author)),
-      this.isIdle,
-    );
+    await this.#refreshLogs(snapshot, view, worker);
     const planned = plan(view, {
       logs: logs.all,
       worker: this.#measured(worker),
@@ -229,7 +226,34 @@ export class Executor {
     this.#stopWorker();
     await this.#stopping;
     await this.#measuring;
+    await this.#publishRest(snapshot());
     this.#publishStates(NOTHING, snapshot());
+  }
+
+  /** Says that there is more in the logs than was told, before that all ends. */
+  async #publishRest(snapshot: Snapshot): Promise<void> {
+    const { resource, host, logs } = this.#options;
+    const view = resourceView(snapshot, resource, host);
+    if (view.own?.replay === undefined) return;
+    await this.#refreshLogs(snapshot, view, undefined);
+    const { log, startBytes: bytes } = view.own.replay;
+    const links = untoldLinks(view, { log, bytes }, logs.all);
+    if (links.length > 0) this.#options.publish(links);
+  }
+
+  async #refreshLogs(
+    snapshot: Snapshot,
+    view: ResourceView,
+    worker: Actual | undefined,
+  ): Promise<void> {
+    const { resource, logs } = this.#options;
+    await logs.refresh(
+      view,
+      worker,
+      ({ sequence, host }) =>
+        snapshot.isTombstone(linkPath.log(resource, sequence, host)),
+      this.isIdle,
+    );
   }
 
   #worker(): Actual | undefined {
@@ -285,12 +309,15 @@ export class Executor {
       snapshot.value(link.path) !== link.value
     );
     if (changed.length === 0) return;
+    const replayPath = linkPath.replay(view.resource, view.host);
+    // A command has just moved it: the plan was made from an older view.
+    const seen = snapshot.value(replayPath);
+    if (this.#options.linkOnDisk(replayPath) !== seen) return;
     const sequenceOf = (value: string | undefined): string =>
       value?.split(",")[0] ?? "";
-    const replayPath = linkPath.replay(view.resource, view.host);
     const replay = changed.find((link) => link.path === replayPath);
     const isNewLog = replay !== undefined &&
-      sequenceOf(snapshot.value(replayPath)) !== sequenceOf(replay.value);
+      sequenceOf(seen) !== sequenceOf(replay.value);
     const isAtRest = replay === undefined || replay.value.endsWith(",0");
     const nowMs = this.#options.monotonicMs();
     const dueMs = this.#positionsAtMs + POSITION_INTERVAL_MS;

@@ -212,6 +212,12 @@ export class Resources {
       nbdSocketPath: (device) => nbdSocketPath(settings, device),
       links: new ResourceLinks({ resource, host, snapshot: tree.snapshot() }),
       flushTree: () => tree.flush(),
+      linkOnDisk: (path) => {
+        const value = this.#options.parts.disk.value(path);
+        return typeof value === "string" && value !== TOMBSTONE
+          ? value
+          : undefined;
+      },
       measureDisk: async (path) => {
         const file = await files.open(path, "read");
         const bytes = file.sizeBytes();

@@ -195,9 +195,16 @@ function isLevel(own: MemberState, other: MemberState): boolean {
 function replayGaps(own: MemberState, other: MemberState): string[] {
   const textOf = ({ replay }: MemberState): string =>
     replay === undefined ? "nowhere" : formatReplay(replay);
-  return textOf(own) === textOf(other) && own.replay !== undefined
-    ? []
-    : [`replay is at ${textOf(own)}, "${other.host}" at ${textOf(other)}`];
+  if (textOf(own) === textOf(other) && own.replay !== undefined) return [];
+  const gaps = [
+    `replay is at ${textOf(own)}, "${other.host}" at ${textOf(other)}`,
+  ];
+  // Only recovery tells how much of it is good.
+  const isLocked = !other.desired.attach && (other.replay?.dirtyBytes ?? 0) > 0;
+  if (isLocked) {
+    gaps.push(`its log has more than was replayed there; type up on it`);
+  }
+  return gaps;
 }
 
 /** Links as the other host has them, if that is what is wrong here. */

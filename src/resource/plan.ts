@@ -51,7 +51,12 @@ import {
   type PlanFacts,
   type WorkerState,
 } from "./plan_types.ts";
-import { ownLogsBehind, positionLinks, reachedBy } from "./positions.ts";
+import {
+  ownLogsBehind,
+  positionLinks,
+  reachedBy,
+  untoldLinks,
+} from "./positions.ts";
 import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
 import {
   comparePositions,
@@ -82,10 +87,13 @@ function decide(view: ResourceView, facts: PlanFacts): Plan {
     ? []
     : positionLinks(view, reached, facts);
   if (!own.desired.attach || !facts.isRunning) {
-    // Once nobody works on the disk, the position is the command line's: what is
-    // told from an older view would undo what it has just written.
+    // Once nobody works on the disk, the position is the command line's. But who
+    // wants to go on behind this host must know of what it has not told yet.
     const isLeft = worker === undefined && !own.desired.attach;
-    const leaving: Plan = { ...base, publish: isLeft ? [] : positions };
+    const publish = isLeft && reached !== undefined
+      ? untoldLinks(view, reached, facts.logs)
+      : positions;
+    const leaving: Plan = { ...base, publish };
     // Busy clients must be able to finish.
     return worker !== undefined && mustBypass(worker, "enough", false)
       ? emergency(view, facts, leaving, worker)

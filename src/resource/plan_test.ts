@@ -99,6 +99,32 @@ Deno.test("plan() tells no position of a disk that was let go", () => {
   assertEquals([left.role, left.publish.length], ["detached", 0]);
 });
 
+Deno.test("plan() tells of a disk that was let go what its logs still hold", () => {
+  const links = {
+    "replay-alpha": "log-000000002-alpha,100,20",
+    "todo-alpha/attach": "0",
+  };
+  const logs = [
+    { log: log(2, "alpha"), bytes: 400 },
+    { log: log(3, "alpha"), bytes: 50 },
+    { log: log(3, "beta"), bytes: 77 },
+  ];
+  const left = planOf("alpha", links, { worker: undefined, logs });
+  assertEquals(left.publish, [
+    {
+      path: "resource-r/replay-alpha",
+      value: "log-000000002-alpha,100,350",
+    },
+  ]);
+  const told = { ...links, "replay-alpha": "log-000000002-alpha,100,350" };
+  const again = planOf("alpha", told, { worker: undefined, logs });
+  assertEquals(again.publish, []);
+  // What others have written is theirs to tell.
+  const foreign = { ...links, "replay-alpha": "log-000000003-beta,0,0" };
+  const other = planOf("alpha", foreign, { worker: undefined, logs });
+  assertEquals(other.publish, []);
+});
+
 Deno.test("plan() logs into an empty own log", () => {
   const next = planOf(
     "alpha",

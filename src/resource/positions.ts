@@ -117,6 +117,34 @@ export function positionLinks(
 }
 
 /**
+ * The replay link of a host that nobody lets recover, if its logs have more in
+ * them than it says: the daemon ended before that was told, or the power cut
+ * took it back. How much of it is good is not known, but nobody may go on
+ * behind this host as if it were not there.
+ */
+export function untoldLinks(
+  view: ResourceView,
+  reached: Position,
+  logs: readonly LocalLog[],
+): LinkValue[] {
+  if (reached.log.host !== view.host) return [];
+  let endBytes = localLog(logs, reached.log)?.bytes ?? 0;
+  for (const { bytes } of ownLogsBehind(view, { logs }, reached)) {
+    endBytes += bytes;
+  }
+  const dirtyBytes = endBytes - reached.bytes;
+  if (dirtyBytes <= (view.own?.replay?.dirtyBytes ?? 0)) return [];
+  return [{
+    path: linkPath.replay(view.resource, view.host),
+    value: formatReplay({
+      log: reached.log,
+      startBytes: reached.bytes,
+      dirtyBytes,
+    }),
+  }];
+}
+
+/**
  * Logs of this host behind the one it has reached, with data: a crash came
  * after a rotation, before that was told.
  */
