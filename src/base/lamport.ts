@@ -5,6 +5,7 @@
  *   now()        max(wall clock, newest stamp seen); does not advance
  *   observe(t)   a stamp was seen: the clock is greater from now on (I9)
  *   hear(t)      another host told what its clock shows
+ *   resume(t)    this clock, in another process, has reached t
  *   next()       a stamp for something new: greater than everything seen
  *
  * A stamp `FUTURE_NS_MAX` or more ahead of the wall clock is not believed: one
@@ -59,6 +60,14 @@ export class LamportClock {
     if (stampNs >= boundNs) return false;
     this.#newestNs = stampNs;
     return true;
+  }
+
+  /**
+   * Goes on where another process of this host is: however far that is from the
+   * wall clock, the bound counts from there.
+   */
+  resume(stampNs: bigint): void {
+    if (stampNs > this.#newestNs) this.#newestNs = stampNs;
   }
 
   /** Like `observe`, for what the clock of another host shows now. */

@@ -54,3 +54,14 @@ Deno.test("hear() stays where others are when the wall clock is wrong", () => {
   assertEquals(lamport.fallCount, 0);
   assertEquals(lamport.now(), START_NS + NS_PER_S);
 });
+
+Deno.test("resume() goes on where another process of the host is", () => {
+  const { lamport } = clocks();
+  const farNs = START_NS + 2n * FUTURE_NS_MAX;
+  assertEquals(lamport.observe(farNs), false);
+  lamport.resume(farNs);
+  assertEquals(lamport.next(), farNs + 1n);
+  assertEquals(lamport.observe(farNs + NS_PER_S), true);
+  lamport.resume(START_NS);
+  assertEquals(lamport.now(), farNs + NS_PER_S);
+});
