@@ -9,8 +9,10 @@
  * same one as the older.
  *
  * A host that is cut off or dead does not answer, and is not waited for longer
- * than half a window; not at all if the others were heard of that much later.
- * But whose claim is known must be heard of: it may have got through.
+ * than half a window; not at all if the others were heard of that much later:
+ * without an answer of the primary it gets nowhere. But where nobody is primary
+ * all must answer, and whose claim is known must be heard of: they may have got
+ * through.
  *
  * Source: ours, after Lamport's mutual exclusion.
  */
@@ -54,7 +56,7 @@ export function unanswered(
   snapshot: Snapshot,
   view: ResourceView,
   { needed, waitedMs }: {
-    readonly needed: string | undefined;
+    readonly needed: readonly string[];
     readonly waitedMs: number;
   },
 ): string[] {
@@ -69,7 +71,7 @@ export function unanswered(
     const signNs = signOf(snapshot, host);
     if (signNs > claimNs) return false;
     const isGone = waitedMs >= patienceMs || signNs + patienceNs < latestNs;
-    return host === needed || !isGone;
+    return needed.includes(host) || !isGone;
   }).map(({ host }) => `"${host}" has not answered`);
 }
 

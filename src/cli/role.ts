@@ -2,7 +2,7 @@
  * primary and secondary: who may write.
  *
  *   primary            1  check; refuse with every obstacle; the old primary
- *   (planned)             must answer
+ *   (planned)             must answer, or all if nobody is designated
  *                      2  --force: wait until fetch has stopped
  *                      3  units of systemd let go of the device over there
  *                      4  wait until nothing of the old primary is missing here

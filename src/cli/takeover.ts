@@ -92,7 +92,7 @@ export class Takeover {
     return [
       {
         title: "check, and hear of the old primary",
-        goal: "an answer of the old primary",
+        goal: "an answer",
         act: () => this.#check(),
         until: until(
           planned,
@@ -134,7 +134,7 @@ export class Takeover {
         until: until(planned, (view, snapshot) => [
           ...this.#oldLeft(view),
           ...unanswered(this.#desk, snapshot, view, {
-            needed: this.#before,
+            needed: this.#needed(view),
             waitedMs: this.#waitedMs(),
           }),
           ...this.#gaps(view, snapshot, false),
@@ -230,18 +230,30 @@ export class Takeover {
     if (this.#isPlanned) desk.trigger(ASK.everybody);
   }
 
-  /** An old primary that does not answer cannot hand over. */
+  /**
+   * Who must answer, however long it takes: the primary that hands over. Where
+   * nobody is designated any member may have been since, which only that one
+   * may know.
+   */
+  #needed(view: ResourceView): string[] {
+    return view.members.map(({ host }) => host).filter((host) =>
+      host !== view.host && (this.#before ?? host) === host
+    );
+  }
+
+  /** A primary that does not answer cannot hand over. */
   #silence(view: ResourceView, snapshot: Snapshot): string[] {
-    const old = memberOf(view, this.#old);
-    if (old === undefined || old.host === this.#desk.host) return [];
-    const isNeeded = this.#before !== undefined || old.isPrimary;
-    if (!isNeeded || signOf(snapshot, old.host) > this.#startedNs) return [];
-    const left = [
-      `"${old.host}" does not answer; after a loss type pause-fetch and primary --force`,
-    ];
+    const left = this.#needed(view)
+      .filter((host) => signOf(snapshot, host) <= this.#startedNs)
+      .map((host) =>
+        host === this.#before || memberOf(view, host)?.isPrimary === true
+          ? `"${host}" does not answer; after a loss type pause-fetch and primary --force`
+          : `"${host}" does not answer and may have become primary; after a loss type pause-fetch and primary --force`
+      );
+    if (left.length === 0) return [];
     const waitedMs = this.#waitedMs();
     if (waitedMs < this.#desk.options.windowMs / 2) return left;
-    throw timeoutError(waitedMs, "an answer of the old primary", left);
+    throw timeoutError(waitedMs, "an answer", left);
   }
 
   #want(): void {
