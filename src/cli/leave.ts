@@ -29,7 +29,11 @@ import type { LinkWrite } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 import { isActingForAnother } from "./start_checks.ts";
-import { roleObstacles, stabilityObstacles } from "./standing.ts";
+import {
+  hasBegunToLeave,
+  roleObstacles,
+  stabilityObstacles,
+} from "./standing.ts";
 
 export const LEAVE_COMMANDS: readonly Command[] = [
   {
@@ -59,7 +63,9 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
       title: "check that this host may leave",
       act: async () => {
         const snapshot = desk.snapshot();
-        const obstacles = [
+        // One that has begun is only to be ended: nothing runs here any more.
+        const hasBegun = hasBegunToLeave(desk.view(resource));
+        const obstacles = hasBegun ? [] : [
           ...leaveObstacles(desk, snapshot, resource),
           ...await onlyCopies(desk, snapshot, resource),
         ];
@@ -69,10 +75,12 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
         refuseIf(`leave "${resource}"`, obstacles, desk.options);
       },
       goal: "the daemon to tell its role",
-      until: (snapshot) =>
-        desk.options.force
+      until: (snapshot) => {
+        const view = desk.view(resource);
+        return desk.options.force || hasBegunToLeave(view)
           ? []
-          : stabilityObstacles(desk, snapshot, desk.view(resource)),
+          : stabilityObstacles(desk, snapshot, view);
+      },
     },
     {
       title: "switch it off here",
@@ -98,6 +106,8 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
       title: "delete what this host says",
       act: () => {
         desk.write(ownLinks(desk.snapshot(), resource, desk.host), "3");
+        // Half of it must not come back with the power.
+        desk.flushTree();
         desk.print(`"${resource}": "${desk.host}" is no member any more`);
       },
     },

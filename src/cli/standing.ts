@@ -2,7 +2,8 @@
  * Standing: what must hold of a resource before a command works on it.
  *
  *   member   this host has a disk for it, or is a guest; the disk is not
- *            smaller than the device. --force warns instead
+ *            smaller than the device; it has not begun to leave. --force warns
+ *            instead
  *   known    it exists
  *
  * A split brain is told in any case where a command acts: whoever acts on one
@@ -29,7 +30,7 @@ export function checkStanding(
   const snapshot = desk.look();
   const view = resourceView(snapshot, resource, desk.host);
   if (standing === "member") {
-    const obstacles = memberObstacles(snapshot, view);
+    const obstacles = memberObstacles(snapshot, view, command.name);
     if (obstacles.length > 0 && !desk.options.force) {
       throw new RefusedError(
         `Cannot run "${command.name}" on "${resource}"`,
@@ -59,9 +60,18 @@ function standingOf(command: Command): Standing {
   return command.standing ?? (isMany ? "member" : "none");
 }
 
-function memberObstacles(snapshot: Snapshot, view: ResourceView): string[] {
+function memberObstacles(
+  snapshot: Snapshot,
+  view: ResourceView,
+  command: string,
+): string[] {
   const { resource, host, own, members, sizeBytes } = view;
   if (own !== undefined) {
+    if (hasBegunToLeave(view) && command !== LEAVE) {
+      return [
+        `"${host}" has begun to leave and not ended; type ${LEAVE} ${resource}`,
+      ];
+    }
     const { diskBytes } = own;
     const isSmall = diskBytes !== undefined && sizeBytes !== undefined &&
       diskBytes < sizeBytes;
@@ -78,6 +88,13 @@ function memberObstacles(snapshot: Snapshot, view: ResourceView): string[] {
       ? `"${host}" is no member, but has a position left; type leave-resource ${resource} --force`
       : `"${host}" is no member; type it on one: ${names}`,
   ];
+}
+
+const LEAVE = "leave-resource";
+
+/** Whether this host has a disk for it, but does nothing for it any more. */
+export function hasBegunToLeave({ own }: ResourceView): boolean {
+  return own !== undefined && own.device === undefined;
 }
 
 /** Whether `host` has the device without a disk. */

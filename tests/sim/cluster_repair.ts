@@ -29,6 +29,9 @@ const ROUNDS_MAX = 3;
 /** Lets an administrator put everything right. @throws Violation */
 export async function repair(world: ClusterWorld): Promise<void> {
   world.note("repair");
+  for (const host of world.hosts.filter(isHalfGone)) {
+    await must(world, host, "leave-resource", RESOURCE);
+  }
   const members = world.hosts.filter((host) => viewOf(host).own !== undefined);
   for (const host of members) {
     const { attach, fetch, replay } = switchesOf(host);
@@ -68,6 +71,12 @@ export async function repair(world: ClusterWorld): Promise<void> {
   checkDisks(leader, members);
   checkLosses(world, leader);
   await world.until(AGREE_MS, () => disagreement(world));
+}
+
+/** Whether it has begun to leave: the power took the end of that back. */
+function isHalfGone(host: SimHost): boolean {
+  const { own } = viewOf(host);
+  return own !== undefined && own.device === undefined;
 }
 
 function switchesOf(host: SimHost): Switches {
