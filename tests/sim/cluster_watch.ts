@@ -20,6 +20,7 @@ import type { Actual } from "../../src/dataplane/mailbox.ts";
 import {
   comparePositions,
   isConsistent,
+  isSynced,
   type Position,
   resourceView,
 } from "../../src/resource/view.ts";
@@ -40,6 +41,12 @@ export function isPulse(path: string): boolean {
   // A fetch that finds nothing tries again each second.
   return /^actual-[^/]+\/(time|alive|read-stamp)$|\/is-(primary|copying)$/
     .test(path);
+}
+
+/** Whether a host has copied the whole disk, if only once. */
+function hasCopy(host: SimHost): boolean {
+  const view = resourceView(host.look(), RESOURCE, host.name);
+  return view.own !== undefined && isSynced(view, view.own);
 }
 
 /** Whether a host in log `at` may come to need `log`. */
@@ -184,8 +191,9 @@ export class ClusterWatch implements WorkerWatch {
     const known = host.look();
     const isKnown =
       known.value(linkPath.data(RESOURCE, member.name)) !== undefined;
-    // What a loss of power has taken from its tree.
-    if (!isKnown) return host.hasLostPower || hasLeft;
+    // What a loss of power has taken from its tree, or one that joined where
+    // nobody heard of it: it has no copy yet, and copies from where others are.
+    if (!isKnown) return host.hasLostPower || hasLeft || !hasCopy(member);
     // Going back is for those who copy again.
     return hasGivenUp;
   }

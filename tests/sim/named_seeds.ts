@@ -1,0 +1,43 @@
+/**
+ * Clusters that once broke an invariant: seed, seconds of chaos, and what was
+ * wrong. Each cause has a test of its own beside its source; here stands the
+ * whole story, as long as chaos is drawn in the same way.
+ */
+export interface NamedSeed {
+  readonly seed: number;
+  readonly chaosS: number;
+  readonly about: string;
+}
+
+export const NAMED_SEEDS: readonly NamedSeed[] = [
+  {
+    seed: 60021,
+    chaosS: 30,
+    about: "a loss of power took back one half of leave-resource",
+  },
+  {
+    seed: 60029,
+    chaosS: 30,
+    about: "a command whose wall clock had jumped back claimed in the past",
+  },
+  {
+    seed: 60033,
+    chaosS: 30,
+    about: "a crashed primary was detached and did not tell of its log",
+  },
+  {
+    seed: 60046,
+    chaosS: 30,
+    about: "a loss of power took back one half of leave-resource",
+  },
+  {
+    seed: 60119,
+    chaosS: 30,
+    about: "a host joined while its daemon was down; nobody could know",
+  },
+  {
+    seed: 60133,
+    chaosS: 30,
+    about: "a primary was stopped and did not tell how much it had logged",
+  },
+];
