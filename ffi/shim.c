@@ -115,6 +115,29 @@ int mars_file_truncate(int fd, double length)
 	return result_of(ftruncate(fd, (off_t)length));
 }
 
+/* Where the next bytes are from `offset` on that are not a hole. */
+double mars_file_data(int fd, double offset)
+{
+	off_t result = lseek(fd, (off_t)offset, SEEK_DATA);
+
+	return result < 0 ? -errno : (double)result;
+}
+
+/* Gives storage back; the bytes read as zeroes then. */
+int mars_file_punch(int fd, double offset, double length)
+{
+	return result_of(fallocate(fd,
+				   FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   (off_t)offset, (off_t)length));
+}
+
+/* Drops clean pages, so that the next read asks the disk itself. */
+int mars_file_forget(int fd, double offset, double length)
+{
+	return -posix_fadvise(fd, (off_t)offset, (off_t)length,
+			      POSIX_FADV_DONTNEED);
+}
+
 /* Makes the whole file system durable that holds `fd`. */
 int mars_filesystem_flush(int fd)
 {

@@ -83,6 +83,24 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  mars_file_data_later: {
+    name: "mars_file_data",
+    parameters: ["i32", "f64"], // fd, offset
+    result: "f64",
+    nonblocking: true,
+  },
+  mars_file_punch_later: {
+    name: "mars_file_punch",
+    parameters: ["i32", "f64", "f64"], // fd, offset, length
+    result: "i32",
+    nonblocking: true,
+  },
+  mars_file_forget_later: {
+    name: "mars_file_forget",
+    parameters: ["i32", "f64", "f64"], // fd, offset, length
+    result: "i32",
+    nonblocking: true,
+  },
   mars_link_create: {
     parameters: ["buffer", "buffer"], // const char *value, const char *path
     result: "i32",

@@ -26,7 +26,7 @@ import type { FileOpener } from "../transfer/file.ts";
 import type { LinkIntake } from "../transfer/intake.ts";
 import { listingHandlers } from "../transfer/listing.ts";
 import { metadataHandlers } from "../transfer/metadata_service.ts";
-import { diskHandlers, type SourceDisk } from "../transfer/sync.ts";
+import { diskHandlers, type SourceDisk } from "../transfer/disk_service.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { formatReplay } from "../tree/values.ts";
@@ -88,7 +88,8 @@ function diskServices(options: ServiceOptions): RpcHandlers {
   });
   return onlyMembers(options, {
     ...handlers,
-    [POSITION_METHOD]: (call) => position(options, call),
+    [POSITION_METHOD]: (call) =>
+      Promise.resolve().then(() => position(options, call)),
   });
 }
 
@@ -99,8 +100,32 @@ async function openDisk(
 ): Promise<SourceDisk> {
   const { host, files } = options;
   const path = options.snapshot().value(linkPath.data(resource, host));
+  if (path === undefined) throw notHere(resource);
+  const log = (sequence: number): LogName => ({ sequence, host });
+  logging(options, resource);
+  const file = await files.open(path, "read");
+  return {
+    sizeBytes: file.sizeBytes(),
+    read: (target, offsetBytes) => file.read(target, offsetBytes),
+    nextData: (offsetBytes) => file.nextData(offsetBytes),
+    position: (end) => {
+      const actual = logging(options, resource);
+      return end === "from"
+        ? positionText(
+          log(actual.writtenBackSequence),
+          actual.writtenBackBytes,
+        )
+        : positionText(log(actual.logSequence), actual.durableBytes);
+    },
+    close: () => file.close(),
+  };
+}
+
+/** The worker, which logs. @throws MarsError */
+function logging(options: ServiceOptions, resource: string): Actual {
   const actual = options.running(resource)?.executor.actual();
-  if (path === undefined || actual === undefined) throw notHere(resource);
+  if (actual === undefined) throw notHere(resource);
+  const { host } = options;
   if (actual.role !== "log") {
     throw new MarsError(`Cannot copy "${resource}": "${host}" is not primary`);
   }
@@ -108,32 +133,22 @@ async function openDisk(
   if (!isLogged(actual)) {
     throw new MarsError(`Cannot copy "${resource}": "${host}" is in emergency`);
   }
-  const file = await files.open(path, "read");
-  return {
-    sizeBytes: file.sizeBytes(),
-    read: (target, offsetBytes) => file.read(target, offsetBytes),
-    close: () => file.close(),
-  };
+  return actual;
+}
+
+function positionText(log: LogName, bytes: number): string {
+  return formatReplay({ log, startBytes: bytes, dirtyBytes: 0 });
 }
 
 /**
  * Everything that may be on the disk lies before this position: writeback
  * takes only what is durable in the log.
  */
-function position(options: ServiceOptions, call: RpcCall): Promise<RpcReply> {
+function position(options: ServiceOptions, call: RpcCall): RpcReply {
   const resource = resourceOf(call);
-  const actual = options.running(resource)?.executor.actual();
-  if (actual?.role !== "log" || !isLogged(actual)) {
-    throw new MarsError(
-      `Cannot copy "${resource}": "${options.host}" does not log`,
-    );
-  }
-  const text = formatReplay({
-    log: { sequence: actual.logSequence, host: options.host },
-    startBytes: actual.durableBytes,
-    dirtyBytes: 0,
-  });
-  return Promise.resolve({ params: { position: text }, body: EMPTY_BODY });
+  const { logSequence: sequence, durableBytes } = logging(options, resource);
+  const text = positionText({ sequence, host: options.host }, durableBytes);
+  return { params: { position: text }, body: EMPTY_BODY };
 }
 
 /** Whether everything that comes to the disk is in the log. */

@@ -1,19 +1,26 @@
 /**
- * Digests of blocks of a disk, and which blocks they say to differ.
+ * Digests of blocks of a disk, and what two of them say.
  *
  * A digest is the first 16 bytes of SHA-256: against chance and malice, at
  * 1.5 GB/s with the SHA instructions, on a thread of the pool. Digests of
  * neighboring blocks stand one after the other; the last block may be shorter.
+ *
+ * A block whose digest is that of as many zeroes is known without being read:
+ * on the own side a hole is not read, and what a peer tells to be zero does not
+ * have to be asked for.
  */
 import { assert } from "../base/assert.ts";
 import { equalBytes } from "../base/bytes.ts";
+import { MarsError } from "../base/errors.ts";
+import type { RandomFile } from "./file.ts";
+import { SpareBuffers } from "./spare_buffers.ts";
 
 export const DIGEST_BYTES = 16;
 
-// Ours. Smaller blocks save little: what differs is seldom one sector, and a
-// digest per 64 KiB is 1/4096 of the disk.
-export const BLOCK_BYTES = 64 * 1024;
-export const BLOCK_BYTES_MIN = 4096;
+// Ours. What is compared first: 16 bytes per MiB are nothing on any line.
+export const COARSE_BYTES = 1024 * 1024;
+// Ours. What is compared where those differ: the page of most file systems.
+export const FINE_BYTES = 4096;
 
 /** A range of bytes of a disk. */
 export type Extent = {
@@ -21,12 +28,115 @@ export type Extent = {
   readonly lengthBytes: number;
 };
 
+/** What digests are made of. */
+export type Digestible = Pick<RandomFile, "read" | "nextData">;
+
+/** Extents in disk order; what is in neither list is equal. */
+export type Comparison = {
+  /** Zero there, and not here. */
+  readonly zero: readonly Extent[];
+  readonly differing: readonly Extent[];
+};
+
 /** Number of blocks of an extent, a shorter last one included. */
-export function blockCountOf(extent: Extent): number {
-  return Math.ceil(extent.lengthBytes / BLOCK_BYTES);
+export function blockCountOf(extent: Extent, blockBytes: number): number {
+  return Math.ceil(extent.lengthBytes / blockBytes);
 }
 
-/** The digests of all blocks of `bytes`. */
+/** Makes digests, with memory of its own. */
+export class Digester {
+  readonly #buffers = new SpareBuffers(COARSE_BYTES);
+  /** By length. */
+  readonly #ofZeroes = new Map<number, Promise<Uint8Array>>();
+
+  /**
+   * The digests of all blocks of `extent`.
+   *
+   * @param blockBytes at most COARSE_BYTES
+   * @throws SyscallError; MarsError if the disk ends before
+   */
+  async digests(
+    disk: Digestible,
+    extent: Extent,
+    blockBytes: number,
+  ): Promise<Uint8Array> {
+    const count = blockCountOf(extent, blockBytes);
+    const joined = new Uint8Array(count * DIGEST_BYTES);
+    let at = 0;
+    let dataBytes = -1;
+    const pieceBytes = COARSE_BYTES - COARSE_BYTES % blockBytes;
+    for (const piece of cut(extent, pieceBytes)) {
+      const endBytes = piece.offsetBytes + piece.lengthBytes;
+      if (dataBytes < piece.offsetBytes) {
+        dataBytes = await disk.nextData(piece.offsetBytes);
+      }
+      const digests = dataBytes >= endBytes
+        ? await this.#zeroDigests(piece, blockBytes)
+        : await this.#pieceDigests(disk, piece, blockBytes);
+      joined.set(digests, at);
+      at += digests.length;
+    }
+    assert(at === joined.length, "a digest per block");
+    return joined;
+  }
+
+  /** Compares own digests with those of a peer. */
+  async compare(
+    { extent, blockBytes, own, theirs }: {
+      readonly extent: Extent;
+      readonly blockBytes: number;
+      readonly own: Uint8Array;
+      readonly theirs: Uint8Array;
+    },
+  ): Promise<Comparison> {
+    const size = blockCountOf(extent, blockBytes) * DIGEST_BYTES;
+    assert(own.length === size, "an own digest per block");
+    assert(theirs.length === size, "a foreign digest per block");
+    const zero: Extent[] = [];
+    const differing: Extent[] = [];
+    for (const [index, block] of cut(extent, blockBytes).entries()) {
+      const at = index * DIGEST_BYTES;
+      const left = own.subarray(at, at + DIGEST_BYTES);
+      const right = theirs.subarray(at, at + DIGEST_BYTES);
+      if (equalBytes(left, right)) continue;
+      const ofZeroes = await this.#zeroDigest(block.lengthBytes);
+      (equalBytes(right, ofZeroes) ? zero : differing).push(block);
+    }
+    return { zero, differing };
+  }
+
+  async #pieceDigests(
+    disk: Digestible,
+    piece: Extent,
+    blockBytes: number,
+  ): Promise<Uint8Array> {
+    const buffer = this.#buffers.take();
+    const bytes = await readExactly(disk, piece, buffer);
+    const digests = await digestsOf(bytes, blockBytes);
+    this.#buffers.giveBack(buffer);
+    return digests;
+  }
+
+  async #zeroDigests(piece: Extent, blockBytes: number): Promise<Uint8Array> {
+    const blocks = cut(piece, blockBytes);
+    const joined = new Uint8Array(blocks.length * DIGEST_BYTES);
+    for (const [index, { lengthBytes }] of blocks.entries()) {
+      const digest = await this.#zeroDigest(lengthBytes);
+      joined.set(digest, index * DIGEST_BYTES);
+    }
+    return joined;
+  }
+
+  #zeroDigest(lengthBytes: number): Promise<Uint8Array> {
+    const known = this.#ofZeroes.get(lengthBytes);
+    if (known !== undefined) return known;
+    const digest = digestsOf(new Uint8Array(lengthBytes), lengthBytes);
+    this.#ofZeroes.set(lengthBytes, digest);
+    return digest;
+  }
+}
+
+/** The digests of all blocks of `bytes`, which stay unchanged meanwhile. */
 export async function digestsOf(
   bytes: Uint8Array<ArrayBuffer>,
   blockBytes: number,
@@ -44,43 +154,47 @@ export async function digestsOf(
   return joined;
 }
 
-/** Blocks of an extent whose digests differ, in disk order. */
-export function differingBlocks(
-  { extent, own, theirs }: {
-    readonly extent: Extent;
-    readonly own: Uint8Array;
-    readonly theirs: Uint8Array;
-  },
-): Extent[] {
-  const count = blockCountOf(extent);
-  assert(own.length === count * DIGEST_BYTES, "an own digest per block");
-  assert(theirs.length === count * DIGEST_BYTES, "a foreign digest per block");
-  return cut(extent, BLOCK_BYTES).filter((_block, index) => {
-    const at = index * DIGEST_BYTES;
-    const left = own.subarray(at, at + DIGEST_BYTES);
-    return !equalBytes(left, theirs.subarray(at, at + DIGEST_BYTES));
-  });
+/** The bytes of an extent, at the begin of `buffer`. @throws MarsError */
+export async function readExactly<B extends ArrayBufferLike>(
+  disk: Pick<RandomFile, "read">,
+  extent: Extent,
+  buffer: Uint8Array<B>,
+): Promise<Uint8Array<B>> {
+  const bytes = buffer.subarray(0, extent.lengthBytes);
+  const count = await disk.read(bytes, extent.offsetBytes);
+  if (count === bytes.length) return bytes;
+  throw new MarsError(
+    `Cannot read a disk: ${count} of ${bytes.length} bytes at ` +
+      `${extent.offsetBytes}`,
+  );
 }
 
-/** Neighbors become one extent, of at most `lengthMax` bytes. */
+/**
+ * Extents that are at most `gapBytes` apart become one, of at most `lengthMax`
+ * bytes.
+ */
 export function merged(
   extents: readonly Extent[],
   lengthMax: number,
+  gapBytes = 0,
 ): Extent[] {
   const result: Extent[] = [];
   for (const extent of extents) {
     const last = result.at(-1);
-    const isNext = last !== undefined &&
-      last.offsetBytes + last.lengthBytes === extent.offsetBytes &&
-      last.lengthBytes + extent.lengthBytes <= lengthMax;
-    if (!isNext) {
+    if (last === undefined) {
       result.push(extent);
       continue;
     }
-    result[result.length - 1] = {
-      offsetBytes: last.offsetBytes,
-      lengthBytes: last.lengthBytes + extent.lengthBytes,
-    };
+    const endBytes = last.offsetBytes + last.lengthBytes;
+    const lengthBytes = extent.offsetBytes + extent.lengthBytes -
+      last.offsetBytes;
+    const isNear = extent.offsetBytes - endBytes <= gapBytes;
+    if (isNear && lengthBytes <= lengthMax) {
+      result[result.length - 1] = {
+        offsetBytes: last.offsetBytes,
+        lengthBytes,
+      };
+    } else result.push(extent);
   }
   return result;
 }

@@ -217,7 +217,7 @@ type Piece = {
   readonly offsetBytes: number;
   readonly bodies: readonly Uint8Array[];
   /** Where the bodies are; free again when they are appended. */
-  readonly buffer: Uint8Array;
+  readonly buffer: Uint8Array<ArrayBuffer>;
 };
 
 /** Fetches one log from one peer until it ends; see the head of the file. */

@@ -25,6 +25,22 @@ export interface RandomFile {
   /** Writes all of `source`, which stays unchanged meanwhile. @throws SyscallError */
   write(source: Uint8Array, offsetBytes: number): Promise<void>;
 
+  /**
+   * Makes a range read as zeroes, and gives its storage back where that is
+   * possible. @throws SyscallError
+   */
+  zero(offsetBytes: number, lengthBytes: number): Promise<void>;
+
+  /**
+   * Where the next byte is, from `offsetBytes` on, that may not be zero; the
+   * size if there is none. Never more than it knows: a disk without holes gives
+   * `offsetBytes`. @throws SyscallError
+   */
+  nextData(offsetBytes: number): Promise<number>;
+
+  /** Later reads of what is durable ask the disk itself. @throws SyscallError */
+  forget(offsetBytes: number, lengthBytes: number): Promise<void>;
+
   /** Makes everything durable whose write has returned. @throws SyscallError */
   flush(): Promise<void>;
 
@@ -60,6 +76,16 @@ const O_DIRECTORY = 0o200000;
 const O_NOFOLLOW = 0o400000;
 
 const MODE_OWNER_ONLY = 0o600;
+
+// Ours. Zeroes are written in such pieces where they cannot be had cheaper.
+const ZEROES = new Uint8Array(1024 * 1024);
+
+// What says that a disk or file system knows no holes, in any wording.
+const WITHOUT_HOLES: readonly number[] = [
+  ERRNO.EOPNOTSUPP,
+  ERRNO.EINVAL,
+  ERRNO.ENOSYS,
+];
 
 /** The files of this machine. */
 export function systemFiles(shim: Shim): FileOpener {
@@ -155,6 +181,39 @@ class SystemFile implements RandomFile {
       if (result === 0) throw new SyscallError("write", this.path, ERRNO.EIO);
       count += result;
     }
+  }
+
+  async zero(offsetBytes: number, lengthBytes: number): Promise<void> {
+    const result = await this.#shim.mars_file_punch_later(
+      this.#fd,
+      offsetBytes,
+      lengthBytes,
+    );
+    if (result === 0) return;
+    if (!WITHOUT_HOLES.includes(-result)) {
+      throw new SyscallError("zero", this.path, -result);
+    }
+    for (let count = 0; count < lengthBytes; count += ZEROES.length) {
+      const piece = ZEROES.subarray(0, lengthBytes - count);
+      await this.write(piece, offsetBytes + count);
+    }
+  }
+
+  async nextData(offsetBytes: number): Promise<number> {
+    const result = await this.#shim.mars_file_data_later(this.#fd, offsetBytes);
+    if (result >= 0) return result;
+    if (-result === ERRNO.ENXIO) return Math.max(offsetBytes, this.sizeBytes());
+    if (WITHOUT_HOLES.includes(-result)) return offsetBytes;
+    throw new SyscallError("seek", this.path, -result);
+  }
+
+  async forget(offsetBytes: number, lengthBytes: number): Promise<void> {
+    const result = await this.#shim.mars_file_forget_later(
+      this.#fd,
+      offsetBytes,
+      lengthBytes,
+    );
+    if (result < 0) throw new SyscallError("forget", this.path, -result);
   }
 
   async flush(): Promise<void> {

@@ -91,3 +91,28 @@ Deno.test("systemFiles() tell the errno", async () => {
   assertEquals(await errnoOf(full.write(new Uint8Array(9), 0)), ERRNO.ENOSPC);
   full.close();
 });
+
+Deno.test("systemFiles() know holes, and make them", async () => {
+  const MIB = 1024 * 1024;
+  await inDirectory(async (directory) => {
+    const path = `${directory}/disk`;
+    const file = await files.open(path, "create");
+    await file.truncate(4 * MIB);
+    await file.write(new Uint8Array(MIB).fill(1), 2 * MIB);
+    await file.flush();
+    assertEquals(await file.nextData(0), 2 * MIB);
+    assertEquals(await file.nextData(2 * MIB + 4096), 2 * MIB + 4096);
+    assertEquals(await file.nextData(3 * MIB), 4 * MIB);
+    const before = (await Deno.stat(path)).blocks ?? 0;
+    await file.zero(2 * MIB + 4096, MIB - 8192);
+    const bytes = new Uint8Array(MIB);
+    assertEquals(await file.read(bytes, 2 * MIB), MIB);
+    assertEquals(bytes.filter((byte) => byte === 1).length, 8192);
+    assert(((await Deno.stat(path)).blocks ?? 0) < before);
+    await file.flush();
+    await file.forget(0, 4 * MIB);
+    assertEquals(await file.read(bytes, 2 * MIB), MIB);
+    assertEquals(bytes.filter((byte) => byte === 1).length, 8192);
+    file.close();
+  });
+});

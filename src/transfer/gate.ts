@@ -7,7 +7,7 @@
 import { assert } from "../base/assert.ts";
 
 export class Gate {
-  readonly #placesMax: number;
+  #placesMax: number;
   #inside = 0;
   readonly #waiting: (() => void)[] = [];
 
@@ -18,8 +18,7 @@ export class Gate {
 
   /** Runs `work` when there is a place; gives back what it gives. */
   async pass<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#inside === this.#placesMax) {
-      // The place is handed over by who leaves, so nobody can jump the queue.
+    if (this.#inside >= this.#placesMax) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
       this.#inside++;
@@ -27,9 +26,25 @@ export class Gate {
     try {
       return await work();
     } finally {
+      this.#inside--;
+      this.#admit();
+    }
+  }
+
+  /** From now on. Who is inside stays until it is done. */
+  set placesMax(count: number) {
+    assert(count >= 1, "a gate has a place");
+    this.#placesMax = count;
+    this.#admit();
+  }
+
+  /** The place is taken here, so nobody can jump the queue. */
+  #admit(): void {
+    while (this.#inside < this.#placesMax) {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#inside--;
-      else next();
+      if (next === undefined) return;
+      this.#inside++;
+      next();
     }
   }
 }

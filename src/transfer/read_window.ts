@@ -1,9 +1,9 @@
 // Pure
 /**
- * How many reads of one fetch are in flight: many on a quick line, few on a
+ * How many reads of one transfer are in flight: many on a quick line, few on a
  * slow one.
  *
- *   starts at 1; a quick read: one more, up to READS_MAX
+ *   starts at 1; a quick read: one more, up to a bound
  *                a slow read:  half as many, at least 1
  *
  * Many resources share one line, and what one asks for the others wait for. If
@@ -20,7 +20,12 @@ export const READS_MAX = 8;
 export const SLOW_READ_MS = 10_000;
 
 export class ReadWindow {
+  readonly #bound: number;
   #readsMax = 1;
+
+  constructor(bound = READS_MAX) {
+    this.#bound = bound;
+  }
 
   /** How many may be in flight now. */
   get readsMax(): number {
@@ -30,8 +35,8 @@ export class ReadWindow {
   /** A read was answered after so long, waiting for its turn included. */
   adapt(tookMs: number): void {
     this.#readsMax = tookMs < SLOW_READ_MS
-      ? Math.min(this.#readsMax + 1, READS_MAX)
+      ? Math.min(this.#readsMax + 1, this.#bound)
       : Math.max(Math.floor(this.#readsMax / 2), 1);
-    assert(this.#readsMax >= 1, "a fetch never stands still");
+    assert(this.#readsMax >= 1, "a transfer never stands still");
   }
 }

@@ -14,19 +14,19 @@ const SPARE_MAX = 2;
 
 export class SpareBuffers {
   readonly #lengthBytes: number;
-  readonly #spare: Uint8Array[] = [];
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(lengthBytes: number) {
     this.#lengthBytes = lengthBytes;
   }
 
   /** A buffer, full of anything. */
-  take(): Uint8Array {
+  take(): Uint8Array<ArrayBuffer> {
     return this.#spare.pop() ?? new Uint8Array(this.#lengthBytes);
   }
 
   /** Takes back what `take` has lent and nobody uses any more. */
-  giveBack(buffer: Uint8Array): void {
+  giveBack(buffer: Uint8Array<ArrayBuffer>): void {
     assert(buffer.length === this.#lengthBytes, "a buffer comes back whole");
     assert(!this.#spare.includes(buffer), "a buffer comes back once");
     if (this.#spare.length < SPARE_MAX) this.#spare.push(buffer);

@@ -7,7 +7,7 @@ const LENGTH_BYTES = 16;
 Deno.test("SpareBuffers never lend one buffer twice at a time", () => {
   fc.assert(fc.property(fc.array(fc.nat(9)), (steps) => {
     const buffers = new SpareBuffers(LENGTH_BYTES);
-    const lent: Uint8Array[] = [];
+    const lent: Uint8Array<ArrayBuffer>[] = [];
     for (const step of steps) {
       const back = step < 5 ? lent.splice(step, 1)[0] : undefined;
       if (back !== undefined) {

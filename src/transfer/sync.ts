@@ -1,27 +1,31 @@
 /**
- * Initial copy: the disk of the primary, block by block, onto the own disk.
+ * Initial copy: the disk of the primary onto the own disk.
  *
- *   disk.digests  resource, offsetBytes, lengthBytes, blockBytes
- *                 -> body: DIGEST_BYTES per block, the last may be shorter
- *   disk.read     resource, offsetBytes, lengthBytes  -> body: the bytes
+ * What is compared is not copied, as far as it is equal:
  *
- * An extent is compared before it is copied: the peer sends digests of its
- * blocks, the own blocks are digested likewise, and only what differs is
- * fetched and written. A nearly identical disk costs reading it and 16 bytes
- * per 64 KiB on the line; zeroes over a hole of a sparse file are equal and
- * leave the hole.
+ *   extent   4 MiB   one call for the digests of its blocks of 1 MiB
+ *   block    1 MiB   that differs: one call for the digests of its pages
+ *   page     4 KiB   that differs: fetched, with its neighbors, and written
+ *
+ * A nearly identical disk costs reading it and 16 bytes per MiB on the line. What
+ * the digest says to be zero is made zero here without being fetched, and keeps
+ * or becomes a hole; holes are not even read. Where nearly everything differs
+ * whole blocks are fetched at once.
  *
  *   extents   |--done--|--done--|--digests--|--copy--|--digests--| ...
  *                               ^ synced: everything before is written
  *
  * A position is reported only after a flush, so a copy that was cut anywhere
- * continues at the last reported position. Extents are digested ahead, because
- * digests need a round trip and nearly no memory; reading and copying is
+ * continues at the last reported position. Extents are looked at far ahead,
+ * because that needs round trips and nearly no memory; reading and copying is
  * bounded by gates.
+ *
+ * With `extents` only those are copied: for who knows that all the rest is
+ * equal. The position then passes what lies between them.
  *
  * After a failed flush the page cache may hold data that the disk does not,
  * and comparing would believe it: restart with mode "copy" at the last reported
- * position.
+ * position. Then everything is written again that is not zero.
  *
  * The disk that is copied changes meanwhile. What the daemon must do so that
  * the result is the state of one position nevertheless:
@@ -42,40 +46,34 @@
  */
 import { assert } from "../base/assert.ts";
 import { ERRNO, MarsError, SyscallError } from "../base/errors.ts";
+import type { Pace } from "../base/throttle.ts";
+import type { RpcClient } from "../peer/rpc.ts";
 import {
-  EMPTY_BODY,
-  type RpcCall,
-  type RpcClient,
-  type RpcHandlers,
-  type RpcReply,
-} from "../peer/rpc.ts";
-import {
-  BLOCK_BYTES,
-  BLOCK_BYTES_MIN,
   blockCountOf,
-  cut,
-  differingBlocks,
+  COARSE_BYTES,
+  type Comparison,
   DIGEST_BYTES,
-  digestsOf,
+  Digester,
   type Extent,
+  FINE_BYTES,
   merged,
 } from "./digest.ts";
+import { EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
-import { countParam, textParam } from "./params.ts";
+import { ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
+import { Density, extentsOf } from "./sync_work.ts";
 
-// Ours. One call per extent; sixteen ahead hide a round trip of 50 ms at 1 GB/s
-// of equal data.
-const EXTENT_BYTES = 4 * 1024 * 1024;
-const EXTENTS_AHEAD = 16;
-const READ_BYTES_MAX = 1024 * 1024;
-
-// Ours: memory of one copy is at most 2 extents plus 4 reads.
-const EXTENTS_AT_WORK = 2;
-const READS_IN_FLIGHT = 4;
-// Ours: memory of the serving side, for all peers together.
-const EXTENTS_SERVED = 4;
+// Ours. So many extents hide a round trip of 300 ms at 600 MB/s of equal data.
+const EXTENTS_AHEAD = 48;
+// Ours: reading the own disk at a few places at once keeps it busy.
+const COMPARISONS_MAX = 3;
+// Ours: memory of one copy, of 1 MiB each; 300 ms at 50 MB/s.
+const READS_IN_FLIGHT_MAX = 16;
+// Ours. What is equal between pages that differ is cheaper fetched than left
+// out, up to this length: a call has about as many bytes.
+const GAP_BYTES = FINE_BYTES;
 
 // Ours. Dead lines are found by the line itself; this only ends a call that a
 // living peer forgot.
@@ -85,113 +83,14 @@ const CALL_TIMEOUT_MS = 300_000;
 const REPORT_BYTES = 64 * 1024 * 1024;
 const REPORT_DELAY_MS = 1_000;
 
-/** A disk as a peer may read it. */
-export interface SourceDisk {
-  readonly sizeBytes: number;
-  /** As `RandomFile.read`. */
-  read(target: Uint8Array, offsetBytes: number): Promise<number>;
-  /** Called once per `open`. */
-  close(): void;
-}
-
-/** The disks of this host, as far as peers may read them. */
-export interface DiskSource {
-  /** @throws MarsError if `peer` may not read it, or it is not here */
-  open(resource: string, peer: string): Promise<SourceDisk>;
-}
-
-/** Handlers that serve the disks of this host. */
-export function diskHandlers(source: DiskSource): RpcHandlers {
-  const gate = new Gate(EXTENTS_SERVED);
-  const serve = async (
-    call: RpcCall,
-    lengthMax: number,
-    answer: (disk: SourceDisk, extent: Extent) => Promise<Uint8Array>,
-  ): Promise<RpcReply> => {
-    const extent = extentOf(call, lengthMax);
-    const resource = textParam(call.params, "resource");
-    return await gate.pass(async () => {
-      // The line may have been lost while the call waited.
-      if (call.signal.aborted) return { params: {}, body: EMPTY_BODY };
-      const disk = await source.open(resource, call.peer);
-      try {
-        checkInside(disk, extent, resource);
-        return { params: {}, body: await answer(disk, extent) };
-      } finally {
-        disk.close();
-      }
-    });
-  };
-  return {
-    "disk.digests": (call) =>
-      serve(call, EXTENT_BYTES, async (disk, extent) => {
-        const blockBytes = countParam(call.params, "blockBytes");
-        const isBlock = blockBytes >= BLOCK_BYTES_MIN &&
-          blockBytes <= EXTENT_BYTES;
-        if (!isBlock) throw new MarsError("Cannot digest: illegal block size");
-        return await digestsOf(await readNew(disk, extent), blockBytes);
-      }),
-    "disk.read": async (call) => {
-      // Before the gate: what a slow peer waits for must not hold up others.
-      const buffer = await call.buffer();
-      return await serve(
-        call,
-        READ_BYTES_MAX,
-        (disk, extent) => readExactly(disk, extent, buffer),
-      );
-    },
-  };
-}
-
-function extentOf(call: RpcCall, lengthMax: number): Extent {
-  const offsetBytes = countParam(call.params, "offsetBytes");
-  const lengthBytes = countParam(call.params, "lengthBytes");
-  if (lengthBytes >= 1 && lengthBytes <= lengthMax) {
-    return { offsetBytes, lengthBytes };
-  }
-  throw new MarsError(
-    `Cannot read a disk: ${lengthBytes} bytes at once, at most ${lengthMax}`,
-  );
-}
-
-function checkInside(disk: SourceDisk, extent: Extent, resource: string): void {
-  const endBytes = extent.offsetBytes + extent.lengthBytes;
-  if (endBytes <= disk.sizeBytes) return;
-  throw new MarsError(
-    `Cannot read the disk of "${resource}": byte ${endBytes} is behind its ` +
-      `end, ${disk.sizeBytes}`,
-  );
-}
-
-/** The bytes of an extent, at the begin of `buffer`. */
-async function readExactly<B extends ArrayBufferLike>(
-  disk: Pick<SourceDisk, "read">,
-  extent: Extent,
-  buffer: Uint8Array<B>,
-): Promise<Uint8Array<B>> {
-  const bytes = buffer.subarray(0, extent.lengthBytes);
-  const count = await disk.read(bytes, extent.offsetBytes);
-  if (count === bytes.length) return bytes;
-  throw new MarsError(
-    `Cannot read a disk: ${count} of ${bytes.length} bytes at ` +
-      `${extent.offsetBytes}`,
-  );
-}
-
-function readNew(
-  disk: Pick<SourceDisk, "read">,
-  extent: Extent,
-): Promise<Uint8Array<ArrayBuffer>> {
-  return readExactly(disk, extent, new Uint8Array(extent.lengthBytes));
-}
-
 /** What is known about a running copy. */
 export type SyncProgress = {
   /** Everything before this position is durable and as the peer had it. */
   readonly syncedBytes: number;
-  /** Blocks that were found equal, and blocks that were copied. */
-  readonly equalCount: number;
-  readonly copiedCount: number;
+  /** What of it was found equal, was made zero, and was fetched. */
+  readonly equalBytes: number;
+  readonly zeroedBytes: number;
+  readonly copiedBytes: number;
 };
 
 /**
@@ -220,6 +119,13 @@ export type SyncOptions = {
   readonly sizeBytes: number;
   /** "copy" fetches everything without comparing. */
   readonly mode: "compare" | "copy";
+  /**
+   * Only these are copied, in disk order and disjoint: the caller knows that
+   * everything else is equal already. Absent: all.
+   */
+  readonly extents?: readonly Extent[];
+  /** How fast extents may be taken up, in bytes of the disk. */
+  readonly pace?: Pace;
   readonly onProgress: (progress: SyncProgress) => void;
 };
 
@@ -229,16 +135,20 @@ export class DiskSync {
   readonly finished: Promise<SyncResult>;
   readonly #options: SyncOptions;
   readonly #cancel = new AbortController();
-  readonly #extents = new Gate(EXTENTS_AT_WORK);
-  readonly #reads = new Gate(READS_IN_FLIGHT);
+  readonly #digester = new Digester();
+  readonly #density = new Density();
+  readonly #comparisons = new Gate(COMPARISONS_MAX);
+  readonly #reads = new Gate(1);
+  readonly #window = new ReadWindow(READS_IN_FLIGHT_MAX);
   readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
   /** Why it ends; the first reason counts, but for a disk that fails. */
   #result: SyncResult | undefined;
 
   #doneBytes: number;
   #syncedBytes: number;
-  #equalCount = 0;
-  #copiedCount = 0;
+  #equalBytes = 0;
+  #zeroedBytes = 0;
+  #copiedBytes = 0;
   #reporting: Promise<void> | undefined;
   #reportTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -293,80 +203,132 @@ export class DiskSync {
 
   /** Extents finish in any order; the window moves with the oldest one. */
   async #copyAll(file: RandomFile): Promise<void> {
-    const { startBytes, sizeBytes } = this.#options;
+    const { startBytes, sizeBytes, extents: only, pace } = this.#options;
+    const extents = extentsOf({
+      startBytes,
+      sizeBytes,
+      gridBytes: EXTENT_BYTES,
+      only,
+    });
     const window: { endBytes: number; done: Promise<boolean> }[] = [];
-    let nextBytes = startBytes;
-    while (this.#doneBytes < sizeBytes && this.#result === undefined) {
-      while (nextBytes < sizeBytes && window.length < EXTENTS_AHEAD) {
-        const extent = extentAt(nextBytes, sizeBytes);
-        nextBytes += extent.lengthBytes;
-        window.push({ endBytes: nextBytes, done: this.#extent(file, extent) });
+    const settle = async (lengthMax: number): Promise<void> => {
+      while (window.length > lengthMax && this.#result === undefined) {
+        const oldest = window[0];
+        assert(oldest !== undefined, "an unfinished copy has an extent");
+        if (!await oldest.done) return;
+        window.shift();
+        this.#doneBytes = oldest.endBytes;
+        this.#reportSoon(file);
       }
-      const oldest = window.shift();
-      assert(oldest !== undefined, "an unfinished copy has an extent");
-      if (!await oldest.done) break;
-      this.#doneBytes = oldest.endBytes;
-      this.#reportSoon(file);
+    };
+    for (const extent of extents) {
+      await settle(EXTENTS_AHEAD - 1);
+      await pace?.pass(extent.lengthBytes, this.#cancel.signal);
+      if (this.#result !== undefined) break;
+      const endBytes = extent.offsetBytes + extent.lengthBytes;
+      window.push({ endBytes, done: this.#extent(file, extent) });
     }
+    await settle(0);
+    // While others write, the file must stay open.
     await Promise.all(window.map((extent) => extent.done));
+    if (this.#result === undefined) this.#doneBytes = sizeBytes;
   }
 
-  /** Makes one extent equal; false if the copy ends instead. */
+  /** Makes one extent equal; false if the copy ends instead. Never rejects. */
   async #extent(file: RandomFile, extent: Extent): Promise<boolean> {
     try {
-      const isCompare = this.#options.mode === "compare";
-      const digests = isCompare ? await this.#digests(extent) : undefined;
-      return await this.#extents.pass(async () => {
-        const runs = digests === undefined
-          ? cut(extent, READ_BYTES_MAX)
-          : await this.#differing(file, { extent, digests });
-        await Promise.all(runs.map((run) => this.#copy(file, run)));
-        return this.#result === undefined;
-      });
+      const { zero, differing } = await this.#compare(
+        file,
+        extent,
+        COARSE_BYTES,
+      );
+      await this.#all([
+        ...merged(zero, EXTENT_BYTES).map((run) => this.#zero(file, run)),
+        ...differing.map((block) => this.#block(file, block)),
+      ]);
     } catch (error) {
       this.#fail(error);
-      return false;
+    }
+    return this.#result === undefined;
+  }
+
+  async #block(file: RandomFile, block: Extent): Promise<void> {
+    const isClose = this.#options.mode === "compare" &&
+      this.#density.takeLook();
+    if (!isClose) return await this.#copy(file, block);
+    const { zero, differing } = await this.#compare(file, block, FINE_BYTES);
+    const count = zero.length + differing.length;
+    this.#density.note(count / blockCountOf(block, FINE_BYTES));
+    await this.#all([
+      ...merged(zero, EXTENT_BYTES).map((run) => this.#zero(file, run)),
+      ...merged(differing, READ_BYTES_MAX, GAP_BYTES)
+        .map((run) => this.#copy(file, run)),
+    ]);
+  }
+
+  /** Waits for all of them, also if one has failed: the file must stay open. */
+  async #all(works: readonly Promise<void>[]): Promise<void> {
+    const results = await Promise.allSettled(works);
+    for (const result of results) {
+      if (result.status === "rejected") this.#fail(result.reason);
     }
   }
 
-  async #digests(extent: Extent): Promise<Uint8Array> {
-    const digests = await this.#call("disk.digests", {
-      ...extent,
-      blockBytes: BLOCK_BYTES,
+  async #compare(
+    file: RandomFile,
+    extent: Extent,
+    blockBytes: number,
+  ): Promise<Comparison> {
+    const theirs = await this.#digests(extent, blockBytes);
+    return await this.#comparisons.pass(async () => {
+      if (this.#result !== undefined) return { zero: [], differing: [] };
+      // What is here does not count: nothing is equal then.
+      const own = this.#options.mode === "compare"
+        ? await this.#digester.digests(file, extent, blockBytes)
+        : new Uint8Array(theirs.length);
+      const found = await this.#digester.compare({
+        extent,
+        blockBytes,
+        own,
+        theirs,
+      });
+      this.#equalBytes += extent.lengthBytes -
+        [...found.zero, ...found.differing].reduce(
+          (sum, { lengthBytes }) => sum + lengthBytes,
+          0,
+        );
+      return found;
     });
-    if (digests.length === blockCountOf(extent) * DIGEST_BYTES) return digests;
+  }
+
+  async #digests(extent: Extent, blockBytes: number): Promise<Uint8Array> {
+    const digests = await this.#call("disk.digests", { ...extent, blockBytes });
+    const size = blockCountOf(extent, blockBytes) * DIGEST_BYTES;
+    if (digests.length === size) return digests;
     throw new MarsError("Cannot sync: the peer sent a wrong number of digests");
   }
 
-  /** Neighboring blocks that differ, merged as far as one read reaches. */
-  async #differing(
-    file: RandomFile,
-    { extent, digests }: { extent: Extent; digests: Uint8Array },
-  ): Promise<Extent[]> {
-    if (this.#result !== undefined) return [];
-    const own = await digestsOf(await readNew(file, extent), BLOCK_BYTES);
-    const blocks = differingBlocks({ extent, own, theirs: digests });
-    this.#equalCount += own.length / DIGEST_BYTES - blocks.length;
-    return merged(blocks, READ_BYTES_MAX);
+  async #zero(file: RandomFile, run: Extent): Promise<void> {
+    if (this.#result !== undefined) return;
+    await file.zero(run.offsetBytes, run.lengthBytes);
+    this.#zeroedBytes += run.lengthBytes;
   }
 
-  /** Never rejects: while others write, the file must stay open. */
   async #copy(file: RandomFile, run: Extent): Promise<void> {
-    try {
-      await this.#reads.pass(async () => {
-        if (this.#result !== undefined) return;
-        const into = this.#buffers.take();
-        const bytes = await this.#call("disk.read", run, into);
-        if (bytes.length !== run.lengthBytes) {
-          throw new MarsError("Cannot sync: the peer sent a wrong length");
-        }
-        await file.write(bytes, run.offsetBytes);
-        this.#buffers.giveBack(into);
-        this.#copiedCount += blockCountOf(run);
-      });
-    } catch (error) {
-      this.#fail(error);
-    }
+    await this.#reads.pass(async () => {
+      if (this.#result !== undefined) return;
+      const into = this.#buffers.take();
+      const startMs = performance.now();
+      const bytes = await this.#call("disk.read", run, into);
+      this.#window.adapt(performance.now() - startMs);
+      this.#reads.placesMax = this.#window.readsMax;
+      if (bytes.length !== run.lengthBytes) {
+        throw new MarsError("Cannot sync: the peer sent a wrong length");
+      }
+      await file.write(bytes, run.offsetBytes);
+      this.#buffers.giveBack(into);
+      this.#copiedBytes += run.lengthBytes;
+    });
   }
 
   async #call(
@@ -428,17 +390,9 @@ export class DiskSync {
     this.#syncedBytes = doneBytes;
     this.#options.onProgress({
       syncedBytes: doneBytes,
-      equalCount: this.#equalCount,
-      copiedCount: this.#copiedCount,
+      equalBytes: this.#equalBytes,
+      zeroedBytes: this.#zeroedBytes,
+      copiedBytes: this.#copiedBytes,
     });
   }
-}
-
-/** The extent that begins at `offsetBytes`; all but the first are aligned. */
-function extentAt(offsetBytes: number, sizeBytes: number): Extent {
-  const nextBytes = (Math.floor(offsetBytes / EXTENT_BYTES) + 1) * EXTENT_BYTES;
-  return {
-    offsetBytes,
-    lengthBytes: Math.min(nextBytes, sizeBytes) - offsetBytes,
-  };
 }

@@ -8,11 +8,9 @@ import {
 } from "../../tests/support/memory_line.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { ERRNO, MarsError } from "../base/errors.ts";
+import { diskHandlers, type DiskSource } from "./disk_service.ts";
 import {
-  diskHandlers,
-  type DiskSource,
   DiskSync,
-  type SourceDisk,
   type SyncOptions,
   type SyncProgress,
   type SyncResult,
@@ -22,11 +20,11 @@ const SOURCE = "source";
 const LOCAL = "local";
 const WAIT_MS = 20_000;
 const MIB = 1024 * 1024;
-const BLOCK_BYTES = 64 * 1024;
+const PAGE_BYTES = 4096;
 
 function sourceOf(files: MemoryFiles): DiskSource {
   return {
-    async open(resource: string, peer: string): Promise<SourceDisk> {
+    async open(resource, peer) {
       if (resource !== "x" || peer !== "beta") {
         throw new MarsError(`Cannot read the disk of "${resource}"`);
       }
@@ -34,6 +32,8 @@ function sourceOf(files: MemoryFiles): DiskSource {
       return {
         sizeBytes: file.sizeBytes(),
         read: (target, offsetBytes) => file.read(target, offsetBytes),
+        nextData: (offsetBytes) => file.nextData(offsetBytes),
+        position: (end) => `log-000000001-alpha,${end === "from" ? 7 : 9},0`,
         close: () => file.close(),
       };
     },
@@ -173,35 +173,50 @@ Deno.test("DiskSync continues at the last report, wherever it was cut", async ()
   );
 });
 
-Deno.test("DiskSync fetches only what differs", async () => {
-  const changes = [5, 3 * MIB, 3 * MIB + BLOCK_BYTES, 9 * MIB + 17];
+Deno.test("DiskSync fetches only the pages that differ", async () => {
+  const changes = [5, 3 * MIB, 3 * MIB + PAGE_BYTES, 9 * MIB + 17];
   const source = diskOf(10 * MIB, changes);
   const copy = new Copy({ source, local: diskOf(10 * MIB, []) });
   await copy.run();
   const readCount = copy.line.calls.filter((name) => name === "disk.read");
   // The two neighbors travel together.
   assertEquals(readCount.length, 3);
+  // Three extents, and three blocks in them.
+  const digestCount = copy.line.calls.length - readCount.length;
+  assertEquals(digestCount, 3 + 3);
   assertEquals(copy.reports.at(-1), {
     syncedBytes: 10 * MIB,
-    equalCount: 156,
-    copiedCount: 4,
+    equalBytes: 10 * MIB - 4 * PAGE_BYTES,
+    zeroedBytes: 0,
+    copiedBytes: 4 * PAGE_BYTES,
   });
 });
 
-Deno.test("DiskSync leaves holes where both disks are zero", async () => {
+Deno.test("DiskSync neither reads nor sends nor writes holes", async () => {
   const zeroes = new Uint8Array(9 * MIB);
   const copy = new Copy({ source: zeroes, local: zeroes });
   assertEquals(await copy.run(), { kind: "complete" });
+  assertEquals(copy.line.calls, Array(3).fill("disk.digests"));
+  assertEquals(copy.files.readBytes, 0);
   assertEquals(copy.files.writeCount, 0);
+  assertEquals(copy.files.zeroedBytes, 0);
 });
 
-Deno.test("DiskSync overwrites data with zeroes", async () => {
-  const copy = new Copy({
-    source: new Uint8Array(MIB),
-    local: diskOf(MIB, []),
-  });
-  await copy.run();
-  assert(equalBytes(copy.files.durable(LOCAL), new Uint8Array(MIB)));
+Deno.test("DiskSync makes zero what is zero there, without asking for it", async () => {
+  for (const mode of ["compare", "copy"] as const) {
+    const local = diskOf(5 * MIB, []);
+    const source = local.slice();
+    source.fill(0, MIB, 3 * MIB + PAGE_BYTES);
+    const copy = new Copy({ source, local });
+    await copy.run({ mode });
+    assert(equalBytes(copy.files.durable(LOCAL), source));
+    const report = copy.reports.at(-1);
+    const isCompare = mode === "compare";
+    const zeroBytes = 2 * MIB + (isCompare ? PAGE_BYTES : 0);
+    assertEquals(report?.zeroedBytes, zeroBytes);
+    assertEquals(copy.files.zeroedBytes, zeroBytes);
+    assertEquals(report?.copiedBytes, isCompare ? 0 : 3 * MIB);
+  }
 });
 
 Deno.test("DiskSync writes equal blocks again in mode copy", async () => {
@@ -209,7 +224,115 @@ Deno.test("DiskSync writes equal blocks again in mode copy", async () => {
   const copy = new Copy({ source: disk, local: disk });
   await copy.run({ mode: "copy" });
   assertEquals(copy.files.writeCount, 1);
-  assertEquals(copy.line.calls, ["disk.read"]);
+  assertEquals(copy.line.calls, ["disk.digests", "disk.read"]);
+});
+
+Deno.test("DiskSync touches nothing but the extents that it is given", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      anyDisks,
+      fc.array(fc.tuple(fc.nat(600), fc.integer({ min: 1, max: 300 })), {
+        maxLength: 6,
+      }),
+      async ({ sizeBytes, startPart }, parts) => {
+        const source = new Uint8Array(sizeBytes).fill(1);
+        const local = new Uint8Array(sizeBytes).fill(2);
+        const startBytes = Math.floor(sizeBytes / 4096 * startPart) * 4096;
+        const expected = local.slice();
+        let atBytes = 0;
+        const extents = parts.flatMap(([gap, count]) => {
+          const offsetBytes = atBytes + gap * 4096;
+          atBytes = offsetBytes + count * 4096;
+          const lengthBytes = Math.min(atBytes, sizeBytes) - offsetBytes;
+          if (lengthBytes <= 0) return [];
+          const firstBytes = Math.max(offsetBytes, startBytes);
+          if (firstBytes < atBytes) expected.fill(1, firstBytes, atBytes);
+          return [{ offsetBytes, lengthBytes }];
+        });
+        const copy = new Copy({ source, local });
+        const reports: SyncProgress[] = [];
+        const result = await copy.run({
+          startBytes,
+          extents,
+          onProgress: (progress) => reports.push(progress),
+        });
+        assertEquals(result, { kind: "complete" });
+        assert(equalBytes(copy.files.durable(LOCAL), expected));
+        assertEquals(reports.at(-1)?.syncedBytes, sizeBytes);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("DiskSync keeps to its pace, and stops while it waits", async () => {
+  const source = diskOf(12 * MIB, []);
+  const copy = new Copy({ source, local: source });
+  const passed: number[] = [];
+  const running: { sync?: DiskSync } = {};
+  running.sync = copy.start({
+    pace: {
+      pass: (bytes, signal) => {
+        passed.push(bytes);
+        if (passed.length < 3) return Promise.resolve();
+        // Nobody lets the third one pass.
+        void running.sync?.stop();
+        return new Promise((resolve) => {
+          if (signal?.aborted === true) resolve();
+          signal?.addEventListener("abort", () => resolve());
+        });
+      },
+    },
+  });
+  const result = await deadline(running.sync.finished, WAIT_MS);
+  assertEquals(result, { kind: "stopped" });
+  assertEquals(passed, [4 * MIB, 4 * MIB, 4 * MIB]);
+  assertEquals(copy.line.calls.length, 2);
+  copy.line.close();
+  await copy.line.idle();
+});
+
+Deno.test("DiskSync hides long round trips", async () => {
+  // 160 MiB with a change in each extent: three round trips, one after the
+  // other, if all extents are looked at together.
+  const source = diskOf(160 * MIB, []);
+  const local = source.slice();
+  for (let at = 3; at < local.length; at += 4 * MIB) local[at] = 255;
+  const copy = new Copy({ source, local });
+  let atOnce = 0;
+  let most = 0;
+  copy.reconnect({
+    delay: async () => {
+      most = Math.max(most, ++atOnce);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      atOnce--;
+    },
+  });
+  assertEquals(await copy.run(), { kind: "complete" });
+  assert(most >= 40, `only ${most} calls at once`);
+});
+
+Deno.test("DiskSync ends with the refusal of a source that cannot be read", async () => {
+  const disk = diskOf(MIB, []);
+  const copy = new Copy({ source: disk, local: diskOf(MIB, [9]) });
+  copy.files.readErrno = ERRNO.EIO;
+  const result = await copy.run();
+  // The source was asked first; what it says is a text.
+  assertEquals(result.kind, "lost");
+  assertEquals(copy.files.writeCount, 0);
+  assertEquals(copy.reports.map(({ syncedBytes }) => syncedBytes), [0]);
+});
+
+Deno.test("DiskSync copies what a lying peer calls different", async () => {
+  const disk = diskOf(3 * MIB, []);
+  const copy = new Copy({ source: disk, local: disk }, {
+    onReply: ({ params, body }, index) => ({
+      params,
+      body: index === 0 ? body.map((byte) => byte ^ 1) : body,
+    }),
+  });
+  assertEquals(await copy.run(), { kind: "complete" });
+  assert(equalBytes(copy.files.durable(LOCAL), disk));
 });
 
 Deno.test("DiskSync reports nothing after a flush that failed", async () => {

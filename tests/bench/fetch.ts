@@ -50,6 +50,10 @@ function opener(
         path,
         read: (target, offsetBytes) => file.read(target, offsetBytes),
         write: (source, offsetBytes) => file.write(source, offsetBytes),
+        zero: (offsetBytes, lengthBytes) => file.zero(offsetBytes, lengthBytes),
+        nextData: (offsetBytes) => file.nextData(offsetBytes),
+        forget: (offsetBytes, lengthBytes) =>
+          file.forget(offsetBytes, lengthBytes),
         flush: () => file.flush(),
         truncate: (lengthBytes) => file.truncate(lengthBytes),
         sizeBytes: () => file.sizeBytes(),

@@ -399,6 +399,14 @@ export class SimFileSystem {
           onWrite();
           file.write(source, offsetBytes);
         }),
+      zero: (offsetBytes, lengthBytes) =>
+        use(ACCESS_MS, () => {
+          onWrite();
+          file.write(new Uint8Array(lengthBytes), offsetBytes);
+        }),
+      // It has no holes to tell of.
+      nextData: (offsetBytes) => use(ACCESS_MS, () => offsetBytes),
+      forget: () => use(ACCESS_MS, () => {}),
       flush: () => {
         const finish = file.beginFlush();
         return use(FLUSH_MS, finish);

@@ -21,7 +21,13 @@ export class MemoryFiles implements FileOpener {
   /** Errno of the next flushes; 0 lets them succeed. */
   flushErrno = 0;
   writeErrno = 0;
+  readErrno = 0;
   writeCount = 0;
+  readBytes = 0;
+  /** Bytes that were made zero without being written. */
+  zeroedBytes = 0;
+  /** Ranges of so many zeroes, aligned, are told to be holes. */
+  holeBytes = 64 * 1024;
   flushCount = 0;
   openCount = 0;
   /** Before each flush; lets a test hold one back. */
@@ -84,6 +90,9 @@ class MemoryFile implements RandomFile {
 
   async read(target: Uint8Array, offsetBytes: number): Promise<number> {
     await this.#turn();
+    const { readErrno } = this.#files;
+    if (readErrno !== 0) throw new SyscallError("read", this.path, readErrno);
+    this.#files.readBytes += target.length;
     const bytes = this.#content.bytes.subarray(
       offsetBytes,
       offsetBytes + target.length,
@@ -111,6 +120,29 @@ class MemoryFile implements RandomFile {
     if (missingBytes > 0) {
       throw new SyscallError("write", this.path, ERRNO.ENOSPC);
     }
+  }
+
+  async zero(offsetBytes: number, lengthBytes: number): Promise<void> {
+    this.#files.zeroedBytes += lengthBytes;
+    await this.write(new Uint8Array(lengthBytes), offsetBytes);
+    this.#files.writeCount--;
+  }
+
+  async nextData(offsetBytes: number): Promise<number> {
+    await this.#turn();
+    const { bytes } = this.#content;
+    const granule = this.#files.holeBytes;
+    let at = offsetBytes;
+    while (at < bytes.length) {
+      const endBytes = Math.min(bytes.length, at - at % granule + granule);
+      if (!isZero(bytes.subarray(at, endBytes))) return at;
+      at = endBytes;
+    }
+    return Math.max(offsetBytes, bytes.length);
+  }
+
+  async forget(): Promise<void> {
+    await this.#turn();
   }
 
   async flush(): Promise<void> {
@@ -158,4 +190,12 @@ class MemoryFile implements RandomFile {
     await Promise.resolve();
     if (!this.#isOpen) throw new Error("closed while in use");
   }
+}
+
+const ZEROES = new TextDecoder("latin1").decode(new Uint8Array(64 * 1024));
+
+/** In one native comparison; a loop would take most of the time of tests. */
+function isZero(bytes: Uint8Array): boolean {
+  const text = new TextDecoder("latin1").decode(bytes);
+  return ZEROES.startsWith(text);
 }
