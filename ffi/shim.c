@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -247,6 +248,16 @@ int mars_eventfd_add(int fd, uint32_t count)
 	uint64_t value = count;
 
 	return result_of(write(fd, &value, sizeof(value)));
+}
+
+/* ---- scheduling -------------------------------------------------------- */
+
+/* This thread interrupts no other one when it wakes up. */
+int mars_thread_patient(void)
+{
+	struct sched_param parameter = { .sched_priority = 0 };
+
+	return result_of(sched_setscheduler(0, SCHED_BATCH, &parameter));
 }
 
 /* ---- sockets of the data plane ----------------------------------------- */

@@ -135,6 +135,7 @@ const SYMBOLS = {
   },
   mars_eventfd_create: { parameters: [], result: "i32" },
   mars_eventfd_add: { parameters: ["i32", "u32"], result: "i32" }, // fd, count
+  mars_thread_patient: { parameters: [], result: "i32" },
   mars_socket_create: { parameters: [], result: "i32" },
   mars_datagram_create: { parameters: [], result: "i32" },
   mars_datagram_send: {

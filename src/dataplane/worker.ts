@@ -77,6 +77,9 @@ class ResourceWorker {
     this.#birth = birth;
     this.#shim = loadShim(birth.shimPath);
     this.#crc = shimCrc32c(this.#shim);
+    // A client that shares the only processor is to hand over all that it has
+    // before we wake up: one turn for it, not one for each request.
+    if (navigator.hardwareConcurrency === 1) this.#shim.mars_thread_patient();
     this.#mailbox = Mailbox.attach(birth.mailbox);
     this.#desired = this.#mailbox.readDesired().value;
     this.#report = { ...this.#mailbox.readActual().value };
