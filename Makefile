@@ -49,6 +49,10 @@ build:
 build/libmars.so: ffi/shim.c | build
 	$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
 
+# For the bench alone: the same with a clock in it.
+build/libmars-profile.so: tests/bench/profile_shim.c ffi/shim.c | build
+	$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
+
 build/launch: ffi/launch.c ffi/sha256.h | build
 	$(CC) $(CFLAGS) -static -o $@ $<
 
@@ -128,7 +132,7 @@ bench: build/mars build/libmars.so tools-test ## speed, side by side with the al
 # `make bench-vm ARGS="write --quick --targets=raw,flush,drbd-A"`; all options
 # stand in tests/bench/vm.ts. The kernel is built once, in about ten minutes.
 .PHONY: bench-vm
-bench-vm: build/mars build/libmars.so ## /dev/mars beside DRBD, in a virtual machine: ARGS=…
+bench-vm: build/mars build/libmars.so build/libmars-profile.so ## /dev/mars beside DRBD, in a virtual machine: ARGS=…
 	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES) \
 	  fio:fio iproute2:tc drbd-utils:/lib/drbd/drbdsetup-84 make:make gcc:gcc \
 	  flex:flex bison:bison bc:bc"

@@ -4,25 +4,28 @@
  *
  *   deno run --allow-all tests/bench/vm.ts [OPTION…] [PART…]
  *
- *   PART           only these: see PARTS
+ *   PART           only these: see PARTS, and "profile"
  *   --quick        a smoke test: everything runs, numbers mean little
- *   --targets=…    only these, with commas: see TARGETS
+ *   --targets=…    only these, with commas: see TARGET_TITLES
+ *   --works=…      only these, with commas: see PARTS
  *   --rounds=N --seconds=N
  *   --logs=tmpfs   logs lie in memory instead of ext4 on a RAM disk
  *   --engine=qemu  a stock Debian kernel under emulation, see tests/vm/vmrun
  *   --markdown     tables as they stand in docs/benchmarks.md
- *   --results=FILE where all runs are noted; build/bench-vm.json
- *
- * A script that needs DENO inside the machine finds it where it is here: the
- * machine sees this root file system.
+ *   --svg=FILE     a plot
+ *   --results=FILE where everything is noted; build/bench-vm.json
+ *   --from=FILE    nothing is measured: what was noted there
  */
 // A bench is there to be read.
 // deno-lint-ignore-file no-console
 import { parseArgs } from "@std/cli/parse-args";
 import { MarsError, UsageError } from "../../src/base/errors.ts";
-import { readFioReport } from "./fio_report.ts";
+import { type FioReport, readFioReport } from "./fio_report.ts";
+import { plotOf } from "./vm_plot.ts";
+import { type Profile, profileOf, profileTable } from "./vm_profile.ts";
 import {
   casesOf,
+  groupsOf,
   type Line,
   markdownOf,
   type Run,
@@ -32,6 +35,12 @@ import {
 
 const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 
+/** Where scripts report to. */
+const REPORTS = `${ROOT}/build/vm/bench`;
+
+/** A part of its own kind. */
+const PROFILE = "profile";
+
 interface Part {
   readonly lines: readonly Line[];
   readonly works: readonly string[];
@@ -39,29 +48,27 @@ interface Part {
   readonly targets?: readonly string[];
 }
 
-/** Reads do not cross the line. */
-const FAR_WORKS = [
+const WRITES = [
   "randwrite-4k-1",
   "randwrite-4k-16",
   "randwrite-4k-64",
   "write-1m-4",
 ];
-const FAR_TARGETS = ["flush+1", "durable+1", "drbd-A", "drbd-C"];
 
 const PARTS: { readonly [name: string]: Part } = {
   write: {
     lines: ["plain"],
-    works: ["randwrite-4k-1", "randwrite-4k-16", "randwrite-4k-64"],
+    works: WRITES,
   },
   read: {
     lines: ["plain"],
-    works: ["randread-4k-1", "randread-4k-16", "randread-4k-64"],
+    works: ["randread-4k-1", "randread-4k-16", "randread-4k-64", "read-1m-4"],
   },
-  sequential: { lines: ["plain"], works: ["write-1m-4", "read-1m-4"] },
+  // Reads do not cross the line.
   far: {
     lines: ["plain", "delay", "loss"],
-    works: FAR_WORKS,
-    targets: FAR_TARGETS,
+    works: WRITES,
+    targets: ["flush+1", "durable+1", "drbd-A", "drbd-C"],
   },
 };
 
@@ -76,49 +83,74 @@ const ENGINES: { readonly [name: string]: readonly string[] } = {
 };
 const MODULES = "brd rd_nr=16 rd_size=2097152,ublk_drv,ext4";
 const MEMORY_MIB = 6000;
+const LIMIT_SECONDS = 7200;
+
+const PLOT_TITLE = "Block devices on RAM disks of one virtual machine";
 
 interface Settings {
   readonly parts: readonly string[];
   readonly engine: string;
   readonly targets: readonly string[];
+  /** Undefined for all. */
+  readonly works: readonly string[] | undefined;
   readonly rounds: number;
   readonly seconds: number;
   readonly logs: string;
 }
 
+/** What is noted in a file. */
+interface Results {
+  readonly runs: readonly Run[];
+  /** Absent if it was not asked for. */
+  readonly profile?: Profile;
+}
+
 async function main(): Promise<number> {
   const options = parseArgs(Deno.args, {
     boolean: ["quick", "markdown"],
-    string: ["targets", "rounds", "seconds", "logs", "engine", "results", "_"],
+    string: [
+      ...["targets", "works", "rounds", "seconds", "logs", "engine"],
+      ...["results", "from", "svg", "_"],
+    ],
   });
   const word = (name: string): string | undefined => {
     const value = options[name];
     return typeof value === "string" ? value : undefined;
   };
   const length = options["quick"] === true ? QUICK : FULL;
-  const settings: Settings = {
+  const known = { ...PARTS, [PROFILE]: true };
+  const from = word("from");
+  const results = from !== undefined ? read(from) : await measureAll({
     parts: options._.length === 0
-      ? Object.keys(PARTS)
-      : options._.map((name) => oneOf(PARTS, String(name))),
+      ? Object.keys(known)
+      : options._.map((name) => oneOf(known, String(name))),
     engine: oneOf(ENGINES, word("engine") ?? "uml"),
     targets: (word("targets") ?? Object.keys(TARGET_TITLES).join(","))
       .split(",").map((name) => oneOf(TARGET_TITLES, name)),
+    works: word("works")?.split(","),
     rounds: Number(word("rounds") ?? length.rounds),
     seconds: Number(word("seconds") ?? length.seconds),
     logs: word("logs") ?? "ext4",
-  };
-  const runs: Run[] = [];
-  for (const name of settings.parts) {
-    runs.push(...await measure(name, settings));
+  });
+  if (from === undefined) {
+    Deno.writeTextFileSync(
+      word("results") ?? `${ROOT}/build/bench-vm.json`,
+      `${JSON.stringify(results, undefined, 1)}\n`,
+    );
   }
-  Deno.writeTextFileSync(
-    word("results") ?? `${ROOT}/build/bench-vm.json`,
-    `${JSON.stringify(runs, undefined, 1)}\n`,
-  );
-  const cases = casesOf(runs);
-  console.log(
-    options["markdown"] === true ? markdownOf(cases) : textOf(cases),
-  );
+  const cases = casesOf(results.runs);
+  const groups = groupsOf(cases);
+  const tables = options["markdown"] === true
+    ? markdownOf(groups)
+    : textOf(cases);
+  console.log(tables);
+  if (results.profile !== undefined) {
+    console.log(`\n${profileTable(results.profile)}`);
+  }
+  const svg = word("svg");
+  if (svg !== undefined) {
+    Deno.writeTextFileSync(svg, plotOf(PLOT_TITLE, groups));
+  }
   return 0;
 }
 
@@ -133,64 +165,109 @@ function oneOf(
   );
 }
 
+function read(path: string): Results {
+  // True because only `main` writes such files.
+  return JSON.parse(Deno.readTextFileSync(path)) as Results;
+}
+
+async function measureAll(settings: Settings): Promise<Results> {
+  const runs: Run[] = [];
+  let profile: Profile | undefined;
+  for (const name of settings.parts) {
+    if (name === PROFILE) profile = await measureProfile(settings);
+    else runs.push(...await measure(name, settings));
+  }
+  return profile === undefined ? { runs } : { runs, profile };
+}
+
 /** One part in one machine. */
 async function measure(name: string, settings: Settings): Promise<Run[]> {
   const part = PARTS[name];
   if (part === undefined) return [];
-  const directory = `${ROOT}/build/vm/bench`;
-  Deno.mkdirSync(directory, { recursive: true });
-  for (const { name } of Deno.readDirSync(directory)) {
-    Deno.removeSync(`${directory}/${name}`);
-  }
   const targets = settings.targets
     .filter((target) => part.targets?.includes(target) ?? true);
-  const environment = {
-    DENO: Deno.execPath(),
-    DENO_DIR: Deno.env.get("DENO_DIR") ?? `${ROOT}/.tools/deno-dir`,
+  const works = part.works
+    .filter((work) => settings.works?.includes(work) ?? true);
+  if (works.length === 0) return [];
+  console.error(`${name}: ${targets.join(", ")}`);
+  await runInside("tests/vm/bench.sh", settings, {
     TARGETS: targets.join(" "),
-    WORKS: part.works.join(" "),
+    WORKS: works.join(" "),
     LINES: part.lines.join(" "),
     ROUNDS: String(settings.rounds),
     RUN_SECONDS: String(settings.seconds),
     LOGS: settings.logs,
-  };
-  console.error(`${name}: ${targets.join(", ")}`);
+  });
+  return runsOf(name);
+}
+
+async function measureProfile(settings: Settings): Promise<Profile> {
+  console.error(PROFILE);
+  await runInside("tests/vm/profile.sh", settings, {});
+  const report = (name: string): FioReport =>
+    readFioReport(
+      Deno.readTextFileSync(`${REPORTS}/${name}.json`),
+      "write",
+    );
+  return profileOf(Deno.readTextFileSync(`${REPORTS}/profile.txt`), {
+    clock: report("clock"),
+    plain: report("plain"),
+    empty: report("null"),
+  });
+}
+
+/** Runs a script in a machine; what it reports lies in `REPORTS`. */
+async function runInside(
+  script: string,
+  { engine }: Settings,
+  environment: { readonly [name: string]: string },
+): Promise<void> {
+  Deno.mkdirSync(REPORTS, { recursive: true });
+  for (const { name } of Deno.readDirSync(REPORTS)) {
+    Deno.removeSync(`${REPORTS}/${name}`);
+  }
+  const variables = Object.entries({
+    ...environment,
+    // The machine sees this root file system.
+    DENO: Deno.execPath(),
+    DENO_DIR: Deno.env.get("DENO_DIR") ?? `${ROOT}/.tools/deno-dir`,
+  });
   const startMs = performance.now();
   const { code } = await new Deno.Command("sh", {
     cwd: ROOT,
-    // Tables alone go to standard output.
     args: [
-      ...["-c", 'exec tests/vm/vmrun "$@" >&2', "vmrun"],
-      ...ENGINES[settings.engine] ?? [],
-      ...["-t", "7200", "-M", String(MEMORY_MIB), "-m", MODULES],
-      ...["--rw", directory],
-      ...Object.entries(environment)
-        .flatMap(([key, value]) => ["-e", `${key}=${value}`]),
-      ...["--", "bash", "tests/vm/bench.sh", directory],
+      // Tables alone go to standard output.
+      ...["-c", 'build/mars version >&2 && exec tests/vm/vmrun "$@" >&2', "sh"],
+      ...ENGINES[engine] ?? [],
+      ...["-t", String(LIMIT_SECONDS), "-M", String(MEMORY_MIB)],
+      ...["-m", MODULES, "--rw", REPORTS],
+      ...variables.flatMap(([key, value]) => ["-e", `${key}=${value}`]),
+      ...["--", "bash", script, REPORTS],
     ],
+    // Unpacked here: the machine finds it there.
+    env: { MARS_LAUNCH_DIR: `${ROOT}/build/vm-bin` },
     stdin: "null",
   }).spawn().status;
   const tookS = (performance.now() - startMs) / 1000;
   console.error(`  took ${tookS.toFixed(0)} s`);
-  if (code !== 0) throw new MarsError(`"${name}" ended with ${code}`);
-  return runsIn(directory);
+  if (code !== 0) throw new MarsError(`"${script}" ended with ${code}`);
 }
 
 /** Runs in the order in which they were made. */
-function runsIn(directory: string): Run[] {
-  return [...Deno.readDirSync(directory)]
+function runsOf(part: string): Run[] {
+  return [...Deno.readDirSync(REPORTS)]
     .filter(({ name }) => name.endsWith(".json"))
-    .map(({ name }) => ({ name, path: `${directory}/${name}` }))
-    .map(({ name, path }) => ({
-      name,
-      path,
-      madeMs: Deno.statSync(path).mtime?.getTime() ?? 0,
-    }))
+    .map(({ name }) => {
+      const path = `${REPORTS}/${name}`;
+      const madeMs = Deno.statSync(path).mtime?.getTime() ?? 0;
+      return { name, path, madeMs };
+    })
     .toSorted((left, right) => left.madeMs - right.madeMs)
     .map(({ name, path }): Run => {
       const [line = "", work = "", target = "", round] = name.split(".");
       const left = Deno.readTextFileSync(path.replace(/json$/, "left"));
       return {
+        part,
         line: line === "delay" || line === "loss" ? line : "plain",
         work,
         target,

@@ -13,6 +13,8 @@ import { type Spread, spreadOf } from "./figures.ts";
 export type Line = "plain" | "delay" | "loss";
 
 export interface Run {
+  /** Of the bench: all of its runs were made in one machine. */
+  readonly part: string;
   readonly line: Line;
   /** As `tests/vm/bench.sh` has it: "randwrite-4k-16". */
   readonly work: string;
@@ -37,6 +39,7 @@ export interface Row {
 }
 
 export interface Case {
+  readonly part: string;
   readonly line: Line;
   readonly work: string;
   readonly title: string;
@@ -74,14 +77,17 @@ export const TARGET_TITLES: { readonly [key: string]: string } = {
 
 /** Cases and their rows in the order in which they were measured. */
 export function casesOf(runs: readonly Run[]): Case[] {
-  const byCase = Map.groupBy(runs, ({ line, work }) => `${line} ${work}`);
+  const byCase = Map.groupBy(
+    runs,
+    ({ part, line, work }) => `${part} ${line} ${work}`,
+  );
   return [...byCase.values()].flatMap((ofCase) => {
     const [first] = ofCase;
     return first === undefined ? [] : [caseOf(first, ofCase)];
   });
 }
 
-function caseOf({ line, work }: Run, runs: readonly Run[]): Case {
+function caseOf({ part, line, work }: Run, runs: readonly Run[]): Case {
   const [pattern = "", block = "", depth = ""] = work.split("-");
   const unit = block.endsWith("m") ? "MB/s" : "/s";
   const rateOf = ({ report }: Run): number =>
@@ -110,8 +116,11 @@ function caseOf({ line, work }: Run, runs: readonly Run[]): Case {
   const size = block.replace("k", " KiB").replace("m", " MiB");
   const title = `${size} ${PATTERN_TITLES[pattern] ?? pattern}, ` +
     `depth ${depth}${LINE_TITLES[line]}`;
-  return { line, work, title, unit, rows };
+  return { part, line, work, title, unit, rows };
 }
+
+/** Less is what it takes to look. */
+const LEFT_SECONDS_MIN = 0.1;
 
 const HEADINGS = ["rate", "p50", "p99", "p99.9", "of DRBD A", "left"] as const;
 
@@ -119,9 +128,9 @@ function cellsOf({ unit }: Case, row: Row): string[] {
   const { rate, p50Us, p99Us, p999Us, ratio, leftSeconds } = row;
   return [
     `${range(rate)} ${unit}`,
-    ...[p50Us, p99Us, p999Us].map((us) => `${amount(us)} µs`),
+    ...[p50Us, p99Us, p999Us].map((us) => `${amountText(us)} µs`),
     range(ratio),
-    leftSeconds < 0.1 ? "" : `${leftSeconds.toFixed(1)} s`,
+    leftSeconds < LEFT_SECONDS_MIN ? "" : `${leftSeconds.toFixed(1)} s`,
   ];
 }
 
@@ -144,16 +153,49 @@ export function textOf(cases: readonly Case[]): string {
   }).join("\n\n");
 }
 
-/** The same for a document. */
-export function markdownOf(cases: readonly Case[]): string {
+/** One table per group: a row per target, a column per case. */
+export function markdownOf(groups: readonly (readonly Case[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return cases.map((each) =>
-    [
-      line([each.title, ...HEADINGS]),
-      line(["---", ...HEADINGS.map(() => "---")]),
-      ...each.rows.map((row) => line([titleOf(row), ...cellsOf(each, row)])),
-    ].join("\n")
-  ).join("\n\n");
+  return groups.map((group) => {
+    const targets = group[0]?.rows.map(({ target }) => target) ?? [];
+    return [
+      line(["", ...group.map(({ title }) => title)]),
+      line(["---", ...group.map(() => "---")]),
+      ...targets.map((target) =>
+        line([
+          TARGET_TITLES[target] ?? target,
+          ...group.map((each) => {
+            const row = each.rows.find((row) => row.target === target);
+            return row === undefined ? "" : cellOf(each, row);
+          }),
+        ])
+      ),
+    ].join("\n");
+  }).join("\n\n");
+}
+
+/** A row of the other table in one cell. */
+function cellOf(each: Case, row: Row): string {
+  const { rate, p50Us, p99Us, p999Us, ratio, leftSeconds } = row;
+  const least = amountText(rate.min);
+  const latencies = [p50Us, p99Us, p999Us].map(amountText).join(" / ");
+  return [
+    `**${amountText(rate.median)}** ${each.unit} ` +
+    `(${least} … ${amountText(rate.max)})`,
+    `${latencies} µs`,
+    ...(Number.isFinite(ratio.median) && row.target !== BASELINE
+      ? [`${ratio.median.toFixed(2)} × A`]
+      : []),
+    ...(leftSeconds < LEFT_SECONDS_MIN
+      ? []
+      : [`left ${leftSeconds.toFixed(1)} s`]),
+  ].join("<br>");
+}
+
+/** Cases side by side: those of a part with the same line. */
+export function groupsOf(cases: readonly Case[]): Case[][] {
+  const groups = Map.groupBy(cases, ({ part, line }) => `${part} ${line}`);
+  return [...groups.values()];
 }
 
 function titleOf({ target }: Row): string {
@@ -162,11 +204,11 @@ function titleOf({ target }: Row): string {
 
 function range({ min, median, max }: Spread): string {
   if (!Number.isFinite(median)) return "";
-  return `${amount(median)} (${amount(min)} … ${amount(max)})`;
+  return `${amountText(median)} (${amountText(min)} … ${amountText(max)})`;
 }
 
 /** Three digits that count; thousands are parted. */
-function amount(value: number): string {
+export function amountText(value: number): string {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   const text = value.toFixed(digits);
   return digits > 0 ? text : text.replace(/\B(?=(\d{3})+$)/g, ",");
