@@ -156,6 +156,7 @@ export class Daemon {
       watch: parts.watch,
       lamport: this.#lamport,
       onChanged: (links, before) => this.#found(links, before),
+      onCorrected: () => this.#peers.compareAgain(),
       onLog: (resource) => this.#resources.logsChanged(resource),
       wake: () => this.#wake(),
     });

@@ -23,6 +23,11 @@ export interface LookoutOptions {
   readonly lamport: LamportClock;
   /** Links that others wrote, and the tree as it was before. */
   readonly onChanged: (links: readonly Link[], before: Snapshot) => void;
+  /**
+   * The clock fell back, and stamps were corrected, also of what others say of
+   * themselves: only they know whether that is still so.
+   */
+  readonly onCorrected: () => void;
   /** A log of this resource came or went. */
   readonly onLog: (resource: string) => void;
   /** Something is to be seen in the next round. */
@@ -63,9 +68,10 @@ export class Lookout {
 
   /** Reads what is due. @throws MarsError */
   look(nowMs: number): void {
-    const { tree, lamport, onChanged } = this.#options;
+    const { tree, lamport, onChanged, onCorrected } = this.#options;
     // Stamps that were believed before are corrected now.
-    if (lamport.fallCount > this.#fallCount) this.ask(true);
+    const hasFallen = lamport.fallCount > this.#fallCount;
+    if (hasFallen) this.ask(true);
     this.#fallCount = lamport.fallCount;
     if (!this.#isAsked && nowMs < this.#dueAtMs) return;
     const { isPolling } = this;
@@ -79,6 +85,7 @@ export class Lookout {
     this.#isAsked = false;
     this.#isDistrustful = false;
     onChanged(found, before);
+    if (hasFallen) onCorrected();
   }
 
   /** Follows the watch until it is closed. */

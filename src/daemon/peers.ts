@@ -132,6 +132,11 @@ export class Peers {
     for (const peer of this.#peers.values()) peer.ask();
   }
 
+  /** Compares all links with every connected peer, also what is known. */
+  compareAgain(): void {
+    for (const peer of this.#peers.values()) peer.compareAgain();
+  }
+
   /** Asks every connected peer to look at its tree. */
   tell(): void {
     for (const peer of this.#peers.values()) peer.tell();
@@ -269,6 +274,10 @@ class Peer {
   ask(): void {
     if (this.#metadata === undefined) this.#hurry.abort();
     else this.#metadata.refresh();
+  }
+
+  compareAgain(): void {
+    this.#metadata?.compareAgain();
   }
 
   tell(): void {

@@ -115,6 +115,8 @@ export class MetadataLink {
   #isLookOwed = false;
   #exchanged: Promise<void>;
   #isExchanging = true;
+  /** What has been compared does not count any more. */
+  #isComparisonOwed = false;
   #roundCount = 0;
 
   private constructor(options: MetadataLinkOptions) {
@@ -169,6 +171,12 @@ export class MetadataLink {
     this.#exchanged = this.#guard(() => this.#exchangeAll());
   }
 
+  /** Exchanges once more in any case: the own links have other stamps now. */
+  compareAgain(): void {
+    this.#isComparisonOwed = true;
+    this.refresh();
+  }
+
   /** Ends it; the line stays open. */
   async stop(): Promise<MetadataResult> {
     this.#end({ kind: "stopped" });
@@ -217,11 +225,14 @@ export class MetadataLink {
       await intake.turns.wait(this.peer, this.#cancel.signal);
     if (!isLed) return await this.#exchangeAll();
     this.#isExchanging = false;
-    if (this.#result === undefined) onExchanged();
+    if (this.#result !== undefined) return;
+    onExchanged();
+    if (this.#isComparisonOwed) await this.#exchangeAll();
   }
 
   async #exchangeAll(): Promise<void> {
     this.#isExchanging = true;
+    this.#isComparisonOwed = false;
     this.#roundCount = 0;
     await this.#compare({ kind: "tops" }, (tops) =>
       this.#compare(
@@ -232,6 +243,8 @@ export class MetadataLink {
     if (this.#result !== undefined) return;
     this.#options.onExchanged();
     await this.#call("meta.done", {});
+    const isOwed = this.#isComparisonOwed && !this.#isExchanging;
+    if (isOwed && this.#result === undefined) await this.#exchangeAll();
   }
 
   /** Finds what differs, and hands it on, some names at a time. */

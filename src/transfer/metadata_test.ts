@@ -591,3 +591,24 @@ Deno.test("MetadataLink.look() asks the peer to look at its tree", async () => {
   dial.link.look();
   assertEquals(lookCount, 1);
 });
+
+Deno.test("MetadataLink.compareAgain() exchanges once more, also during an exchange", async () => {
+  const clock = new ManualClock();
+  const [alpha, beta] = [new Host("alpha", clock), new Host("beta", clock)];
+  const methods: string[] = [];
+  const dial = new Dial(alpha, beta, {
+    fault: (_index, method) => {
+      methods.push(method);
+      return "none";
+    },
+  });
+  // What is going on may have passed what has changed.
+  dial.link.compareAgain();
+  const countOf = (): number =>
+    methods.filter((method) => method === "meta.done").length;
+  await deadline(until(() => countOf() === 2), WAIT_MS);
+  await dial.line.idle();
+  dial.link.compareAgain();
+  await deadline(until(() => countOf() === 3), WAIT_MS);
+  await dial.stop();
+});

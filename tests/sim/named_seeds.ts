@@ -11,6 +11,11 @@ export interface NamedSeed {
 
 export const NAMED_SEEDS: readonly NamedSeed[] = [
   {
+    seed: 60002,
+    chaosS: 60,
+    about: "a host corrected stamps of others, who never heard of it",
+  },
+  {
     seed: 60021,
     chaosS: 30,
     about: "a loss of power took back one half of leave-resource",
