@@ -112,3 +112,30 @@ export function parseSize(text: string): number {
     `Cannot use size "${text}": expected a multiple of ${SIZE_ALIGNMENT_BYTES} bytes`,
   );
 }
+
+const SPAN_SECONDS: Readonly<Record<string, number>> = {
+  w: 604_800,
+  d: 86_400,
+  h: 3_600,
+  m: 60,
+  s: 1,
+};
+
+/** Seconds. @throws UsageError */
+export function parseSpan(text: string): number {
+  const match = /^(\d{1,9})([wdhms]?)$/.exec(text);
+  const seconds = Number(match?.[1]) * (SPAN_SECONDS[match?.[2] || "s"] ?? 1);
+  if (match !== null && (match[2] !== "" || seconds === 0)) return seconds;
+  throw new UsageError(
+    `Cannot use time "${text}": expected a number with w d h m or s, or 0`,
+  );
+}
+
+/** The same as text, in the largest unit that is exact. */
+export function formatSpan(seconds: number): string {
+  if (seconds === 0) return "0";
+  for (const [name, unit] of Object.entries(SPAN_SECONDS)) {
+    if (seconds % unit === 0) return `${seconds / unit}${name}`;
+  }
+  return `${seconds}s`;
+}

@@ -120,6 +120,8 @@ function othersOf(view: ResourceView): string[] {
 }
 
 const LIMIT = "emergency-limit";
+/** It means nothing where nothing is logged. */
+const QUOTA = "log-quota";
 /** What a daemon does: 0 when it does not. */
 const ACTIVE = /^(is-|logfile-)/;
 /** Work items of a very old version. */
@@ -135,7 +137,7 @@ function leaveObstacles(
   const switchedOn: string[] = [];
   for (const { path, value } of childrenOf(snapshot, resource, "todo", host)) {
     const name = nameOf(path);
-    if (value === "0" || DELETE_ITEM.test(name)) continue;
+    if (value === "0" || name === QUOTA || DELETE_ITEM.test(name)) continue;
     if (name !== LIMIT) switchedOn.push(name);
     else {
       obstacles.push(

@@ -3,19 +3,33 @@ import { UsageError } from "../base/errors.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
-import { isAcknowledgeLevel, parseCount } from "../tree/values.ts";
+import {
+  isAcknowledgeLevel,
+  parseCount,
+  parseSwitch,
+  TOMBSTONE,
+} from "../tree/values.ts";
+import { formatSpan, parseBytes, parseSpan } from "./arguments.ts";
 import type { Command } from "./command.ts";
 
 interface Setting {
   readonly name: string;
   readonly usage: string;
   readonly summary: string;
+  readonly details?: string;
   readonly path: (resource: string, host: string) => string;
   /** What holds while the link is missing. */
   readonly standard: string;
   /** @throws UsageError */
   readonly check: (text: string) => string;
+  /** What holds in the cluster, for resources without a value of their own. */
+  readonly cluster?: string;
+  /** The value of the link for people; as it is if not given. */
+  readonly decode?: (value: string) => string;
 }
+
+const KEPT =
+  "What this means: a member that is behind, paused or dead needs logs on the other hosts. Each of them gives up its own files, oldest first, beyond keep-logs-time, keep-logs-size or log-quota, and in any case when less than a tenth of the space for logs is left; the primary warns before. A member whose logs are gone everywhere must be copied anew: invalidate, or auto-resync.";
 
 const SETTINGS: readonly Setting[] = [
   {
@@ -35,20 +49,75 @@ const SETTINGS: readonly Setting[] = [
     standard: "0",
     check: percent,
   },
+  {
+    name: "keep-logs-time",
+    usage: "TIME|''",
+    summary:
+      "how long logs are kept for members that are behind: 36h, 7d; 0 is no limit",
+    details: KEPT,
+    path: (resource) => linkPath.resourceDefaults(resource, "keep-logs-time"),
+    standard: "0",
+    check: (text) => String(parseSpan(text)),
+    cluster: "keep-logs-time",
+    decode: spanText,
+  },
+  {
+    name: "keep-logs-size",
+    usage: "SIZE|''",
+    summary: "how much is kept for members that are behind; 0 is no limit",
+    details: KEPT,
+    path: (resource) => linkPath.resourceDefaults(resource, "keep-logs-size"),
+    standard: "0",
+    check: (text) => String(parseBytes(text)),
+    cluster: "keep-logs-size",
+  },
+  {
+    name: "log-quota",
+    usage: "SIZE",
+    summary:
+      "how much space the logs of the resource may take on this host; 0 is no limit",
+    details:
+      "Beyond it the oldest logs go, also when members still need them; if writing back to the disk does not keep up, this resource alone goes on without logs. So it cannot push other resources into emergency mode.",
+    path: (resource, host) => linkPath.todo(resource, host, "log-quota"),
+    standard: "0",
+    check: (text) => String(parseBytes(text)),
+  },
+  {
+    name: "auto-resync",
+    usage: "0|1|''",
+    summary: "whether a copy that cannot go on is copied anew by itself",
+    details:
+      "For members whose logs are gone everywhere, and after an emergency of the primary. Only if the primary has everything that is there: a split brain stays one. Until the copy is complete that member is inconsistent, as after invalidate.",
+    path: (resource) => linkPath.resourceDefaults(resource, "auto-resync"),
+    standard: "0",
+    check: onOff,
+    cluster: "auto-resync",
+  },
 ];
 
+/** Settings of the cluster that hold where a resource has none. */
+export const CLUSTER_STANDARDS = SETTINGS.flatMap((setting) =>
+  setting.cluster === undefined
+    ? []
+    : [{ ...setting, cluster: setting.cluster }]
+);
+
 export const SETTING_COMMANDS: readonly Command[] = SETTINGS.flatMap((
-  { name, usage, summary, path, standard, check },
+  { name, usage, summary, path, standard, check, cluster, decode, details },
 ): Command[] => [
   {
     name: `set-${name}`,
     usage: `RES ${usage}`,
     summary: `Set ${summary}`,
+    ...(details === undefined ? {} : { details }),
     subject: "resources",
     wordsMin: 1,
     wordsMax: 1,
-    run: (desk, resource, [value = ""]) =>
-      desk.write([{ path: path(resource, desk.host), value: check(value) }]),
+    run: (desk, resource, [text = ""]) => {
+      const isTaken = text === "" && cluster !== undefined;
+      const value = isTaken ? TOMBSTONE : check(text);
+      desk.write([{ path: path(resource, desk.host), value }]);
+    },
   },
   {
     name: `get-${name}`,
@@ -60,7 +129,12 @@ export const SETTING_COMMANDS: readonly Command[] = SETTINGS.flatMap((
     wordsMax: 0,
     run: (desk, resource) => {
       const snapshot: Snapshot = desk.look();
-      const value = snapshot.value(path(resource, desk.host)) ?? standard;
+      const link = snapshot.value(path(resource, desk.host)) ??
+        (cluster === undefined
+          ? undefined
+          : snapshot.value(linkPath.defaults(cluster))) ??
+        standard;
+      const value = decode?.(link) ?? link;
       desk.answer(value, { setting: name, resource, value });
     },
   },
@@ -85,4 +159,15 @@ function percent(text: string): string {
   throw new UsageError(
     `Cannot use "${text}" as emergency limit: expected a whole number from 0 to 100`,
   );
+}
+
+function onOff(text: string): string {
+  if (parseSwitch(text) !== undefined) return text;
+  throw new UsageError(`Cannot switch to "${text}": expected 0 or 1`);
+}
+
+/** What somebody else has written may be anything. */
+function spanText(value: string): string {
+  const seconds = parseCount(value);
+  return seconds === undefined ? value : formatSpan(seconds);
 }

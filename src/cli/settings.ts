@@ -21,6 +21,7 @@ import { linkPath } from "../tree/path.ts";
 import { NOBODY, parseCount, TOMBSTONE } from "../tree/values.ts";
 import { checkName } from "./arguments.ts";
 import type { Command, Desk } from "./command.ts";
+import { CLUSTER_STANDARDS } from "./resource_settings.ts";
 
 /** A setting without a resource. */
 interface GlobalSetting {
@@ -32,6 +33,8 @@ interface GlobalSetting {
   /** The value as a link has it. @throws UsageError */
   readonly encode: (desk: Desk, text: string) => string;
   readonly decode: (value: string) => string;
+  /** Whether it had a name without `global-` once. */
+  readonly hasOldName: boolean;
 }
 
 const GLOBAL_SETTINGS: readonly GlobalSetting[] = [
@@ -48,11 +51,22 @@ const GLOBAL_SETTINGS: readonly GlobalSetting[] = [
       );
     },
     decode: (value) => value,
+    hasOldName: true,
   },
   masked("enabled-log-compressions", COMPRESSIONS),
   masked("enabled-net-compressions", COMPRESSIONS),
   masked("disabled-log-digests", DIGESTS),
   masked("disabled-net-digests", DIGESTS),
+  ...CLUSTER_STANDARDS.map((setting): GlobalSetting => ({
+    name: `global-${setting.cluster}`,
+    usage: setting.usage,
+    about: `${setting.summary}; for resources that have no own value`,
+    ...(setting.details === undefined ? {} : { details: setting.details }),
+    path: () => linkPath.defaults(setting.cluster),
+    encode: (_desk, text) => setting.check(text),
+    decode: (value) => setting.decode?.(value) ?? value,
+    hasOldName: false,
+  })),
 ];
 
 function masked(link: string, table: readonly Algorithm[]): GlobalSetting {
@@ -71,6 +85,7 @@ function masked(link: string, table: readonly Algorithm[]): GlobalSetting {
       // Of a newer program, perhaps.
       return mask === undefined ? value : formatNames(mask, table);
     },
+    hasOldName: true,
   };
 }
 
@@ -129,7 +144,9 @@ function globalCommands(setting: GlobalSetting): Command[] {
       desk.answer(value, { setting: name, value });
     },
   };
-  return [set, get, ...[set, get].map(underOldName)];
+  return setting.hasOldName
+    ? [set, get, ...[set, get].map(underOldName)]
+    : [set, get];
 }
 
 /** Prescribed by MARS: older scripts leave out `global-`. */

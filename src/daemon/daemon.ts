@@ -348,6 +348,7 @@ export class Daemon {
       mayLead: (members) => this.#mayLead(members),
       emergencyLevel: this.#emergency.level,
       ...spaceFacts(space, this.#reserveBytes),
+      logShare: (resource) => this.#resources.logShare(resource),
       obstacleToSync: obstacleToSync(this.#resources.syncWishes(), limit),
       leftDevices: this.#left,
     };

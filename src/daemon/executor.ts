@@ -71,6 +71,8 @@ export interface Round {
   readonly mayLead: (members: readonly string[]) => boolean;
   readonly emergencyLevel: number;
   readonly restPercent: number;
+  /** Logs of a resource here, as a multiple of the mean of all. */
+  readonly logShare: (resource: string) => number;
   readonly rotateBytes: number;
   /** Why no more disks may be copied at once; undefined if one may. */
   readonly obstacleToSync: (resource: string) => string | undefined;
@@ -108,7 +110,7 @@ export class Executor {
   #measuredAtMs = -Infinity;
   #isAsked = false;
   #measuring: Promise<void> | undefined;
-  /** A new log was named, and that is not durable yet. */
+  /** A new log was named, or a copy given up, and that is not durable yet. */
   #isFlushOwed = false;
 
   constructor(options: ExecutorOptions) {
@@ -171,6 +173,7 @@ export class Executor {
       mayLead: round.mayLead(view.members.map((member) => member.host)),
       emergencyLevel: round.emergencyLevel,
       restPercent: round.restPercent,
+      logShare: round.logShare(resource),
       rotateBytes: round.rotateBytes,
     });
     const next = this.#inTurn(planned, round);
@@ -272,14 +275,16 @@ export class Executor {
   }
 
   async #changeFiles(next: Plan, worker: Actual | undefined): Promise<void> {
-    const { logDirectory, resource, transfers } = this.#options;
+    const { logDirectory, resource, transfers, flushTree } = this.#options;
     for (const change of next.logFiles) {
       if (change.kind === "create") {
         await logDirectory.create(change.log);
       } else if (change.kind === "delete") {
+        // After power loss no position may come back that needs it (I7).
+        flushTree();
         await transfers.release(change.log);
         await logDirectory.delete(change.log);
-        trace.warn("executor", "Copy of a log given up for want of space", {
+        trace.warn("executor", "Copy of a log given up", {
           resource,
           log: logFileName(change.log),
         });
@@ -330,12 +335,17 @@ export class Executor {
     }
     this.#positionsAtMs = nowMs;
     // Owed even if only the first of the links could be written.
-    this.#isFlushOwed = isNewLog;
+    const syncPath = linkPath.syncStatus(view.resource, view.host);
+    this.#isFlushOwed = isNewLog ||
+      changed.some(({ path, value }) => path === syncPath && value === "0");
     this.#options.publish(changed);
     this.#payFlush();
   }
 
-  /** Makes durable which log comes next; others rely on that. */
+  /**
+   * Makes durable which log comes next, or that a copy is worth nothing; others
+   * rely on that.
+   */
   #payFlush(): void {
     if (!this.#isFlushOwed) return;
     this.#options.flushTree();
@@ -425,6 +435,7 @@ export class Executor {
       states: stateValues(next, worker, {
         isFetching: transfers.isFetching,
         isSyncing: transfers.isSyncing,
+        logs: this.#options.logs.all,
         rates: this.#rates.read(worker, transfers),
         completedNs: this.#completions.read(worker, now),
       }),

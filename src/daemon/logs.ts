@@ -22,6 +22,7 @@ export class ResourceLogs {
   readonly #directory: LogDirectory;
   readonly #host: string;
   readonly #isWatched: () => boolean;
+  readonly #realMs: () => number;
   #files: readonly LogFile[] = [];
   #reusesLeft = 0;
   /** Logs that are being fetched: durable bytes by file name. */
@@ -38,8 +39,11 @@ export class ResourceLogs {
       host: string;
       /** Whether `changed` is called when files come or go. */
       isWatched?: () => boolean;
+      /** The wall clock. */
+      realMs?: () => number;
     },
   ) {
+    this.#realMs = options.realMs ?? (() => 0);
     this.#directory = options.directory;
     this.#host = options.host;
     this.#isWatched = options.isWatched ?? (() => false);
@@ -80,7 +84,9 @@ export class ResourceLogs {
   ): Promise<void> {
     const ends = new Map<string, LogEnd>();
     const logs: LocalLog[] = [];
-    for (const { log, sizeBytes } of await this.#list(isQuiet)) {
+    const files = await this.#list(isQuiet);
+    const realMs = this.#realMs();
+    for (const { log, sizeBytes, changedAtMs } of files) {
       const name = logFileName(log);
       // A file that arrived after its tombstone, or was busy when it came.
       if (isDeleted(log)) {
@@ -95,7 +101,7 @@ export class ResourceLogs {
         : Math.min(sizeBytes, this.#fetched.get(name) ?? sizeBytes);
       if (isWritten) this.#written.set(name, bytes);
       const finalBytes = finalEndBytes(view, log);
-      logs.push({ log, bytes });
+      logs.push({ log, bytes, idleMs: Math.max(0, realMs - changedAtMs) });
       // Peers have it already when the writer ends and its links are not told.
       const goodBytes = worker?.role === "log" ? bytes : Math.max(
         knownEndBytes(view, log, bytes),

@@ -4,6 +4,7 @@
  * A resource has one while it is switched on here or something of it runs.
  */
 import { nbdSocketPath, type Settings } from "../base/settings.ts";
+import { NS_PER_MS } from "../base/time.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import type { SyncWish } from "../resource/sync_limit.ts";
 import { linkPath } from "../tree/path.ts";
@@ -118,6 +119,20 @@ export class Resources {
     }
   }
 
+  /** Logs of a resource here, as a multiple of the mean of all that have any. */
+  logShare(resource: string): number {
+    const sumOf = ({ logs }: Running): number =>
+      logs.all.reduce((sum, { bytes }) => sum + bytes, 0);
+    const sums = [...this.#running.values()].map(sumOf).filter((sum) =>
+      sum > 0
+    );
+    const total = sums.reduce((sum, bytes) => sum + bytes, 0);
+    const running = this.#running.get(resource);
+    return total === 0 || running === undefined
+      ? 1
+      : sumOf(running) * sums.length / total;
+  }
+
   /** What runs here, for people; one line each. */
   lines(): string[] {
     return [...this.#running].map(([resource, { executor }]) =>
@@ -195,7 +210,8 @@ export class Resources {
     const directory = logDirectory(
       `${settings.marsDir}/${linkPath.resource(resource)}`,
     );
-    const logs = new ResourceLogs({ directory, host, isWatched });
+    const realMs = (): number => Number(clock.realNs() / NS_PER_MS);
+    const logs = new ResourceLogs({ directory, host, isWatched, realMs });
     const common = {
       resource,
       host,

@@ -5,13 +5,16 @@
  *
  * Source: `actual-<host>/*` of a resource in MARS.
  */
-import type { Plan, WorkerState } from "../resource/plan_types.ts";
+import type { LocalLog, Plan, WorkerState } from "../resource/plan_types.ts";
+import { formatRuns } from "../tree/log_runs.ts";
 import { formatStamp } from "../tree/values.ts";
 
 /** What the executor knows beside the worker. */
 export interface Activity {
   readonly isFetching: boolean;
   readonly isSyncing: boolean;
+  /** Files of logs here. */
+  readonly logs: readonly LocalLog[];
   readonly rates: Rates;
   /** When the device completed something; undefined without a device. */
   readonly completedNs: bigint | undefined;
@@ -63,6 +66,8 @@ export function stateValues(
     "is-copying": flag(activity.isFetching),
     "is-syncing": flag(activity.isSyncing),
     "has-emergency": flag(plan.hasEmergency),
+    "logs": formatRuns(activity.logs.map(({ log }) => log.sequence)),
+    "lost-log": String(plan.lostLog),
     "is-emergency": flag(worker?.bypass === 2),
     "replay-code": replayCode(worker),
     "disk-error": String(-(worker?.diskErrno ?? 0)),

@@ -16,6 +16,8 @@ import { logFileName, type LogName, parseLogFileName } from "../base/names.ts";
 export interface LogFile {
   readonly log: LogName;
   readonly sizeBytes: number;
+  /** When it was written to last, by the wall clock. */
+  readonly changedAtMs: number;
 }
 
 /** The logs of one resource: the functions of this file on one directory. */
@@ -50,8 +52,8 @@ const LOG_FILE_MODE = 0o600;
 export async function listLogs(directory: string): Promise<LogFile[]> {
   const files: LogFile[] = [];
   for (const log of logsIn(directory)) {
-    const sizeBytes = await logSizeBytes(directory, log);
-    if (sizeBytes !== undefined) files.push({ log, sizeBytes });
+    const found = await lookAt(join(directory, logFileName(log)));
+    if (found?.isFile) files.push(logFile(log, found));
   }
   return files.sort(compareFiles);
 }
@@ -62,14 +64,18 @@ export function lookForLogs(directory: string): LogFile[] {
   for (const log of logsIn(directory)) {
     const path = join(directory, logFileName(log));
     try {
-      const { isFile, size } = Deno.lstatSync(path);
-      if (isFile) files.push({ log, sizeBytes: size });
+      const found = Deno.lstatSync(path);
+      if (found.isFile) files.push(logFile(log, found));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) continue;
       throw syscallError("look at", path, error);
     }
   }
   return files.sort(compareFiles);
+}
+
+function logFile(log: LogName, { size, mtime }: Deno.FileInfo): LogFile {
+  return { log, sizeBytes: size, changedAtMs: mtime?.getTime() ?? 0 };
 }
 
 function compareFiles(left: LogFile, right: LogFile): number {

@@ -74,11 +74,17 @@ Deno.test("listLogs() gives files by sequence and host, and nothing else", () =>
     await Deno.symlink(".deleted", join(directory, "log-000000001-alpha"));
     await Deno.symlink(names[0] ?? "", join(directory, "log-000000004-alpha"));
     await Deno.mkdir(join(directory, "log-000000005-alpha"));
-    assertEquals(await listLogs(directory), [
+    const files = await listLogs(directory);
+    assertEquals(files.map(({ log, sizeBytes }) => ({ log, sizeBytes })), [
       { log: { sequence: 2, host: "alpha" }, sizeBytes: 19 },
       { log: { sequence: 2, host: "beta" }, sizeBytes: 18 },
       { log: { sequence: 10, host: "alpha" }, sizeBytes: 19 },
     ]);
+    const { mtime } = await Deno.stat(join(directory, names[0] ?? ""));
+    assertEquals(
+      files.find(({ log }) => log.sequence === 10)?.changedAtMs,
+      mtime?.getTime(),
+    );
   }));
 
 Deno.test("listLogs() finds nothing where there is no directory", () =>

@@ -28,6 +28,7 @@ import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { ANCHOR_DIGEST, formatReplay } from "../tree/values.ts";
 import { highestSequence, versionOf, versionText } from "./history.ts";
+import { boundBytes } from "./keep.ts";
 import {
   blocked,
   type LinkValue,
@@ -40,6 +41,11 @@ import type { ResourceView } from "./view.ts";
 
 // Prescribed by MARS.
 const FULL_LEVEL = 4;
+// Ours. One that has much more than the others goes before all have to.
+const GREEDY_LEVEL = 3;
+const GREEDY_SHARE = 1.5;
+// Ours. A quota that is just kept would be broken again at once.
+const QUOTA_RESUME_SHARE = 0.75;
 /** Distance of the version link that follows nothing, and of the log behind. */
 const HOLE_VERSION = 10;
 const HOLE_LOG = 11;
@@ -55,10 +61,21 @@ export type Room = "enough" | "little" | "none";
  */
 export function roomFor(
   view: ResourceView,
-  facts: Pick<PlanFacts, "emergencyLevel" | "restPercent">,
+  facts: Pick<
+    PlanFacts,
+    "emergencyLevel" | "restPercent" | "logs" | "logShare"
+  >,
   isInEmergency: boolean,
 ): Room {
   if (facts.emergencyLevel >= FULL_LEVEL) return "none";
+  const bytes = boundBytes(view, facts.logs);
+  const isGreedy = facts.logShare > GREEDY_SHARE &&
+    bytes === facts.logs.reduce((sum, log) => sum + log.bytes, 0);
+  if (facts.emergencyLevel >= GREEDY_LEVEL && isGreedy) return "none";
+  const quotaBytes = view.own?.logQuotaBytes ?? 0;
+  if (quotaBytes > 0 && bytes > quotaBytes) return "none";
+  const isNear = quotaBytes > 0 && bytes > quotaBytes * QUOTA_RESUME_SHARE;
+  if (isNear && isInEmergency) return "little";
   if (facts.emergencyLevel > 0 && isInEmergency) return "little";
   const limitPercent = view.own?.emergencyLimitPercent ?? 0;
   if (facts.restPercent < limitPercent) return "none";

@@ -91,6 +91,7 @@ function planOf(
     mayLead: true,
     emergencyLevel: 0,
     restPercent: 100,
+    logShare: 1,
     rotateBytes: Infinity,
     ...facts,
   });

@@ -25,7 +25,8 @@
  *     otherwise ........................ wait for more
  *
  * What is given up when space runs out is decided in `emergency.ts`, for who
- * logs, and in `scarcity.ts`, for the others.
+ * logs, in `scarcity.ts` and `keep.ts`; what a copy does that cannot go on, in
+ * `resync.ts`.
  *
  * Source: tables of the logger decision of MARS, without its mistakes.
  */
@@ -51,12 +52,14 @@ import {
   type PlanFacts,
   type WorkerState,
 } from "./plan_types.ts";
+import { rotateBytesOf } from "./keep.ts";
 import {
   ownLogsBehind,
   positionLinks,
   reachedBy,
   untoldLinks,
 } from "./positions.ts";
+import { withResync } from "./resync.ts";
 import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
 import {
   comparePositions,
@@ -72,7 +75,7 @@ export function plan(view: ResourceView, facts: PlanFacts): Plan {
   const decided = decide(view, facts);
   return view.own?.device === undefined
     ? decided
-    : withinSpace(view, facts, decided);
+    : withinSpace(view, facts, withResync(view, facts, decided));
 }
 
 function decide(view: ResourceView, facts: PlanFacts): Plan {
@@ -169,7 +172,8 @@ function logging(
   const isRotating = worker.writtenBackSequence < worker.logSequence;
   if (isRotating) return going;
   if (nextBytes === 0) return { ...going, log: next };
-  return nextBytes === undefined && worker.durableBytes >= facts.rotateBytes
+  return nextBytes === undefined &&
+      worker.durableBytes >= rotateBytesOf(view, facts)
     ? { ...going, logFiles: [{ kind: "create", log: next }] }
     : going;
 }

@@ -69,6 +69,7 @@ function planOf(
     mayLead: true,
     emergencyLevel: 0,
     restPercent: 100,
+    logShare: 1,
     rotateBytes: Infinity,
     ...facts,
   });

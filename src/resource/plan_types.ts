@@ -11,6 +11,8 @@ import { sameLog } from "./view.ts";
 export interface LocalLog {
   readonly log: LogName;
   readonly bytes: number;
+  /** Since it was written to last; undefined: a moment ago, perhaps. */
+  readonly idleMs?: number;
 }
 
 /** What the worker of this resource reports; see `Actual` of the mailbox. */
@@ -48,6 +50,8 @@ export interface PlanFacts {
   readonly emergencyLevel: number;
   /** What is free of the tree beyond the reserves, 0 … 100. */
   readonly restPercent: number;
+  /** Logs of this resource here, as a multiple of the mean of all resources. */
+  readonly logShare: number;
   /** A log of this size is followed by a new one. */
   readonly rotateBytes: number;
 }
@@ -67,7 +71,7 @@ export interface LinkValue {
 export type LogFileChange =
   /** Make it, empty, unless it exists. */
   | { readonly kind: "create"; readonly log: LogName }
-  /** Give up the copy of a log that another host has written. */
+  /** Give up the copy that is here; others keep theirs. */
   | { readonly kind: "delete"; readonly log: LogName }
   /** Cut off a tail that never was durable, or is damaged. */
   | {
@@ -95,6 +99,8 @@ export interface Plan {
   readonly bypass: "off" | "prepare" | "serve";
   /** There is no room for logs of this resource, or was none a moment ago. */
   readonly hasEmergency: boolean;
+  /** The log that this host needs and nobody has any more; 0 for none. */
+  readonly lostLog: number;
   readonly fetch: FetchPlan | undefined;
   readonly sync: SyncPlan | undefined;
   /** Positions of this host: written when they changed. */
@@ -113,6 +119,7 @@ export const NOTHING: Plan = {
   level: "flush",
   bypass: "off",
   hasEmergency: false,
+  lostLog: 0,
   fetch: undefined,
   sync: undefined,
   publish: [],

@@ -19,16 +19,22 @@
  *       that left the cluster lose it as `--ignore-deleted-peers` says.
  *   (2) A claim that cannot be read may be anything: nothing goes then (I7).
  *   (3) Without any claim nothing is old; all is unreachable.
- *   (4) The claims must have been read before the list of files; then a race
+ *   (4) Whoever cannot go on with any log that is left, keeps none; only version
+ *       links, and those not for ever.
+ *   (5) The claims must have been read before the list of files; then a race
  *       can only keep too much.
  *
- * Source: `log-delete` and `log-purge-all` of MARS; (1) and (2) are ours.
+ * Source: `log-delete` and `log-purge-all` of MARS; (1), (2) and (4) are ours.
  */
 import type { LogName } from "../base/names.ts";
 import { linkPath, nameOf } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { parseReplay } from "../tree/values.ts";
+import { isLost } from "./holdings.ts";
 import type { ResourceView } from "./view.ts";
+
+// Ours. As far as fetching may run ahead of replay.
+const LOST_VERSIONS_MAX = 1_000;
 
 /** A host that may still replay. */
 export interface Claim {
@@ -37,6 +43,8 @@ export interface Claim {
   readonly log: LogName | undefined;
   /** It is the designated primary, or acts as one. */
   readonly isPrimary: boolean;
+  /** It cannot go on, with whatever logs: see `holdings.ts`. */
+  readonly isLost: boolean;
 }
 
 /** Who is not asked. */
@@ -73,7 +81,13 @@ export function claimsOf(
       )?.log,
       isPrimary: view.designated === host ||
         view.members.some((member) => member.host === host && member.isPrimary),
+      isLost: isLostHost(view, host),
     }));
+}
+
+function isLostHost(view: ResourceView, host: string): boolean {
+  const member = view.members.find((other) => other.host === host);
+  return member !== undefined && isLost(view, member);
 }
 
 const REPLAY = "replay-";
@@ -84,6 +98,7 @@ export function memberClaims(view: ResourceView): Claim[] {
     host,
     log: replay?.log,
     isPrimary: isPrimary || view.designated === host,
+    isLost: isLostHost(view, host),
   }));
 }
 
@@ -119,7 +134,17 @@ export function oldOnes(
   claims: readonly Claim[],
   existing: readonly LogName[],
 ): Deletable {
-  const limit = limitOf(claims, existing);
+  const lost = claims.filter(({ isLost }) => isLost);
+  const limit = Math.min(
+    limitOf(claims, existing),
+    // By them it is known whether a copy may be given up.
+    ...lost.map(({ log }) =>
+      Math.max(
+        log?.sequence ?? 0,
+        limitOf(claims, existing) - LOST_VERSIONS_MAX,
+      )
+    ),
+  );
   return {
     logs: oldLogs(claims, existing),
     versions: versionNames(view).filter(({ sequence }) => sequence < limit - 1)
@@ -143,7 +168,8 @@ function limitOf(
 ): number {
   if (claims.length === 0 || unreadableClaims(claims).length > 0) return 0;
   const highest = Math.max(0, ...existing.map(({ sequence }) => sequence));
-  return Math.min(highest, ...claims.map(({ log }) => log?.sequence ?? 0));
+  const needed = claims.filter(({ isLost }) => !isLost);
+  return Math.min(highest, ...needed.map(({ log }) => log?.sequence ?? 0));
 }
 
 function ascending(left: LogName, right: LogName): number {

@@ -208,6 +208,7 @@ Deno.test("claimsOf() takes no tombstone and no log of another name for a claim"
     host: "alpha",
     log: { sequence: 3, host: "alpha" },
     isPrimary: false,
+    isLost: false,
   }]);
 });
 

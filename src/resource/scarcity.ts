@@ -17,6 +17,7 @@
  */
 import { logFileName, type LogName } from "../base/names.ts";
 import { roomFor } from "./emergency.ts";
+import { keepObstacles, type Kept, keptLogs } from "./keep.ts";
 import type { Obstacle, Plan, PlanFacts } from "./plan_types.ts";
 import type { ResourceView } from "./view.ts";
 
@@ -49,22 +50,50 @@ export function withinSpace(
       } percent of the space for logs is left`,
     });
   }
-  const log = emergencyLevel < COPIES_LEVEL || decided.logFiles.length > 0
+  const kept = keptLogs(view, facts);
+  obstacles.push(...keepObstacles(view, facts, kept));
+  const going = decided.logFiles.length > 0
     ? undefined
-    : sacrifice(view, facts.logs, numbersInUse(view, facts));
-  if (log !== undefined) {
-    obstacles.push({
-      key: "wrn-copy-given-up",
-      text: `Copy of "${logFileName(log)}" given up, to be fetched again`,
-    });
-  }
+    : leaving(view, facts, kept);
+  if (going !== undefined) obstacles.push(...toldOf(going, kept));
   return {
     ...decided,
     hasEmergency: isInEmergency || room === "none",
     obstacles: [...decided.obstacles, ...obstacles],
-    logFiles: log === undefined ? decided.logFiles : [{ kind: "delete", log }],
+    logFiles: going === undefined
+      ? decided.logFiles
+      : [{ kind: "delete", log: going }],
   };
 }
+
+/** The one log that goes in this round. */
+function leaving(
+  view: ResourceView,
+  facts: PlanFacts,
+  kept: Kept,
+): LogName | undefined {
+  const { going } = kept;
+  if (going !== undefined || facts.emergencyLevel < COPIES_LEVEL) return going;
+  return sacrifice(view, facts.logs, numbersInUse(view, facts));
+}
+
+/** What was needed by nobody is not missed. */
+function toldOf(log: LogName, { reason }: Kept): Obstacle[] {
+  if (reason === "unneeded") return [];
+  return [{
+    key: "wrn-copy-given-up",
+    text: `Copy of "${logFileName(log)}" given up${
+      reason === undefined ? ", to be fetched again" : ` ${WORDS[reason]}`
+    }`,
+  }];
+}
+
+const WORDS = {
+  time: "because of keep-logs-time",
+  size: "because of keep-logs-size",
+  quota: "because of log-quota",
+  space: "for want of space",
+} as const;
 
 /**
  * The oldest log that this host is not working on. Never one that it has

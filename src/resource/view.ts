@@ -10,6 +10,8 @@
  * Source: the links of a resource in MARS, tree version 0.1.
  */
 import { isIdentifier, type LogName } from "../base/names.ts";
+import { MS_PER_S } from "../base/time.ts";
+import { type LogRun, parseRuns } from "../tree/log_runs.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import {
@@ -47,6 +49,8 @@ export interface MemberState {
   readonly desired: Switches;
   /** Emergency mode begins when less of the tree is free; 0 for never. */
   readonly emergencyLimitPercent: number;
+  /** Logs of the resource may have so many bytes there; 0 is no quota. */
+  readonly logQuotaBytes: number;
   /** Hosts that shall be asked for logs before others. */
   readonly fetchFrom: readonly string[];
   readonly isAttached: boolean;
@@ -68,6 +72,10 @@ export interface MemberState {
   readonly replay: ReplayValue | undefined;
   readonly syncedBytes: number | undefined;
   readonly syncPosition: ReplayValue | undefined;
+  /** Numbers of the logs that it has; undefined if it was not told. */
+  readonly logs: readonly LogRun[] | undefined;
+  /** The log that it needs and nobody has any more; 0 for none. */
+  readonly lostLog: number;
   /** Stamp of the newest sign of life. */
   readonly aliveNs: bigint | undefined;
 }
@@ -80,6 +88,10 @@ export interface ResourceView {
   /** Host that shall be primary; undefined when nobody shall. */
   readonly designated: string | undefined;
   readonly level: AcknowledgeLevel;
+  /** What is kept for members that are behind; Infinity is no limit. */
+  readonly keep: { readonly timeMs: number; readonly bytes: number };
+  /** A member that cannot go on is copied anew without being told. */
+  readonly isResyncAutomatic: boolean;
   /** Highest number that a log ever had, as far as it was noted. */
   readonly highestLog: number | undefined;
   /** Every host with a disk for this resource, sorted by name. */
@@ -105,6 +117,12 @@ export function resourceView(
     host,
     sizeBytes: count(snapshot, linkPath.size(resource)),
     designated: primary === NOBODY ? undefined : primary,
+    keep: {
+      timeMs: limit(snapshot, resource, "keep-logs-time") * MS_PER_S,
+      bytes: limit(snapshot, resource, "keep-logs-size"),
+    },
+    isResyncAutomatic:
+      standard(snapshot, resource, "auto-resync", parseSwitch) ?? false,
     highestLog: count(snapshot, linkPath.maxnr(resource)),
     level: level !== undefined && isAcknowledgeLevel(level) ? level : "flush",
     members,
@@ -171,6 +189,8 @@ function memberState(
     },
     emergencyLimitPercent:
       count(snapshot, linkPath.todo(resource, host, "emergency-limit")) ?? 0,
+    logQuotaBytes:
+      count(snapshot, linkPath.todo(resource, host, "log-quota")) ?? 0,
     fetchFrom: (snapshot.value(linkPath.connect(resource, host)) ?? "")
       .split(",").filter(isIdentifier),
     isAttached: actual("is-attached"),
@@ -195,8 +215,29 @@ function memberState(
       snapshot.value(linkPath.syncPos(resource, host)),
       parseReplay,
     ),
+    logs: parseRuns(actualText("logs")),
+    lostLog: parseCount(actualText("lost-log")) ?? 0,
     aliveNs: snapshot.stampNs(linkPath.global(host, "time")),
   };
+}
+
+/** A limit; 0 and what cannot be read are none. */
+function limit(snapshot: Snapshot, resource: string, name: string): number {
+  return standard(snapshot, resource, name, parseCount) || Infinity;
+}
+
+/** A setting of the resource, or what holds in the whole cluster. */
+function standard<T>(
+  snapshot: Snapshot,
+  resource: string,
+  name: string,
+  parse: (text: string) => T | undefined,
+): T | undefined {
+  return decoded(
+    snapshot.value(linkPath.resourceDefaults(resource, name)),
+    parse,
+  ) ??
+    decoded(snapshot.value(linkPath.defaults(name)), parse);
 }
 
 function count(snapshot: Snapshot, path: string): number | undefined {

@@ -50,6 +50,8 @@ export const linkPath = {
   size: (resource: string): string => `resource-${resource}/size`,
   primary: (resource: string): string => `resource-${resource}/primary`,
   maxnr: (resource: string): string => `resource-${resource}/maxnr`,
+  resourceDefaults: (resource: string, name: string): string =>
+    `resource-${resource}/defaults/${name}`,
   acknowledge: (resource: string): string => `resource-${resource}/acknowledge`,
   data: (resource: string, host: string): string =>
     `resource-${resource}/data-${host}`,
@@ -142,6 +144,7 @@ const KINDS: readonly LinkKind[] = [
   { pattern: `${TODO}/sync`, owner: "any", value: "switch" },
   { pattern: `${TODO}/allow-replay`, owner: "any", value: "switch" },
   { pattern: `${TODO}/emergency-limit`, owner: "any", value: "percent" },
+  { pattern: `${TODO}/log-quota`, owner: "any", value: "count" },
   { pattern: `${TODO}/<name>`, owner: "any", value: "text" },
 
   // Resources: actual state.

@@ -385,7 +385,7 @@ class Stage implements Disposable {
       const match = /^resource-r\/log-(\d+)-(.+)$/.exec(path);
       if (match === null) return [];
       const log = { sequence: Number(match[1]), host: match[2] ?? "" };
-      return [{ log, bytes }];
+      return [{ log, bytes, idleMs: this.#idleMs(path) }];
     });
     return {
       logs: files,
@@ -398,8 +398,15 @@ class Stage implements Disposable {
       mayLead: this.#facts.get("mayLead") !== "no",
       emergencyLevel: number("emergencyLevel", 0),
       restPercent: number("restPercent", 100),
+      logShare: number("logShare", 1),
       rotateBytes: number("rotateBytes", Infinity),
     };
+  }
+
+  /** Since a file was written to. */
+  #idleMs(path: string): number {
+    const { mtime } = Deno.statSync(`${this.#marsDir}/${path}`);
+    return this.#clock.monotonicMs() - (mtime?.getTime() ?? 0);
   }
 
   /** Without what differs from run to run. */

@@ -284,7 +284,11 @@ export class SimFileSystem {
       const log = parseLogFileName(name);
       const found = this.#entries.get(pathIn(directory, name));
       if (log === undefined || found?.kind !== "file") continue;
-      files.push({ log, sizeBytes: found.file.lengthBytes });
+      files.push({
+        log,
+        sizeBytes: found.file.lengthBytes,
+        changedAtMs: found.changedAtMs,
+      });
     }
     return files.sort((left, right) =>
       left.log.sequence - right.log.sequence ||

@@ -1,0 +1,198 @@
+// Pure
+/**
+ * Resync: a copy that cannot go on by replay begins anew, without being told.
+ *
+ *   lost      a log that it needs is gone everywhere: `holdings.ts`
+ *   cut off   the primary was in emergency mode: a hole in its logs
+ *
+ * Both are said in any case. Where `auto-resync` is switched on, this host does
+ * what `invalidate` would do, once it is safe, and in an order that a crash
+ * cannot break:
+ *
+ *   1  everything that is here is replayed, then nothing touches the disk
+ *   2  say that the copy is worth nothing; durable before anything else
+ *   3  versions and position: those of the primary; the copy begins
+ *
+ * Safe means
+ *   (1) everything this host ever had is part of the primary's history: nothing
+ *       is discarded that is not elsewhere, so a split brain stays one;
+ *   (2) the primary leads, and logs;
+ *   (3) all switches are on, and the disk is large enough.
+ *
+ * Until the copy is complete this host is inconsistent, as after `invalidate`;
+ * that is why it must be switched on.
+ */
+import { linkPath } from "../tree/path.ts";
+import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
+import { claimedBytes, holeBehind, versionOf } from "./history.ts";
+import { lostLog } from "./holdings.ts";
+import {
+  blocked,
+  type LinkValue,
+  type Plan,
+  type PlanFacts,
+} from "./plan_types.ts";
+import { ownLogsBehind } from "./positions.ts";
+import { TRANSFERS_LEVEL } from "./scarcity.ts";
+import { type MemberState, type ResourceView, sameLog } from "./view.ts";
+
+/** `decided`, and what follows if this host cannot go on. */
+export function withResync(
+  view: ResourceView,
+  facts: PlanFacts,
+  decided: Plan,
+): Plan {
+  const { own, designated, resource } = view;
+  const replay = own?.replay;
+  const isFollowing = replay !== undefined && designated !== undefined &&
+    designated !== view.host && facts.worker?.role !== "log" &&
+    decided.role !== "detached";
+  if (own === undefined || !isFollowing) return decided;
+  const lost = lostLog(view, facts.logs);
+  const isCutOff =
+    holeBehind(view, replay.log.sequence, designated) !== undefined;
+  if (lost === undefined && !isCutOff) return decided;
+  // Nobody can be asked for it.
+  const told: Plan = lost === undefined
+    ? decided
+    : { ...decided, lostLog: lost.sequence, fetch: undefined };
+  const what = lost === undefined
+    ? `"${designated}" was in emergency mode`
+    : `Log ${lost.sequence} is gone everywhere`;
+  const say = (advice: string): Plan =>
+    // The hole is told elsewhere.
+    lost === undefined && advice === "" ? told : blocked(
+      told,
+      "err-log-lost",
+      `${what}, this copy cannot go on${
+        advice === "" ? `; type invalidate ${resource}` : advice
+      }`,
+    );
+  if (!view.isResyncAutomatic) return say("");
+  const danger = dangerOf(view, own, facts, decided);
+  if (danger !== undefined) {
+    return say(
+      `, nor be copied anew by itself: ${danger}; see auto-resync, or type invalidate ${resource}`,
+    );
+  }
+  if (isBusy(facts, decided)) return told;
+  return beginAnew(view, own, facts, {
+    ...told,
+    role: "idle",
+    log: undefined,
+    fetch: undefined,
+    sync: undefined,
+  });
+}
+
+/** Why the copy must not be given up; undefined if it may. */
+function dangerOf(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  decided: Plan,
+): string | undefined {
+  const source = view.members.find(({ host }) => host === view.designated);
+  if (source?.replay === undefined || !source.isPrimary) {
+    return `"${view.designated}" does not lead`;
+  }
+  if (source.hasEmergency) return `"${source.host}" is in emergency mode`;
+  if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
+    return "there is no room for the logs that come with a copy";
+  }
+  const { fetch, sync, replay } = own.desired;
+  if (!fetch || !sync || !replay) {
+    return "fetch, sync or replay is switched off";
+  }
+  if ((facts.worker?.diskBytes ?? 0) < decided.sizeBytes) {
+    return "the disk is too small";
+  }
+  return isPartOf(view, own, facts, source)
+    ? undefined
+    : `it is not certain that "${source.host}" has everything that is here`;
+}
+
+/** Whether the history of `source` leads through all that this host has. */
+function isPartOf(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  source: MemberState,
+): boolean {
+  const { replay } = own;
+  if (replay === undefined) return false;
+  const { log } = replay;
+  const reached = { log, bytes: replay.startBytes };
+  if (ownLogsBehind(view, facts, reached).length > 0) return false;
+  const haveBytes = Math.max(
+    replay.startBytes + replay.dirtyBytes,
+    claimedBytes(view, log, own.host),
+  );
+  const previous = versionOf(view, log.sequence + 1, source.host)?.value
+    .previous;
+  const endBytes = Math.max(
+    claimedBytes(view, log, source.host),
+    previous !== undefined && sameLog(previous.log, log)
+      ? previous.endBytes
+      : 0,
+  );
+  const isNamed = versionOf(view, log.sequence, source.host) !== undefined ||
+    previous !== undefined;
+  return isNamed && endBytes >= haveBytes;
+}
+
+/** Whether anything here is still replayed, or touches the disk. */
+function isBusy(facts: PlanFacts, decided: Plan): boolean {
+  const isReplaying = decided.role === "replay" &&
+    decided.logEndBytes > decided.startBytes;
+  return isReplaying || facts.worker === undefined;
+}
+
+function beginAnew(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  idle: Plan,
+): Plan {
+  const { resource, host, designated } = view;
+  const told = blocked(
+    idle,
+    "inf-resync",
+    `Copied anew from "${designated}" by itself`,
+  );
+  // Only when nobody reads or writes the disk any more.
+  if (facts.worker?.role !== "idle" || own.isSyncing) return told;
+  const worthless: LinkValue[] = [
+    { path: linkPath.syncStatus(resource, host), value: "0" },
+    { path: linkPath.syncPos(resource, host), value: TOMBSTONE },
+  ];
+  if (own.syncedBytes !== 0 || own.syncPosition !== undefined) {
+    return { ...told, publish: worthless };
+  }
+  return { ...told, publish: positionsOf(view) };
+}
+
+/** Where the primary writes back to: the log that is kept for a copy. */
+function positionsOf(view: ResourceView): LinkValue[] {
+  const { resource, host, designated } = view;
+  const source = view.members.find((member) => member.host === designated);
+  if (source?.replay === undefined) return [];
+  const { log } = source.replay;
+  const versions = [log.sequence - 1, log.sequence].flatMap((sequence) => {
+    const value = versionOf(view, sequence, source.host)?.text;
+    return value === undefined
+      ? []
+      : [{ path: linkPath.version(resource, sequence, host), value }];
+  });
+  return [
+    ...versions,
+    {
+      path: linkPath.skipCheck(resource, host),
+      value: formatSkipCheck(log.sequence),
+    },
+    {
+      path: linkPath.replay(resource, host),
+      value: formatReplay({ log, startBytes: 0, dirtyBytes: 0 }),
+    },
+  ];
+}
