@@ -21,10 +21,12 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { MarsError, UsageError } from "../../src/base/errors.ts";
 import { type FioReport, readFioReport } from "./fio_report.ts";
+import { markdownTable, textTable } from "./figures.ts";
 import { plotOf } from "./vm_plot.ts";
 import { type Profile, profileOf, profileTable } from "./vm_profile.ts";
 import {
   casesOf,
+  goalsOf,
   groupsOf,
   type Line,
   markdownOf,
@@ -81,7 +83,8 @@ const ENGINES: { readonly [name: string]: readonly string[] } = {
   // The kernel for clouds has no DRBD.
   qemu: ["-E", "qemu", "--flavour", "amd64"],
 };
-const MODULES = "brd rd_nr=16 rd_size=2097152,ublk_drv,ext4";
+const MODULES =
+  "brd rd_nr=16 rd_size=2097152,ublk_drv,ext4,drbd,loop,sch_netem";
 const MEMORY_MIB = 6000;
 const LIMIT_SECONDS = 7200;
 
@@ -140,10 +143,11 @@ async function main(): Promise<number> {
   }
   const cases = casesOf(results.runs);
   const groups = groupsOf(cases);
+  const goals = goalsOf(cases, results.runs);
   const tables = options["markdown"] === true
-    ? markdownOf(groups)
-    : textOf(cases);
-  console.log(tables);
+    ? [markdownTable(goals), markdownOf(groups)]
+    : [textOf(cases), textTable(goals)];
+  console.log(tables.join("\n\n"));
   if (results.profile !== undefined) {
     console.log(`\n${profileTable(results.profile)}`);
   }

@@ -7,7 +7,7 @@
  * ratios are taken round by round, and their median counts.
  */
 import type { FioReport } from "./fio_report.ts";
-import { type Spread, spreadOf } from "./figures.ts";
+import { type Figure, ratioAtLeast, type Spread, spreadOf } from "./figures.ts";
 
 /** What packets between the hosts have to bear. */
 export type Line = "plain" | "delay" | "loss";
@@ -48,7 +48,17 @@ export interface Case {
 }
 
 /** What all others are compared with. */
-export const BASELINE = "drbd-A";
+const BASELINE = "drbd-A";
+
+/** How much of the baseline mars is to reach. */
+const GOALS: { readonly [work: string]: number } = {
+  "randwrite-4k-1": 0.5,
+  "randwrite-4k-16": 1,
+  "randwrite-4k-64": 1,
+  "write-1m-4": 1,
+};
+/** How much of itself remains on a bad line. */
+const UNCHANGED = 0.95;
 
 const LINE_TITLES: { readonly [Key in Line]: string } = {
   plain: "",
@@ -87,14 +97,52 @@ export function casesOf(runs: readonly Run[]): Case[] {
   });
 }
 
+/**
+ * What is hoped for: against DRBD, and on a bad line against a good one.
+ */
+export function goalsOf(
+  cases: readonly Case[],
+  runs: readonly Run[],
+): Figure[] {
+  return cases.flatMap(({ part, line, work, title, unit }) => {
+    const rates = (target: string, of: Line): number[] =>
+      runs.filter((run) =>
+        run.part === part && run.line === of && run.work === work &&
+        run.target === target
+      ).map((run) => rateOf(unit, run));
+    const figure = (
+      target: string,
+      theirs: readonly number[],
+      against: string,
+      goal: number | undefined,
+    ): Figure[] => {
+      const ours = rates(target, line);
+      if (ours.length === 0 || theirs.length === 0) return [];
+      if (goal === undefined) return [];
+      const what = `${TARGET_TITLES[target]}: ${title}`;
+      return [{ what, unit, ours, theirs, against, goal: ratioAtLeast(goal) }];
+    };
+    if (line === "plain") {
+      return ["flush", "flush+1"].flatMap((target) =>
+        figure(target, rates(BASELINE, line), "DRBD A", GOALS[work])
+      );
+    }
+    return ["flush+1", "durable+1"].flatMap((target) =>
+      figure(target, rates(target, "plain"), "a good line", UNCHANGED)
+    );
+  });
+}
+
+function rateOf(unit: Case["unit"], { report }: Run): number {
+  return unit === "/s" ? report.perSecond : report.bytesPerSecond / 1e6;
+}
+
 function caseOf({ part, line, work }: Run, runs: readonly Run[]): Case {
   const [pattern = "", block = "", depth = ""] = work.split("-");
   const unit = block.endsWith("m") ? "MB/s" : "/s";
-  const rateOf = ({ report }: Run): number =>
-    unit === "/s" ? report.perSecond : report.bytesPerSecond / 1e6;
   const baseline = new Map(
     runs.filter(({ target }) => target === BASELINE)
-      .map((run) => [run.round, rateOf(run)] as const),
+      .map((run) => [run.round, rateOf(unit, run)] as const),
   );
   const byTarget = Map.groupBy(runs, ({ target }) => target);
   const rows = [...byTarget].map(([target, ofTarget]): Row => {
@@ -102,14 +150,14 @@ function caseOf({ part, line, work }: Run, runs: readonly Run[]): Case {
       spreadOf(ofTarget.map(of)).median;
     return {
       target,
-      rate: spreadOf(ofTarget.map(rateOf)),
+      rate: spreadOf(ofTarget.map((run) => rateOf(unit, run))),
       p50Us: median(({ report }) => report.p50Us),
       p99Us: median(({ report }) => report.p99Us),
       p999Us: median(({ report }) => report.p999Us),
       leftSeconds: median(({ leftSeconds }) => leftSeconds),
       ratio: spreadOf(ofTarget.flatMap((run) => {
         const other = baseline.get(run.round);
-        return other === undefined ? [] : [rateOf(run) / other];
+        return other === undefined ? [] : [rateOf(unit, run) / other];
       })),
     };
   });

@@ -12,13 +12,14 @@
 #             "+1" is with a connected secondary, a second daemon of this machine
 #   WORKS     "randwrite-4k-16": pattern, block, depth
 #   LINES     plain, delay (10 ms each way), loss (1 % of the packets): what
-#             happens to packets between the hosts, all of which use "lo"
+#             happens to packets between the hosts, all of which use "lo"; they
+#             alternate, too
 #   ROUNDS RUN_SECONDS
 #   LOGS      ext4 or tmpfs: what holds the logs
 source tests/vm/lib.sh
 REPORTS=$1
 SIZE_MIB=128
-LOGS_MIB=2048
+LOGS_MIB=1280
 DRBD=/lib/drbd/drbdsetup-84
 
 # Targets that are there already when the next one needs a RAM disk.
@@ -152,13 +153,22 @@ line() {
 	tc qdisc add dev lo root netem limit 100000 "$@" || fail "netem"
 }
 
-# measure NAME PATH PATTERN BLOCK DEPTH
+# measure NAME TARGET PATTERN BLOCK DEPTH OPTIONS…
 measure() {
-	fio --name=bench --filename="$2" --rw="$3" --bs="$4" --iodepth="$5" \
-		--ioengine=io_uring --direct=1 --size=${SIZE_MIB}M --io_size=640M \
-		--runtime="$RUN_SECONDS" --norandommap --random_generator=tausworthe \
-		--clat_percentiles=0 --lat_percentiles=1 --output-format=json \
-		--output="$1.part" >$BASE/fio 2>&1 || fail "fio: $(cat $BASE/fio "$1.part")"
+	fio --name=bench --filename="${PATHS[$2]}" --rw="$3" --bs="$4" \
+		--iodepth="$5" --ioengine=io_uring --direct=1 --size=${SIZE_MIB}M \
+		--norandommap --random_generator=tausworthe --clat_percentiles=0 \
+		--lat_percentiles=1 --output-format=json --output="$1.part" \
+		"${@:6}" >$BASE/fio 2>&1 || fail "fio: $(cat $BASE/fio "$1.part")"
+}
+
+# limits TARGET: of the same; logs are never more than half full.
+limits() {
+	case $1 in
+	flush* | durable*) echo "--io_size=$((LOGS_MIB / 2))M" ;;
+	*) echo "--io_size=1T" ;;
+	esac
+	echo "--runtime=$RUN_SECONDS"
 }
 
 # settle TARGET: nothing of it is left to be done; seconds that took.
@@ -210,18 +220,19 @@ for target in $TARGETS; do target "$target"; done
 # Each byte once: no disk is empty, nothing runs for the first time.
 step "fill"
 for target in $TARGETS; do
-	measure $BASE/fill "${PATHS[$target]}" write 64k 4
+	measure $BASE/fill "$target" write 64k 4
 	settle "$target" >/dev/null
 done
-for line in $LINES; do
-	line "$line"
-	for work in $WORKS; do
-		step "$line $work"
-		IFS=- read -r pattern block depth <<<"$work"
-		for round in $(seq "$ROUNDS"); do
+for work in $WORKS; do
+	step "$work"
+	IFS=- read -r pattern block depth <<<"$work"
+	for round in $(seq "$ROUNDS"); do
+		for line in $LINES; do
+			line "$line"
 			for target in $TARGETS; do
 				name=$REPORTS/$line.$work.$target.$round
-				measure "$name" "${PATHS[$target]}" "$pattern" "$block" "$depth"
+				measure "$name" "$target" "$pattern" "$block" "$depth" \
+					$(limits "$target")
 				settle "$target" >"$name.left"
 				mv "$name.part" "$name.json"
 			done
