@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -322,6 +323,31 @@ int mars_socket_receive(int fd, uint8_t *base, uint32_t start,
 int mars_socket_shutdown(int fd)
 {
 	return result_of(shutdown(fd, SHUT_RDWR));
+}
+
+/* ---- sockets of lines -------------------------------------------------- */
+
+/* The TCP port of one end of a socket, `peer` 0 or 1; 0 of any other file. */
+int mars_socket_port(int fd, int peer)
+{
+	struct sockaddr_in6 address = { 0 };
+	socklen_t length = sizeof(address);
+	int result = peer ?
+		getpeername(fd, (struct sockaddr *)&address, &length) :
+		getsockname(fd, (struct sockaddr *)&address, &length);
+
+	if (result < 0)
+		return 0;
+	/* The port of an IPv4 address lies at the same place. */
+	return address.sin6_family == AF_INET ||
+			       address.sin6_family == AF_INET6 ?
+		       ntohs(address.sin6_port) :
+		       0;
+}
+
+int mars_socket_option(int fd, int level, int name, int value)
+{
+	return result_of(setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 /* ---- CRC32C ------------------------------------------------------------ */

@@ -13,6 +13,7 @@ import { EXPERT_COMMANDS } from "./expert.ts";
 import { HOUSEKEEPING_COMMANDS } from "./housekeeping.ts";
 import { INVALIDATE_COMMANDS } from "./invalidate.ts";
 import { LEAVE_COMMANDS } from "./leave.ts";
+import { LINE_SETTING_COMMANDS } from "./line_settings.ts";
 import { REPLAY_COMMANDS } from "./replay.ts";
 import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   ...WAIT_COMMANDS,
   ...HOUSEKEEPING_COMMANDS,
   ...SETTING_COMMANDS,
+  ...LINE_SETTING_COMMANDS,
   ...SYSTEMD_COMMANDS,
   ...EXPERT_COMMANDS,
   ...COMPAT_COMMANDS,

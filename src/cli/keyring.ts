@@ -59,7 +59,7 @@ export function systemKeyring(settings: Settings): Keyring {
       return decodeToken(token).host;
     },
     redeem: async (token, own) => {
-      const { join } = await import("../peer/connection.ts");
+      const { join } = await import("../peer/joining.ts");
       const { peer, publicKeyLine, reply } = await join({
         identity: await identity(),
         token,

@@ -50,6 +50,8 @@ export interface AliveFacts extends Stamps {
   readonly connected: readonly string[];
   /** Lamport stamps of the newest messages of peers. */
   readonly heardNs: ReadonlyMap<string, bigint>;
+  /** What lines move. */
+  readonly traffic: readonly LinkValue[];
   /** What concerns the whole host. */
   readonly obstacles: readonly Obstacle[];
 }
@@ -97,6 +99,7 @@ export class Alive {
         value,
       })),
       ...featureLinks(host, usable),
+      ...facts.traffic,
       ...[...this.#told].map(([path, value]) => ({ path, value })),
     ];
     return [

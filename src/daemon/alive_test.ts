@@ -46,6 +46,7 @@ class World {
       emergencyLevel: 0,
       connected: [],
       heardNs: new Map(),
+      traffic: [],
       obstacles: [],
       ...facts,
     });

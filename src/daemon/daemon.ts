@@ -39,7 +39,7 @@ import { infoText } from "./info.ts";
 import { LEFT_KEY, type LeftDevice, ownerless } from "./left_devices.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
-import type { DaemonParts, PeerDoor } from "./parts.ts";
+import type { DaemonParts, PeerDoor, PeerServices } from "./parts.ts";
 import { Peers } from "./peers.ts";
 import { Resources } from "./resources.ts";
 import { peerServices } from "./services.ts";
@@ -50,6 +50,7 @@ import {
   spaceFacts,
 } from "./space.ts";
 import { LOOK } from "./triggers.ts";
+import { Traffic } from "./traffic.ts";
 import { welcome } from "./welcome.ts";
 
 export interface DaemonOptions {
@@ -99,6 +100,9 @@ export class Daemon {
   #aliveToldAtMs = -Infinity;
   readonly #emergency: EmergencyWatch;
   readonly #alive: Alive;
+  readonly #traffic: Traffic;
+  readonly #handlers: PeerServices["handlers"];
+  #networkState: string | undefined;
   readonly #failures = new Failures();
   /** Of earlier daemons, and nobody's. */
   #left: readonly LeftDevice[] = [];
@@ -129,10 +133,17 @@ export class Daemon {
         this.#cluster.compare(this.#tree.snapshot());
       },
     });
+    this.#traffic = new Traffic({
+      host,
+      clock: parts.clock,
+      setOptions: parts.setSocketOptions,
+    });
     this.#peers = new Peers({
       host,
       network: parts.network,
       intake: this.#intake,
+      terms: this.#traffic,
+      handlers: (trafficClass) => this.#handlers[trafficClass],
       onChange: () => this.#resources.wakeAll(),
     });
     this.#resources = new Resources({
@@ -146,6 +157,19 @@ export class Daemon {
       now: () => this.#stamps(),
       wake: () => this.#wake(),
     });
+    this.#handlers = peerServices(
+      {
+        host,
+        files: parts.files,
+        snapshot: () => this.#tree.snapshot(),
+        running: (resource: string) => this.#resources.get(resource),
+      },
+      this.#intake,
+      {
+        look: () => this.#look(LOOK.here),
+        dial: (peer, trafficClass) => this.#peers.open(peer, trafficClass),
+      },
+    );
     this.#alive = new Alive({
       host,
       buildTag: options.buildTag,
@@ -220,15 +244,10 @@ export class Daemon {
   }
 
   async #serve(): Promise<PeerDoor> {
-    const services = {
-      host: this.#settings.host,
-      files: this.#parts.files,
-      snapshot: () => this.#tree.snapshot(),
-      running: (resource: string) => this.#resources.get(resource),
-    };
-    const onLook = (): void => this.#look(LOOK.here);
     return await this.#parts.serve({
-      handlers: peerServices(services, this.#intake, onLook),
+      handlers: this.#handlers,
+      terms: this.#traffic,
+      onCallable: (trafficClass, rpc) => this.#peers.accept(trafficClass, rpc),
       welcome: (request) => this.#welcome(request),
     });
   }
@@ -325,7 +344,9 @@ export class Daemon {
     this.#emergency.look(space);
     const hasRisen = this.#emergency.level > level;
     const snapshot = this.#tree.snapshot();
+    this.#traffic.update(snapshot);
     this.#peers.update(snapshot);
+    this.#lookAtNetwork();
     // After the links were sent: who answers has them.
     const owed = this.#owedToPeers;
     this.#owedToPeers = 0;
@@ -335,6 +356,15 @@ export class Daemon {
     await this.#resources.step(round, [this.#hasGraceEnded(), this.#left]);
     // A sign of life is an answer, too: it comes after what it answers with.
     if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
+  }
+
+  /** A new address or route may lead to whom none led before. */
+  #lookAtNetwork(): void {
+    const state = this.#parts.networkState?.();
+    const hasChanged = this.#networkState !== undefined &&
+      state !== this.#networkState;
+    this.#networkState = state;
+    if (hasChanged) this.#peers.retry();
   }
 
   /** What holds for all resources in this round. */
@@ -385,6 +415,7 @@ export class Daemon {
       emergencyLevel: this.#emergency.level,
       connected: this.#peers.connected(),
       heardNs: this.#intake.heardNs(),
+      traffic: this.#traffic.links(snapshot),
       obstacles: [
         ...connectionMessages(
           [
@@ -393,6 +424,8 @@ export class Daemon {
           ],
           (peer) => this.#peers.obstacleTo(peer),
         ),
+        ...this.#peers.obstacles(),
+        ...this.#traffic.obstacles,
         ...ownerless(this.#left, snapshot, this.#settings.host)
           .map(({ text }) => ({ key: LEFT_KEY, text })),
       ],

@@ -6,8 +6,8 @@ import type { LamportClock } from "../base/lamport.ts";
 import type { Clock } from "../base/time.ts";
 import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { LogDirectory } from "../log/files.ts";
-import type { TrafficClass } from "../peer/connection.ts";
-import type { JsonObject, RpcHandlers } from "../peer/rpc.ts";
+import type { JsonObject, RpcClient, RpcHandlers } from "../peer/rpc.ts";
+import type { LineTerms, SocketPorts, TrafficClass } from "../peer/terms.ts";
 import type { JoinRequest } from "../peer/token.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import type { LinkDisk } from "../tree/link_files.ts";
@@ -16,7 +16,8 @@ import type { LinkTree } from "../tree/store.ts";
 import type { TreeSight } from "../tree/watch.ts";
 import type { ControlDesk } from "./control.ts";
 import type { LeftDevice } from "./left_devices.ts";
-import type { Network } from "./peers.ts";
+import type { Network } from "./peer_lines.ts";
+import type { SocketOptions } from "./sockets.ts";
 import type { Space } from "./space.ts";
 
 /** What a daemon works with. */
@@ -31,6 +32,8 @@ export interface DaemonParts {
   readonly disk: LinkDisk;
   /** Opens the control directory: takes what is written to the trigger. */
   readonly openControl: (onText: (text: string) => void) => ControlDesk;
+  /** Changes when addresses or routes of this machine do. */
+  readonly networkState?: () => string;
   /** Puts a text into the system's log. */
   readonly note: (text: string) => Promise<void>;
   /** Lets systemd look, if links concern it. */
@@ -44,6 +47,11 @@ export interface DaemonParts {
   readonly space: () => Space;
   readonly startWorker: (subject: WorkerSubject) => Dataplane;
   readonly network: Network;
+  /** Of the socket of a line; undefined where lines have none. */
+  readonly setSocketOptions?: (
+    ports: SocketPorts,
+    options: SocketOptions,
+  ) => void;
   /** Lets peers in, from now on. @throws MarsError */
   readonly serve: (services: PeerServices) => Promise<PeerDoor>;
 }
@@ -51,6 +59,9 @@ export interface DaemonParts {
 /** What peers and those who want to be ones may ask for. */
 export interface PeerServices {
   readonly handlers: Readonly<Record<TrafficClass, RpcHandlers>>;
+  readonly terms: LineTerms;
+  /** A peer has dialed that can be called on its line, too. */
+  readonly onCallable: (trafficClass: TrafficClass, rpc: RpcClient) => void;
   /** A host has proved a token: what it is told. @throws MarsError */
   readonly welcome: (request: JoinRequest) => JsonObject;
 }

@@ -13,7 +13,7 @@
 import { MarsError, RefusedError } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
 import type { Actual } from "../dataplane/mailbox.ts";
-import type { TrafficClass } from "../peer/connection.ts";
+import type { TrafficClass } from "../peer/terms.ts";
 import {
   EMPTY_BODY,
   type RpcCall,
@@ -25,7 +25,7 @@ import type { LogEnd } from "../transfer/log_read.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import type { LinkIntake } from "../transfer/intake.ts";
 import { listingHandlers } from "../transfer/listing.ts";
-import { metadataHandlers } from "../transfer/metadata_service.ts";
+import { metadataHandlers, type Wishes } from "../transfer/metadata_service.ts";
 import { diskHandlers, type SourceDisk } from "../transfer/disk_service.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -48,14 +48,14 @@ export interface ServiceOptions {
   readonly running: (resource: string) => Running | undefined;
 }
 
-/** Handlers of all classes. @param onLook a peer asks to look at the tree */
+/** Handlers of all classes. */
 export function peerServices(
   options: ServiceOptions,
   intake: LinkIntake,
-  onLook: () => void,
+  wishes: Wishes,
 ): Record<TrafficClass, RpcHandlers> {
   return {
-    meta: { ...metadataHandlers(intake, onLook), ...listingHandlers(intake) },
+    meta: { ...metadataHandlers(intake, wishes), ...listingHandlers(intake) },
     log: logServices(options),
     sync: diskServices(options),
   };

@@ -31,6 +31,7 @@ import { tellSystemd } from "./systemd.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { LeftDevices } from "./left_devices.ts";
 import type { DaemonParts } from "./parts.ts";
+import { setSocketOptions } from "./sockets.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
 import { Successor } from "./successor.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -169,9 +170,13 @@ async function systemParts(
       }),
     network: {
       isTrusted: (peer) => trust.keyOf(peer) !== undefined,
-      dial: (call) => dial({ ...call, identity, trust }),
+      dial: (call) =>
+        dial({ ...call, identity, trust, features: LINE_FEATURES }),
     },
-    serve: async ({ handlers, welcome }) =>
+    networkState,
+    setSocketOptions: (ports, options) =>
+      setSocketOptions(shim, ports, options),
+    serve: async ({ handlers, welcome, terms, onCallable }) =>
       await PeerServer.start({
         identity,
         trust,
@@ -186,8 +191,28 @@ async function systemParts(
           accept: welcome,
         }),
         clock,
+        terms,
+        onCallable,
       }),
   };
+}
+
+/** Routes and addresses, in the words of the kernel. */
+function networkState(): string {
+  return ["route", "ipv6_route", "if_inet6"].map((name) => {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(`/proc/net/${name}`);
+    } catch (error) {
+      // Without IPv6, say.
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw error;
+    }
+    // Two columns of routes count how often they are used.
+    return name === "ipv6_route"
+      ? text.replace(/^((?:\S+\s+){6})\S+\s+\S+/gm, "$1")
+      : text;
+  }).join("");
 }
 
 /** Where there is no such program, there is no such log. */

@@ -36,7 +36,7 @@ import {
   publicKeyOf,
 } from "./key.ts";
 import { Line, type LineTiming } from "./line.ts";
-import { addressText } from "./meeting.ts";
+import { addressText, portsOf } from "./meeting.ts";
 import { EMPTY_BODY, type JsonObject } from "./rpc.ts";
 import { Strangers } from "./strangers.ts";
 import {
@@ -47,6 +47,7 @@ import {
   protocolOf,
   tlsOptions,
 } from "./tls.ts";
+import type { SocketPorts } from "./terms.ts";
 import type { JoinDesk, PeerAddress } from "./token.ts";
 import type { TrustStore } from "./trust.ts";
 
@@ -57,6 +58,7 @@ export interface TrustedLine {
   readonly encounter: Encounter;
   /** Its JSON says what the line is for. */
   readonly proof: Frame;
+  readonly ports: SocketPorts;
 }
 
 export interface AcceptorOptions {
@@ -187,7 +189,8 @@ export class Acceptor {
     }
     this.#greet(socket, encounter, (line, proof) => {
       this.#strangers.release(socket);
-      this.#options.onLine({ peer, line, encounter, proof });
+      const ports = portsOf(socket);
+      this.#options.onLine({ peer, line, encounter, proof, ports });
     });
   }
 

@@ -9,8 +9,13 @@
  * holds it, before they read anything else (`handshake.ts`). A line whose key
  * is removed from the list of trusted ones ends within one `pingMs`.
  *
- * Who is not trusted can do one thing: join, with a token, if one is open.
+ * Who is not trusted can do one thing: join, with a token, if one is open; see
+ * `joining.ts`.
+ *
+ * A dialer says whether it answers calls, too. Then the acceptor can call it on
+ * the same line: of two hosts only one needs to know where the other is.
  */
+import { assert } from "../base/assert.ts";
 import { FormatError, MarsError } from "../base/errors.ts";
 import type { Clock } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
@@ -21,50 +26,36 @@ import {
 } from "./acceptor.ts";
 import { RpcAnswerer } from "./answerer.ts";
 import { RpcCaller } from "./caller.ts";
-import {
-  encodeFrameHead,
-  type Frame,
-  FRAME_KIND,
-  STRANGER_LIMITS,
-} from "./frame.ts";
+import { type Frame, FRAME_KIND, type FrameKind } from "./frame.ts";
 import { encodeProof, type Encounter } from "./handshake.ts";
 import type { Identity } from "./identity.ts";
 import { publicKeyOf } from "./key.ts";
 import { type Line, LINE_TIMING, type LineTiming } from "./line.ts";
-import { addressText, meet } from "./meeting.ts";
+import { addressText, featuresOf, meet } from "./meeting.ts";
 import { Refusals } from "./refusals.ts";
 import {
   type After,
   decodeJsonObject,
   EMPTY_BODY,
-  isJsonObject,
-  type JsonObject,
   type RpcClient,
   type RpcHandlers,
 } from "./rpc.ts";
 import { testAgainstStrangers } from "./self_check.ts";
 import { PROTOCOL } from "./tls.ts";
 import {
-  decodeToken,
-  type JoinDesk,
-  type PeerAddress,
-  signJoin,
-} from "./token.ts";
+  type LineTerms,
+  type SocketPorts,
+  TRAFFIC_CLASSES,
+  type TrafficClass,
+} from "./terms.ts";
+import type { JoinDesk, PeerAddress } from "./token.ts";
 import type { TrustStore } from "./trust.ts";
-
-/** What a line is for. */
-export type TrafficClass = "meta" | "log" | "sync";
-
-export const TRAFFIC_CLASSES: readonly TrafficClass[] = ["meta", "log", "sync"];
 
 /**
  * Lines of one peer and class; one more ends the oldest. A peer needs one, and
  * for a while a second when it has lost the first and we do not know yet.
  */
 export const LINES_PER_PEER_MAX = 8;
-
-/** How long `join` waits for the inviter. */
-const JOIN_TIMEOUT_MS = 30_000;
 
 const LOOPBACK = "127.0.0.1";
 
@@ -80,7 +71,11 @@ export interface PeerServerOptions {
   readonly join: JoinDesk | undefined;
   /** Tells how long a line has been silent. */
   readonly clock: Clock;
+  /** Where there are no terms. */
   readonly timing?: LineTiming;
+  readonly terms?: LineTerms;
+  /** A line came in whose dialer answers calls, too. */
+  readonly onCallable?: (trafficClass: TrafficClass, rpc: RpcClient) => void;
 }
 
 interface PeerLine {
@@ -163,24 +158,20 @@ export class PeerServer {
     };
   }
 
-  #serve({ peer, line, encounter, proof }: TrustedLine): void {
-    const trafficClass = classOf(proof);
+  #serve({ peer, line, encounter, proof, ports }: TrustedLine): void {
+    const { handlers, trust, terms, onCallable } = this.#options;
+    const { trafficClass, isCallable, features } = purposeOf(proof);
     const peerLine = { peer, trafficClass, line };
-    const answerer = new RpcAnswerer({
-      peer,
-      handlers: this.#options.handlers[trafficClass],
-      send: line.send,
-      report: (method, error) =>
-        trace.error("peer", "Call failed inside", { peer, method, error }),
+    const calls = new Calls(line, peer, {
+      isCaller: isCallable,
+      handlers: handlers[trafficClass],
     });
-    line.onFrame = (frame) => answerer.receive(frame);
-    line.onTick = () => checkTrust(this.#options.trust, encounter, peer);
-    line.establish();
+    line.onTick = () => checkTrust(trust, encounter, peer);
+    establish(line, { peer, trafficClass, ports, terms });
     this.#lines.add(peerLine);
     trace.info("peer", "Peer is connected", { peer, trafficClass });
     line.ended.then((reason) => {
       this.#lines.delete(peerLine);
-      answerer.lose();
       trace.info("peer", "Peer is gone", {
         peer,
         trafficClass,
@@ -188,6 +179,7 @@ export class PeerServer {
       });
     });
     this.#endSurplus(peerLine);
+    if (isCallable) onCallable?.(trafficClass, calls.client(features));
   }
 
   #endSurplus({ peer, trafficClass }: PeerLine): void {
@@ -209,7 +201,13 @@ export interface DialOptions {
   /** Until the line is up. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Where there are no terms. */
   readonly timing?: LineTiming;
+  readonly terms?: LineTerms;
+  /** See `RpcClient.features`; for the acceptor, if it may call. */
+  readonly features?: readonly string[];
+  /** What the acceptor may call on this line; undefined: nothing. */
+  readonly handlers?: RpcHandlers;
 }
 
 /**
@@ -219,12 +217,12 @@ export interface DialOptions {
  * @throws MarsError, TimeoutError
  */
 export async function dial(options: DialOptions): Promise<RpcClient> {
-  const { host, trust, trafficClass } = options;
+  const { host, trust, trafficClass, terms, handlers } = options;
   const expected = trust.keyOf(host);
   if (expected === undefined) {
     throw new MarsError(`Cannot call "${host}": its key is not trusted here`);
   }
-  const { crypto, line, encounter, features } = await meet({
+  const { crypto, line, encounter, features, ports } = await meet({
     ...options,
     protocol: PROTOCOL.line,
     refusal: `does it trust the key of "${options.identity.host}"?`,
@@ -239,122 +237,101 @@ export async function dial(options: DialOptions): Promise<RpcClient> {
       );
     },
   });
-  const caller = new RpcCaller({ peer: host, send: line.send, after });
-  line.onFrame = (frame) => caller.receive(frame);
-  line.roomFor = (header) => caller.roomFor(header);
+  const calls = new Calls(line, host, { isCaller: true, handlers });
   line.onTick = () => checkTrust(trust, encounter, host);
-  const closed = line.ended.then((reason) => caller.lose(reason));
-  line.establish();
+  establish(line, { peer: host, trafficClass, ports, terms });
+  const purpose = {
+    trafficClass,
+    ...(handlers === undefined ? {} : {
+      isCallable: true,
+      features: options.features ?? [],
+    }),
+  };
   line.send(
-    encodeProof(crypto, encounter, JSON.stringify({ trafficClass })),
+    encodeProof(crypto, encounter, JSON.stringify(purpose)),
     EMPTY_BODY,
   );
-  return {
-    peer: host,
-    features,
-    call: (method, params, callOptions) =>
-      caller.call(method, params, callOptions),
-    close: () => line.end(new MarsError("Line was closed by this host")),
-    closed,
-  };
+  return calls.client(features);
 }
 
-/** What came of joining. */
-export interface Joined {
-  /** The inviter. */
-  readonly peer: string;
-  /** Its key, to be trusted from now on. */
-  readonly publicKeyLine: string;
-  /** What the inviter's daemon answered. */
-  readonly reply: JsonObject;
-}
+/** The calls on one line, of one of its ends or of both. */
+class Calls {
+  readonly #line: Line;
+  readonly #peer: string;
+  readonly #caller: RpcCaller | undefined;
+  readonly #answerer: RpcAnswerer | undefined;
+  readonly #closed: Promise<void>;
 
-/**
- * Asks the inviter of a token to trust this host. The inviter learns the host's
- * name, key, `own.address` and `params`, these two as
- * `{ ...params, address: { hostname, port } }`.
- *
- * @throws MarsError, with the inviter's message if it refuses
- */
-export async function join(
-  options: {
-    identity: Identity;
-    token: string;
-    /** Where the inviter is found, if not where the token says. */
-    inviterAddress?: PeerAddress;
-    own: { host: string; address: PeerAddress };
-    params?: JsonObject;
-    timeoutMs?: number;
-    signal?: AbortSignal;
-  },
-): Promise<Joined> {
-  const { identity, own } = options;
-  const token = decodeToken(options.token);
-  const address = options.inviterAddress ?? token.address;
-  let inviterLine = "";
-  const { crypto, line, encounter } = await meet({
-    identity,
-    address,
-    protocol: PROTOCOL.join,
-    refusal: "the token is unknown, used or expired",
-    timeoutMs: options.timeoutMs ?? JOIN_TIMEOUT_MS,
-    timing: LINE_TIMING,
-    signal: options.signal,
-    checkKey: (crypto, raw) => {
-      const key = publicKeyOf(crypto, { raw, host: token.host });
-      inviterLine = key.line;
-      if (key.fingerprint === token.fingerprint) return;
-      throw new MarsError(
-        `Cannot join "${token.host}" at "${addressText(address)}": its ` +
-          `key is ${key.fingerprint}, the token says ${token.fingerprint}`,
-      );
-    },
-  });
-  const { hostname, port } = own.address;
-  const json = JSON.stringify({
-    host: own.host,
-    publicKeyLine: identity.publicKeyLine,
-    params: { ...options.params, address: { hostname, port } },
-  });
-  const proof = await signJoin(token.secret, {
-    inviterHash: encounter.peerHash,
-    joinerHash: identity.keyHash,
-    request: new TextEncoder().encode(json),
-  });
-  const answer = untilFrame(line);
-  line.establish();
-  line.send(encodeProof(crypto, encounter, ""), EMPTY_BODY);
-  line.send(
-    encodeFrameHead({
-      kind: FRAME_KIND.join,
-      id: 0,
-      json,
-      bodyBytes: proof.length,
-    }, STRANGER_LIMITS),
-    proof,
-  );
-  const frame = await answer;
-  line.end(new MarsError("Line was closed by this host"));
-  const { reply, message } = decodeJsonObject(frame.json);
-  if (frame.kind === FRAME_KIND.join && isJsonObject(reply)) {
-    return { peer: token.host, publicKeyLine: inviterLine, reply };
+  constructor(
+    line: Line,
+    peer: string,
+    own: { isCaller: boolean; handlers: RpcHandlers | undefined },
+  ) {
+    const { send } = line;
+    this.#line = line;
+    this.#peer = peer;
+    this.#caller = own.isCaller
+      ? new RpcCaller({ peer, send, after })
+      : undefined;
+    this.#answerer = own.handlers && new RpcAnswerer({
+      peer,
+      handlers: own.handlers,
+      send,
+      report: (method, error) =>
+        trace.error("peer", "Call failed inside", { peer, method, error }),
+    });
+    line.onFrame = (frame) => this.#receive(frame);
+    line.roomFor = (header) =>
+      isAnswer(header.kind) ? this.#caller?.roomFor(header) : undefined;
+    this.#closed = line.ended.then((reason) => {
+      this.#answerer?.lose();
+      this.#caller?.lose(reason);
+    });
   }
-  throw new MarsError(
-    typeof message === "string" ? message : "Cannot join: no reason was given",
-  );
+
+  /** For who calls the peer. */
+  client(features: ReadonlySet<string>): RpcClient {
+    const caller = this.#caller;
+    assert(caller !== undefined, "who calls has a caller");
+    return {
+      peer: this.#peer,
+      features,
+      call: (method, params, options) => caller.call(method, params, options),
+      close: () =>
+        this.#line.end(new MarsError("Line was closed by this host")),
+      closed: this.#closed,
+    };
+  }
+
+  #receive(frame: Frame): void {
+    const taker = isAnswer(frame.kind) ? this.#caller : this.#answerer;
+    if (taker !== undefined) return taker.receive(frame);
+    throw new FormatError(`Cannot take a frame of kind "${frame.kind}" here`);
+  }
+}
+
+function isAnswer(kind: FrameKind): boolean {
+  return kind === FRAME_KIND.reply || kind === FRAME_KIND.refusal;
+}
+
+function establish(
+  line: Line,
+  { peer, trafficClass, ports, terms }: {
+    peer: string;
+    trafficClass: TrafficClass;
+    ports: SocketPorts;
+    terms: LineTerms | undefined;
+  },
+): void {
+  line.establish(terms?.pace(peer, trafficClass), terms?.timing());
+  const closed = terms?.opened(trafficClass, ports);
+  if (closed !== undefined) line.ended.then(closed);
 }
 
 const after: After = (delayMs, callBack) => {
   const timer = setTimeout(callBack, delayMs);
   return () => clearTimeout(timer);
 };
-
-function untilFrame(line: Line): Promise<Frame> {
-  return new Promise((resolve, reject) => {
-    line.onFrame = resolve;
-    line.ended.then(reject);
-  });
-}
 
 /** @throws MarsError if the peer's key speaks for it no more */
 function checkTrust(
@@ -366,12 +343,19 @@ function checkTrust(
   throw new MarsError(`Line was closed: "${host}" is not trusted any more`);
 }
 
-/** @throws FormatError */
-function classOf(proof: Frame): TrafficClass {
-  const { trafficClass } = decodeJsonObject(proof.json);
+/** What the dialer says about the line. @throws FormatError */
+function purposeOf(
+  proof: Frame,
+): {
+  trafficClass: TrafficClass;
+  isCallable: boolean;
+  features: ReadonlySet<string>;
+} {
+  const { trafficClass, isCallable } = decodeJsonObject(proof.json);
   const known = TRAFFIC_CLASSES.find((name) => name === trafficClass);
   if (known === undefined) {
     throw new FormatError(`Cannot serve a line of class "${trafficClass}"`);
   }
-  return known;
+  const features = featuresOf(proof);
+  return { trafficClass: known, isCallable: isCallable === true, features };
 }

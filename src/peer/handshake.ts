@@ -6,7 +6,7 @@
  *                                            knows the key? else: ends
  *     knows the key, of the right host?
  *     checks                              ←  proof { features }
- *     proof { trafficClass }              →  checks
+ *     proof { trafficClass, features }    →  checks
  *     calls                               →
  *
  * A proof is an Ed25519 signature over

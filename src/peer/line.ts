@@ -5,8 +5,11 @@
  *              WRITE_BYTES; large bodies are not copied on the way
  *   reading    pauses while more than QUEUE_BYTES_MAX wait to be sent: whoever
  *              does not take answers is not heard
- *   liveness   after `pingMs` without a byte from the peer a ping is sent; after
- *              `silenceMs` without one the line is dead
+ *   pace       both directions keep to a rate, if there is one
+ *   liveness   each end sends something at least every `pingMs`, whatever it
+ *              hears: where one direction is full, a sign of life must not wait
+ *              behind what fills it. After `silenceMs` without a byte from the
+ *              peer the line is dead, also if only one direction is
  *   end        for one reason, given once; nothing is sent or heard after it
  */
 import { FormatError, MarsError, messageOf } from "../base/errors.ts";
@@ -21,6 +24,7 @@ import {
   type RoomFor,
 } from "./frame.ts";
 import { concat } from "./key.ts";
+import type { LinePace } from "./pace.ts";
 import { EMPTY_BODY } from "./rpc.ts";
 
 /** When silence is noticed. */
@@ -31,12 +35,13 @@ export interface LineTiming {
   readonly silenceMs: number;
 }
 
-/** Two pings may be lost before a line is given up. */
-export const LINE_TIMING: LineTiming = {
-  handshakeMs: 10_000,
-  pingMs: 5_000,
-  silenceMs: 15_000,
-};
+/** Two signs of life may be late before a line is given up. */
+export const LINE_TIMING: LineTiming = timingOf(10_000);
+
+/** The timing of a line that is dead after so much silence. */
+export function timingOf(silenceMs: number): LineTiming {
+  return { handshakeMs: 10_000, pingMs: silenceMs / 3, silenceMs };
+}
 
 /** What a line needs of a TLS socket. */
 export interface LineSocket {
@@ -57,6 +62,14 @@ const WRITE_BYTES = 64 * 1024;
 /** Prescribed by TLS: plaintext of one record. Parts below it are put together. */
 const RECORD_BYTES = 16 * 1024;
 
+// Ours. A write that takes longer is followed by shorter ones, so that one that
+// has ended is a sign of life on the slowest line.
+const SLOW_WRITE_MS = 1_000;
+const WRITE_BYTES_MIN = 4 * 1024;
+
+// Ours. How late a change of the rate may be noticed by who waits.
+const PACE_LOOK_MS = 500;
+
 /** Bytes waiting to be sent beyond which a line does not read. */
 const QUEUE_BYTES_MAX = 1024 * 1024;
 
@@ -72,7 +85,7 @@ export class Line {
   readonly ended: Promise<MarsError>;
 
   readonly #socket: LineSocket;
-  readonly #timing: LineTiming;
+  #timing: LineTiming;
   readonly #clock: Clock;
   readonly #decoder: FrameDecoder;
   readonly #resolveEnded: (reason: MarsError) => void;
@@ -80,12 +93,21 @@ export class Line {
   /** Whom to tell when the write that is running has ended. */
   #sent: (() => void)[] = [];
   #queuedBytes = 0;
+  #writeBytesMax = WRITE_BYTES;
   #isWriting = false;
+  /** Too much waits to be sent. */
   #isPaused = false;
+  /** Too much has come in too short a time. */
+  #isHeld = false;
+  #isReading = true;
   #isEnded = false;
   #heardMs: number;
+  #sentMs: number;
   #tickMs: number;
-  #ticker: ReturnType<typeof setInterval> | undefined;
+  #ticker: ReturnType<typeof setTimeout> | undefined;
+  #pace: LinePace | undefined;
+  #sendTimer: ReturnType<typeof setTimeout> | undefined;
+  #holdTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** `socket` belongs to the line from now on; nothing is read before `start`. */
   constructor(
@@ -99,7 +121,7 @@ export class Line {
     this.#socket = options.socket;
     this.#timing = options.timing;
     this.#clock = options.clock;
-    this.#heardMs = this.#tickMs = this.#clock.monotonicMs();
+    this.#heardMs = this.#sentMs = this.#tickMs = this.#clock.monotonicMs();
     this.#decoder = new FrameDecoder(
       options.limits,
       (header) => this.roomFor(header),
@@ -133,12 +155,19 @@ export class Line {
       ));
   }
 
-  /** From now on the peer is known: wide limits, and signs of life. */
-  establish(): void {
+  /**
+   * From now on the peer is known: wide limits, and signs of life.
+   *
+   * @param pace undefined: as fast as it goes
+   * @param timing undefined: as before
+   */
+  establish(pace?: LinePace, timing?: LineTiming): void {
     if (this.#isEnded) return;
+    this.#pace = pace;
+    this.#timing = timing ?? this.#timing;
     this.#decoder.limits = LINE_LIMITS;
     this.#heardMs = this.#tickMs = this.#clock.monotonicMs();
-    this.#ticker = setInterval(() => this.#tick(), this.#timing.pingMs);
+    this.#tickLater();
   }
 
   /** Queues a frame; see `SendFrame`. */
@@ -154,7 +183,7 @@ export class Line {
     this.#queuedBytes += head.length + body.length;
     if (!this.#isPaused && this.#queuedBytes > QUEUE_BYTES_MAX) {
       this.#isPaused = true;
-      this.#socket.pause();
+      this.#readOrNot();
     }
     if (!this.#isWriting) this.#writeNext();
   };
@@ -163,7 +192,9 @@ export class Line {
   end(reason: MarsError): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    clearInterval(this.#ticker);
+    clearTimeout(this.#ticker);
+    clearTimeout(this.#sendTimer);
+    clearTimeout(this.#holdTimer);
     this.#queue = [];
     this.#socket.destroy();
     this.#resolveEnded(reason);
@@ -171,6 +202,8 @@ export class Line {
 
   #take(chunk: Uint8Array): void {
     this.#heardMs = this.#clock.monotonicMs();
+    this.#pace?.receiving.pass(chunk.length);
+    this.#holdBack();
     try {
       this.#decoder.push(chunk, (frame) => {
         if (!this.#isEnded) this.#deliver(frame);
@@ -178,6 +211,33 @@ export class Line {
     } catch (error) {
       this.end(asReason(error));
     }
+  }
+
+  /** Reads no further until that is allowed. */
+  #holdBack(): void {
+    const waitMs = this.#pace?.receiving.waitMs() ?? 0;
+    if (this.#isEnded || waitMs <= 0) {
+      this.#isHeld = false;
+      return this.#readOrNot();
+    }
+    clearTimeout(this.#holdTimer);
+    this.#isHeld = true;
+    this.#readOrNot();
+    this.#holdTimer = setTimeout(
+      () => this.#holdBack(),
+      Math.ceil(Math.min(waitMs, PACE_LOOK_MS)),
+    );
+  }
+
+  #readOrNot(): void {
+    if (this.#isEnded) return;
+    const isReading = !this.#isPaused && !this.#isHeld;
+    if (isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    // What waits in the socket is no silence.
+    this.#heardMs = this.#clock.monotonicMs();
+    if (isReading) this.#socket.resume();
+    else this.#socket.pause();
   }
 
   #deliver(frame: Frame): void {
@@ -196,18 +256,31 @@ export class Line {
 
   #writeNext(): void {
     this.#isWriting = true;
-    const bytes = this.#takeBytes();
+    const sending = this.#pace?.sending;
+    const waitMs = sending?.waitMs() ?? 0;
+    if (waitMs > 0) {
+      this.#sendTimer = setTimeout(
+        () => this.#writeNext(),
+        Math.ceil(Math.min(waitMs, PACE_LOOK_MS)),
+      );
+      return;
+    }
+    const bytes = this.#takeBytes(
+      Math.min(this.#writeBytesMax, sending?.pieceBytes() ?? Infinity),
+    );
+    sending?.pass(bytes.length);
+    this.#sentMs = this.#clock.monotonicMs();
     this.#socket.write(bytes, () => this.#written(bytes.length));
   }
 
   /** The next write: a view of a large body, or small parts put together. */
-  #takeBytes(): Uint8Array {
+  #takeBytes(pieceBytes: number): Uint8Array {
     const firstBytes = this.#queue[0]?.bytes.length ?? 0;
     if (firstBytes >= RECORD_BYTES || this.#queue.length === 1) {
-      return this.#takeUpTo(WRITE_BYTES);
+      return this.#takeUpTo(pieceBytes);
     }
     const parts: Uint8Array[] = [];
-    let room = RECORD_BYTES;
+    let room = Math.min(RECORD_BYTES, pieceBytes);
     while (room > 0 && this.#queue.length > 0) {
       const part = this.#takeUpTo(room);
       parts.push(part);
@@ -233,6 +306,10 @@ export class Line {
   #written(bytes: number): void {
     this.#isWriting = false;
     if (this.#isEnded) return;
+    const tookMs = this.#clock.monotonicMs() - this.#sentMs;
+    this.#writeBytesMax = tookMs > SLOW_WRITE_MS
+      ? Math.max(this.#writeBytesMax / 2, WRITE_BYTES_MIN)
+      : Math.min(this.#writeBytesMax * 2, WRITE_BYTES);
     for (const tell of this.#sent.splice(0)) tell();
     this.#queuedBytes -= bytes;
     if (this.#isPaused) {
@@ -240,16 +317,26 @@ export class Line {
       this.#heardMs = this.#clock.monotonicMs();
       if (this.#queuedBytes <= QUEUE_BYTES_MAX) {
         this.#isPaused = false;
-        this.#socket.resume();
+        this.#readOrNot();
       }
     }
     if (this.#queue.length > 0) this.#writeNext();
   }
 
+  #tickLater(): void {
+    if (this.#isEnded) return;
+    this.#ticker = setTimeout(() => {
+      this.#tick();
+      this.#tickLater();
+    }, this.#timing.pingMs);
+  }
+
   #tick(): void {
     const nowMs = this.#clock.monotonicMs();
     // This process slept: what the peer sent meanwhile was not read yet.
-    if (nowMs - this.#tickMs > 2 * this.#timing.pingMs) this.#heardMs = nowMs;
+    const hasSlept = nowMs - this.#tickMs > 2 * this.#timing.pingMs;
+    // Held back, the peer is not heard; its bytes are in the socket.
+    if (hasSlept || this.#isHeld) this.#heardMs = nowMs;
     this.#tickMs = nowMs;
     const silentMs = nowMs - this.#heardMs;
     if (silentMs >= this.#timing.silenceMs) {
@@ -264,7 +351,12 @@ export class Line {
       return this.end(asReason(error));
     }
     // Half the period: a ping goes out at every tick of an idle line.
-    if (silentMs >= this.#timing.pingMs / 2) this.#sendKind("ping");
+    const halfMs = this.#timing.pingMs / 2;
+    if (silentMs >= halfMs) this.#sendKind("ping");
+    else if (!this.#isWriting && nowMs - this.#sentMs >= halfMs) {
+      // The peer may be sending without a pause and have nothing to hear.
+      this.#sendKind("pong");
+    }
   }
 }
 

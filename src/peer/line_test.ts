@@ -3,6 +3,7 @@ import { deadline } from "@std/async/deadline";
 import fc from "fast-check";
 import { MarsError } from "../base/errors.ts";
 import { type Clock, systemClock } from "../base/time.ts";
+import { TokenBucket } from "../base/token_bucket.ts";
 import {
   encodeFrameHead,
   FRAME_KIND,
@@ -12,7 +13,9 @@ import {
 } from "./frame.ts";
 import { concat } from "./key.ts";
 import { Line, type LineSocket } from "./line.ts";
+import { BucketPace } from "./pace.ts";
 import { EMPTY_BODY } from "./rpc.ts";
+import { VirtualTime } from "../../tests/sim/virtual_time.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -252,4 +255,77 @@ Deno.test("Line ends once, for its first reason", async () => {
     line.end(new MarsError("later"));
     assertMatch((await line.ended).message, /^Line was (lost|closed)/);
   }
+});
+
+/** A line at a pace, in virtual time; whatever it writes arrives at once. */
+function makePacedLine(time: VirtualTime, rate: number, silenceMs = 10_000) {
+  const clock = { realNs: () => 0n, monotonicMs: () => time.nowMs };
+  const { socket, line } = makeLine({
+    pingMs: silenceMs / 3,
+    silenceMs,
+    clock,
+  });
+  let count = 0;
+  const buckets = [new TokenBucket(rate, 0)];
+  const paceOf = () =>
+    new BucketPace({
+      buckets,
+      monotonicMs: clock.monotonicMs,
+      count: (bytes) => count += bytes,
+    });
+  line.establish({ sending: paceOf(), receiving: paceOf() });
+  return { socket, line, passed: () => count };
+}
+
+Deno.test("Line sends no faster than it may, in small pieces", async () => {
+  const time = new VirtualTime();
+  using _ = time.install();
+  const { socket, line, passed } = makePacedLine(time, 100_000);
+  const body = new Uint8Array(1_000_000);
+  line.send(frame(FRAME_KIND.reply, body.length), body);
+  for (let step = 0; step < 1_000 && passed() < body.length; step++) {
+    while (socket.drain());
+    await time.run(time.nowMs + 10);
+  }
+  assert(time.nowMs >= 9_700 && time.nowMs <= 10_400, `${time.nowMs} ms`);
+  assert(socket.written.every(({ length }) => length <= 10_000));
+  line.end(new MarsError("done"));
+});
+
+Deno.test("Line reads no faster than it may, and does not die of that", async () => {
+  const time = new VirtualTime();
+  using _ = time.install();
+  const { socket, line } = makePacedLine(time, 1_024);
+  const body = new Uint8Array(30_000);
+  let endedFor = "";
+  line.ended.then((reason) => endedFor = reason.message);
+  socket.emit("data", concat([frame(FRAME_KIND.reply, body.length), body]));
+  assert(socket.isPaused);
+  await time.run(29_000);
+  assert(socket.isPaused);
+  await time.run(30_000);
+  assert(!socket.isPaused);
+  assertEquals(endedFor, "");
+  line.end(new MarsError("done"));
+});
+
+Deno.test("Line gives signs of life while it only hears", async () => {
+  const time = new VirtualTime();
+  using _ = time.install();
+  const clock = { realNs: () => 0n, monotonicMs: () => time.nowMs };
+  const { socket, line } = makeLine({ pingMs: 1_000, silenceMs: 3_000, clock });
+  line.establish();
+  let [signs, atMs] = [0, 0];
+  for (let step = 0; step < 100; step++) {
+    // The peer fills its direction; a ping of its own would come too late.
+    socket.emit("data", frame(FRAME_KIND.pong));
+    while (socket.drain());
+    await time.run(time.nowMs + 100);
+    if (socket.written.length === signs) continue;
+    signs = socket.written.length;
+    assert(time.nowMs - atMs <= 1_600, `silent for ${time.nowMs - atMs} ms`);
+    atMs = time.nowMs;
+  }
+  assert(signs >= 8, `${signs} signs of life`);
+  line.end(new MarsError("done"));
 });

@@ -26,6 +26,7 @@ import {
   protocolOf,
   tlsOptions,
 } from "./tls.ts";
+import type { SocketPorts } from "./terms.ts";
 
 /** An acceptor that is what it should be. */
 export interface Meeting {
@@ -34,6 +35,7 @@ export interface Meeting {
   readonly encounter: Encounter;
   /** What the acceptor says that it understands. */
   readonly features: ReadonlySet<string>;
+  readonly ports: SocketPorts;
 }
 
 /** `checkKey` throws a MarsError unless the acceptor has the right key. */
@@ -101,6 +103,13 @@ export async function meet(options: MeetOptions): Promise<Meeting> {
   }
 }
 
+/** 0 where a socket has none any more. */
+export function portsOf(
+  socket: Pick<TLSSocket, "localPort" | "remotePort">,
+): SocketPorts {
+  return { own: socket.localPort ?? 0, peer: socket.remotePort ?? 0 };
+}
+
 function untilSecure(socket: TLSSocket): Promise<void> {
   return new Promise((resolve, reject) => {
     // Stays for good: an error later on must not end the process.
@@ -142,7 +151,8 @@ async function untilProved(
   });
   const proof = await firstFrame(line, where, options.refusal);
   if (isProof(crypto, encounter, proof)) {
-    return { crypto, line, encounter, features: featuresOf(proof) };
+    const features = featuresOf(proof);
+    return { crypto, line, encounter, features, ports: portsOf(socket) };
   }
   const reason = new MarsError(
     `Cannot talk to "${where}": it does not hold the key it shows`,
@@ -157,7 +167,7 @@ async function untilProved(
  *
  * @throws FormatError if the proof carries no JSON object
  */
-function featuresOf(proof: Frame): ReadonlySet<string> {
+export function featuresOf(proof: Frame): ReadonlySet<string> {
   const { features } = decodeJsonObject(proof.json);
   const words = Array.isArray(features) ? features : [];
   return new Set(words.filter((word) => typeof word === "string"));

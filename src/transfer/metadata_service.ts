@@ -1,4 +1,9 @@
-/** The calls of `metadata.ts` as the host answers them that was dialed. */
+/**
+ * The calls of `metadata.ts` as the host answers them that was dialed, and
+ *
+ *   meta.dial   trafficClass; nothing -> a line of that class is dialed, because
+ *               the caller cannot dial the host that answers
+ */
 import { MarsError } from "../base/errors.ts";
 import {
   EMPTY_BODY,
@@ -20,17 +25,28 @@ import {
 } from "./link_message.ts";
 import { textParam, textsParam } from "./params.ts";
 
+/** The call by which a peer asks to be dialed. */
+export const DIAL_METHOD = "meta.dial";
+
 /** Ours. Digests of 500 directories are about 50 KB; more are more messages. */
 export const NAMES_PER_MESSAGE_MAX = 500;
+
+/** What peers may ask for besides links. */
+export interface Wishes {
+  /** To look at the tree. */
+  look(): void;
+  /** To be dialed. */
+  dial(peer: string, trafficClass: "log" | "sync"): void;
+}
 
 /**
  * Handlers that serve the links of this host.
  *
- * @param onLook a peer asks to look at the tree
+ * @param asked a peer asks to look at the tree, or to be dialed
  */
 export function metadataHandlers(
   intake: LinkIntake,
-  onLook: () => void = () => {},
+  asked: Partial<Wishes> = {},
 ): RpcHandlers {
   const serve = (
     answer: (call: RpcCall) => Promise<Partial<RpcReply>>,
@@ -64,8 +80,16 @@ export function metadataHandlers(
       return Promise.resolve({});
     }),
     "meta.look": serve(() => {
-      onLook();
+      asked.look?.();
       return Promise.resolve({});
+    }),
+    [DIAL_METHOD]: serve((call) => {
+      const trafficClass = textParam(call.params, "trafficClass");
+      if (trafficClass === "log" || trafficClass === "sync") {
+        asked.dial?.(call.peer, trafficClass);
+        return Promise.resolve({});
+      }
+      throw new MarsError(`Cannot dial a line of class "${trafficClass}"`);
     }),
   };
 }

@@ -582,7 +582,7 @@ Deno.test("MetadataLink.look() asks the peer to look at its tree", async () => {
   const [alpha, beta] = [new Host("alpha", clock), new Host("beta", clock)];
   let lookCount = 0;
   const dial = new Dial(alpha, beta, {
-    handlers: metadataHandlers(beta.intake, () => lookCount++),
+    handlers: metadataHandlers(beta.intake, { look: () => lookCount++ }),
   });
   await dial.settled();
   dial.link.look();

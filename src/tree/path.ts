@@ -40,6 +40,8 @@ export const linkPath = {
   uuid: "uuid",
   ip: (host: string): string => `ips/ip-${host}`,
   defaults: (name: string): string => `defaults/${name}`,
+  hostDefault: (host: string, name: string): string =>
+    `defaults-${host}/${name}`,
   syncLimit: (host: string): string => `defaults-${host}/sync-limit`,
   syncPrefList: (host: string): string => `defaults-${host}/sync-pref-list`,
   todoGlobal: (name: string): string => `todo-global/${name}`,

@@ -13,10 +13,8 @@ import { MarsError, TimeoutError } from "../../src/base/errors.ts";
 import { sleep, systemClock } from "../../src/base/time.ts";
 import {
   dial,
-  join,
   LINES_PER_PEER_MAX,
   PeerServer,
-  TRAFFIC_CLASSES,
 } from "../../src/peer/connection.ts";
 import {
   encodeFrameHead,
@@ -27,6 +25,7 @@ import {
 } from "../../src/peer/frame.ts";
 import { type Identity, loadIdentity } from "../../src/peer/identity.ts";
 import { makeIdentity } from "../../src/peer/identity.ts";
+import { join } from "../../src/peer/joining.ts";
 import { concat, loadNodeCrypto } from "../../src/peer/key.ts";
 import { LINE_TIMING, type LineTiming } from "../../src/peer/line.ts";
 import {
@@ -36,6 +35,7 @@ import {
   type RpcClient,
   type RpcReply,
 } from "../../src/peer/rpc.ts";
+import { TRAFFIC_CLASSES } from "../../src/peer/terms.ts";
 import { testAgainstStrangers } from "../../src/peer/self_check.ts";
 import { STRANGERS_MAX } from "../../src/peer/strangers.ts";
 import { loadNodeTls, tlsOptions } from "../../src/peer/tls.ts";

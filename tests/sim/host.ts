@@ -14,7 +14,7 @@ import { type Clock, NS_PER_MS } from "../../src/base/time.ts";
 import { runCommand } from "../../src/cli/run.ts";
 import { parseCommandLine, settingsOf } from "../../src/cli/options.ts";
 import { Daemon } from "../../src/daemon/daemon.ts";
-import type { Network } from "../../src/daemon/peers.ts";
+import type { Network } from "../../src/daemon/peer_lines.ts";
 import type { WorkerSubject } from "../../src/dataplane/handle.ts";
 import type { Snapshot } from "../../src/tree/snapshot.ts";
 import { LinkTree } from "../../src/tree/store.ts";

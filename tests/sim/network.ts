@@ -12,7 +12,7 @@
  * carry.
  */
 import { MarsError, messageOf, TimeoutError } from "../../src/base/errors.ts";
-import type { TrafficClass } from "../../src/peer/connection.ts";
+import type { TrafficClass } from "../../src/peer/terms.ts";
 import {
   ANSWER_BUFFER_BYTES,
   EMPTY_BODY,

@@ -12,6 +12,7 @@
  *
  * Source: primitive macros and feature masks of MARS.
  */
+import { formatBytes } from "../../base/figures.ts";
 import { NS_PER_S } from "../../base/time.ts";
 import {
   type Algorithm,
@@ -19,7 +20,8 @@ import {
   DIGESTS,
   formatNames,
 } from "../../tree/algorithms.ts";
-import { linkPath } from "../../tree/path.ts";
+import { directoryOf, linkPath, nameOf } from "../../tree/path.ts";
+import { parseTraffic } from "../../tree/traffic.ts";
 import { formatStamp, NOBODY, parseFeatures } from "../../tree/values.ts";
 import { countText, hostRow, type Row, row } from "./rows.ts";
 import type { Run } from "./run.ts";
@@ -101,6 +103,16 @@ export const FEATURE_MACROS: readonly Row[] = [
     "syncs at once on {host}, 0 unlimited",
     (run, args) => countText(run, linkPath.syncLimit(run.hostOr(args))),
   ),
+  row(
+    "traffic",
+    "what lines of {host} move, peer by peer and class by class",
+    (run, args) => trafficText(run, run.hostOr(args), false),
+  ),
+  row(
+    "traffic-limited",
+    "the same, of what is limited",
+    (run, args) => trafficText(run, run.hostOr(args), true),
+  ),
   row("systemd-unit", "unit that starts the resource, and stops it", (run) => {
     const unit = (name: string): string =>
       resourceText(run, `systemd-${name}-unit`);
@@ -155,4 +167,36 @@ function maskOf(text: string): number {
 /** Decimal or 0x…; garbage is 0. */
 function numberOf(text: string): number {
   return /^(?:0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(text) ? Number(text) : 0;
+}
+
+const TRAFFIC = "traffic-";
+const KIB = 1024;
+
+function trafficText(run: Run, host: string, isLimited: boolean): string {
+  const lines: string[] = [];
+  const directory = linkPath.global(host, "");
+  for (const link of run.world.snapshot.children(directoryOf(directory))) {
+    const name = nameOf(link.path);
+    if (!name.startsWith(TRAFFIC)) continue;
+    const peer = name.slice(TRAFFIC.length);
+    for (const row of parseTraffic(link.value)) {
+      const hasLimit = row.sendLimitKib !== undefined ||
+        row.receiveLimitKib !== undefined;
+      if (isLimited && !hasLimit) continue;
+      const sent = flowText(row.sentKib, row.sendLimitKib);
+      const received = flowText(row.receivedKib, row.receiveLimitKib);
+      lines.push(
+        `${peer} ${row.trafficClass}: sends ${sent}, takes in ${received}`,
+      );
+    }
+  }
+  return lines.sort().join("\n");
+}
+
+/** `1.000 MiB/s of 10.000 MiB/s` */
+function flowText(kib: number, limitKib: number | undefined): string {
+  const rate = `${formatBytes(kib * KIB)}/s`;
+  return limitKib === undefined
+    ? rate
+    : `${rate} of ${formatBytes(limitKib * KIB)}/s`;
 }

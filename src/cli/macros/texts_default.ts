@@ -187,7 +187,8 @@ some clock in the cluster is or was wrong}}\
 %foreach{_line}{%the-pretty-global-msg{}}{\
 %if{%match{%{_line}}{^needed-connection.* NOT connected}}{\
 %append{_lines}{%if{%{_lines}}{\n}%{_line}}}}\
-%linksection{PEERS}{%{_lines}}{changing}
+%linksection{PEERS}{%{_lines}}{changing}\
+%linksection{TRAFFIC}{%if{%>{%{verbose}}{0}}{%traffic{}}{%traffic-limited{}}}{changing}
 `,
   "default-footer": "",
 };

@@ -1,0 +1,23 @@
+/** Terms of lines: what they are for, and what they keep to. */
+import type { LineTiming } from "./line.ts";
+import type { LinePace } from "./pace.ts";
+
+/** What a line is for. */
+export type TrafficClass = "meta" | "log" | "sync";
+
+export const TRAFFIC_CLASSES: readonly TrafficClass[] = ["meta", "log", "sync"];
+
+/** By these the socket of a line is found among all of this process. */
+export interface SocketPorts {
+  readonly own: number;
+  readonly peer: number;
+}
+
+/** Decides about the lines of this host; see `daemon/traffic.ts`. */
+export interface LineTerms {
+  /** For lines that come up from now on. */
+  timing(): LineTiming;
+  pace(peer: string, trafficClass: TrafficClass): LinePace;
+  /** A line came up. What it gives back is called when that has ended. */
+  opened(trafficClass: TrafficClass, ports: SocketPorts): () => void;
+}
