@@ -48,7 +48,11 @@ export function deviceTroubleText(step: number, errno: number): string {
         ? "No block device, only the NBD export: the daemon may not use /dev/ublk-control; run it as root"
         : "No block device, only the NBD export: the kernel's ublk driver is not loaded; type modprobe ublk_drv (Linux 6.8 or newer)";
     case DEVICE_STEP.add:
-      if (isForbidden || errno === ERRNO.ENOSPC) {
+      if (errno === ERRNO.EPERM) {
+        return "The device cannot be made: the daemon may not do that; run it as root";
+      }
+      // Prescribed by Linux.
+      if (errno === ERRNO.EACCES || errno === ERRNO.ENOSPC) {
         return "The device cannot be made: the kernel's limit of ublk devices is reached; raise /sys/module/ublk_drv/parameters/ublks_max";
       }
       return errno === ERRNO.EINVAL || errno === ERRNO.EOPNOTSUPP

@@ -66,8 +66,16 @@ function statusOf(path: string): Deno.FileInfo | undefined {
 function mendOwner(path: string): void {
   const { uid, mode } = Deno.statSync(path);
   if (uid !== 0) {
+    try {
+      Deno.chownSync(path, 0, 0);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+      throw new MarsError(
+        `Cannot start: "${path}" belongs to user ${uid} and must be root's; run this as root, or give another --mars-dir`,
+        { cause: error },
+      );
+    }
     trace.warn("daemon", "Tree given back to root", { path, uid });
-    Deno.chownSync(path, 0, 0);
   }
   if (((mode ?? ROOT_MODE) & MODE_MASK) !== ROOT_MODE) {
     trace.warn("daemon", "Tree closed to others than root", { path });

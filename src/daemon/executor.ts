@@ -56,6 +56,8 @@ export interface ExecutorOptions {
   readonly linkOnDisk: (path: string) => string | undefined;
   /** Bytes of a disk. @throws MarsError */
   readonly measureDisk: (path: string) => Promise<number>;
+  /** Whether an earlier daemon has left the device to its users. */
+  readonly isLeftOpen: () => boolean;
   /** Makes the tree's file system durable. */
   readonly flushTree: () => void;
   readonly monotonicMs: () => number;
@@ -438,6 +440,9 @@ export class Executor {
         logs: this.#options.logs.all,
         rates: this.#rates.read(worker, transfers),
         completedNs: this.#completions.read(worker, now),
+        openCount: worker?.role === "log"
+          ? worker.openCount
+          : Number(this.#options.isLeftOpen()),
       }),
       diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
       obstacles,

@@ -38,6 +38,8 @@ export interface DaemonParts {
   readonly note: (text: string) => Promise<void>;
   /** Lets systemd look, if links concern it. */
   readonly tellSystemd: (links: readonly Link[]) => void;
+  /** Whether an earlier daemon has left a device of this name to its users. */
+  readonly isLeftOpen?: (device: string) => boolean;
   /** Looks after devices of earlier daemons; gives back what is left. */
   readonly leftDevices?: (snapshot: Snapshot) => readonly LeftDevice[];
   /** Logs and disks, for peers. */

@@ -234,6 +234,7 @@ export class Resources {
           ? value
           : undefined;
       },
+      isLeftOpen: () => this.#isLeftOpen(resource),
       measureDisk: async (path) => {
         const file = await files.open(path, "read");
         const bytes = file.sizeBytes();
@@ -245,6 +246,14 @@ export class Resources {
     const running = { executor, logs };
     this.#running.set(resource, running);
     return running;
+  }
+
+  /** Whether users of its device wait for whoever serves it next. */
+  #isLeftOpen(resource: string): boolean {
+    const { tree, parts } = this.#options;
+    const path = linkPath.device(resource, this.#host);
+    const device = tree.snapshot().value(path);
+    return device !== undefined && parts.isLeftOpen?.(device) === true;
   }
 
   /**

@@ -13,7 +13,7 @@ import { ublkPaths } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
-import { KernelDevices } from "../dataplane/kernel_devices.ts";
+import { isLeftOpen, KernelDevices } from "../dataplane/kernel_devices.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
 import { logDirectory } from "../log/files.ts";
 import { dial, PeerServer } from "../peer/connection.ts";
@@ -152,6 +152,7 @@ async function systemParts(
       }),
     note,
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
+    isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),
     leftDevices: (snapshot) => left.look(snapshot),
     files: systemFiles(shim),
     logDirectory,

@@ -18,6 +18,8 @@ export interface Activity {
   readonly rates: Rates;
   /** When the device completed something; undefined without a device. */
   readonly completedNs: bigint | undefined;
+  /** How often the device is open. */
+  readonly openCount: number;
 }
 
 /** Per second: operations, and KiB. */
@@ -59,7 +61,7 @@ export function stateValues(
     "is-primary": flag(isLogging),
     "if-on": flag(worker?.deviceOn === 1),
     "device-size": String(worker?.deviceBytes ?? 0),
-    "open-count": String(worker?.openCount ?? 0),
+    "open-count": String(activity.openCount),
     "is-replaying": flag(
       worker?.role === "replay" && worker.replayStatus === 0,
     ),

@@ -11,7 +11,7 @@
 import { basename, dirname } from "@std/path";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import { removeIfThere } from "../base/remove.ts";
-import { openersOf } from "../device/openers.ts";
+import { isNotedOpen, openersOf } from "../device/openers.ts";
 import { UblkControl } from "../device/ublk_control.ts";
 import { deviceIds } from "../device/ublk_devices.ts";
 import {
@@ -27,6 +27,8 @@ import type { Shim } from "../../ffi/shim.ts";
 import { Ring } from "../ring/ring.ts";
 
 const RING_ENTRIES = 8;
+/** Ours. An answer takes microseconds, unless somebody waits for the device. */
+const CLAIM_MS = 1_000;
 
 /** Where a daemon notes its devices; `ublkPaths` of any name. */
 export interface DevicePaths {
@@ -43,6 +45,11 @@ export interface KernelDevice {
   readonly state: UblkState;
   /** Who serves it, or did so last. */
   readonly serverPid: number;
+}
+
+/** Whether users wait for a device that nobody serves yet, as far as it shows. */
+export function isLeftOpen({ statePath }: DevicePaths): boolean {
+  return isNotedOpen(statePath);
 }
 
 export class KernelDevices implements Disposable {
@@ -111,16 +118,19 @@ export class KernelDevices implements Disposable {
   }
 
   /** Whether somebody would lose something if it ended now. */
-  isOpen({ path }: KernelDevice): boolean {
-    if (openersOf(path) > 0) return true;
-    try {
-      this.#ring.close(this.#ring.open(path, "claim"));
-      return false;
-    } catch (error) {
-      // Mounted, part of a volume, swap; or it is gone.
-      if (!(error instanceof SyscallError)) throw error;
-      return error.errno === ERRNO.EBUSY;
-    }
+  isOpen({ path, deviceId }: KernelDevice): boolean {
+    if (openersOf(deviceId) > 0) return true;
+    const memory = this.#ring.allocate(path.length + 1);
+    new TextEncoder().encodeInto(path, memory.bytes);
+    let result: number | undefined;
+    this.#ring.claim(memory, (answer) => result = answer, 0);
+    let isLate = false;
+    this.#ring.timer(CLAIM_MS, () => isLate = true, 0);
+    while (result === undefined && !isLate) this.#turn();
+    // Whoever makes us wait has it open.
+    if (result === undefined) return true;
+    if (result >= 0) this.#ring.close(result);
+    return result === -ERRNO.EBUSY;
   }
 
   /** Ends a device: its users get errors. @throws SyscallError */
@@ -160,11 +170,13 @@ export class KernelDevices implements Disposable {
   ): number {
     let answer: number | undefined;
     this.#control.send(name, command, (result) => answer = result);
-    while (answer === undefined) {
-      this.#ring.enter(1);
-      this.#ring.reap();
-    }
+    while (answer === undefined) this.#turn();
     return answer;
+  }
+
+  #turn(): void {
+    this.#ring.enter(1);
+    this.#ring.reap();
   }
 }
 

@@ -20,12 +20,7 @@
  */
 import { join } from "@std/path";
 import { DEVICE_STEP, deviceTroubleText } from "../base/device_trouble.ts";
-import {
-  ERRNO,
-  MarsError,
-  RefusedError,
-  SyscallError,
-} from "../base/errors.ts";
+import { ERRNO, MarsError, RefusedError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import { geometryOf } from "../device/geometry.ts";
@@ -48,8 +43,6 @@ export class LogRole implements Role {
   readonly #parts: Parts;
   readonly #logger: Logger;
   readonly #server: FrontEnd;
-  /** Why there is no block device of the kernel; 0: there is, or shall not be. */
-  #driverErrno = 0;
   #desiredLevel: Desired["level"];
   /** The kernel cannot let the device grow while it is on. */
   #isGrowthRefused = false;
@@ -104,26 +97,13 @@ export class LogRole implements Role {
       path: birth.nbdSocketPath,
     });
     if (birth.ublk === undefined) return nbd;
-    try {
-      const ublk = new UblkFront({
-        ...common,
-        ...birth.ublk,
-        ...geometryOf(birth.diskPath),
-        hasVolatileCache: () => this.#desiredLevel === "flush",
-      });
-      return new FrontEnds([nbd, ublk]);
-    } catch (error) {
-      if (!(error instanceof SyscallError)) throw error;
-      // No such kernel, or no right to it: the socket is the device.
-      const { errno } = error;
-      // Where several hosts share a machine nobody expects one.
-      if (birth.ublk.isExpected) this.#driverErrno = errno;
-      trace.info("log", deviceTroubleText(DEVICE_STEP.driver, errno), {
-        resource: birth.resource,
-        errno,
-      });
-      return nbd;
-    }
+    const ublk = new UblkFront({
+      ...common,
+      ...birth.ublk,
+      ...geometryOf(birth.diskPath),
+      hasVolatileCache: () => this.#desiredLevel === "flush",
+    });
+    return new FrontEnds([nbd, ublk]);
   }
 
   get isOver(): boolean {
@@ -225,9 +205,7 @@ export class LogRole implements Role {
   /** What is wrong with the device, and the errno. */
   #trouble(): readonly [step: number, errno: number] {
     if (this.#isGrowthRefused) return [DEVICE_STEP.grow, ERRNO.EOPNOTSUPP];
-    return this.#driverErrno === 0
-      ? [this.#server.step, this.#server.errno]
-      : [DEVICE_STEP.driver, this.#driverErrno];
+    return [this.#server.step, this.#server.errno];
   }
 
   /**

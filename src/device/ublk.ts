@@ -52,6 +52,8 @@ const RANGE_BYTES_MAX = 64 * 1024 * 1024;
 // Ours. The kernel notices within milliseconds that a process has died.
 const RECOVER_PAUSE_MS = 5;
 const RECOVER_TRIES = 400;
+/** Of a path of a device. */
+const PATH_BYTES = 64;
 
 export interface UblkOptions {
   readonly io: CommandIo;
@@ -85,6 +87,10 @@ export class UblkDevice {
   readonly #io: CommandIo;
   readonly #control: UblkControl;
   #phase: Phase = "off";
+  /** Whether somebody has it open is being asked. */
+  #isAsking = false;
+  /** Of the device, for the kernel. */
+  readonly #path: Memory;
   #deviceId = -1;
   #fd = -1;
   #queue: UblkQueue | undefined;
@@ -109,6 +115,7 @@ export class UblkDevice {
       hasVolatileCache: options.hasVolatileCache(),
     };
     this.#control = new UblkControl(options.io);
+    this.#path = options.io.allocate(PATH_BYTES);
   }
 
   get phase(): Phase {
@@ -147,20 +154,6 @@ export class UblkDevice {
 
   get inFlight(): number {
     return this.#queue?.inFlight ?? 0;
-  }
-
-  /** Whether the kernel itself uses it: mounted, part of a volume, swap. */
-  isClaimed(): boolean {
-    try {
-      this.#io.close(this.#io.open(`/dev/ublkb${this.#deviceId}`, "claim"));
-      return false;
-    } catch (error) {
-      const errno = error instanceof SyscallError ? error.errno : 0;
-      if (errno === ERRNO.EBUSY) return true;
-      if (errno === 0) throw error;
-      // It is about to go.
-      return false;
-    }
   }
 
   /** Makes the device, or takes over the one that was left. */
@@ -220,24 +213,38 @@ export class UblkDevice {
   }
 
   /**
-   * Ends the device if nobody has it open, as far as this kernel can tell:
-   * then it stays on, and its caller tries again later.
+   * Ends the device unless somebody has it open, as far as this kernel can
+   * tell: then it stays on, and `onBusy` is called.
    */
-  stopIfUnused(): void {
-    if (this.#phase !== "on") return;
-    if ((this.#features & FEATURE.safeStop) === 0) return this.stop();
-    this.#phase = "stopping";
-    this.#send("tryStopDevice", {}, (result) => {
-      if (result < 0) this.#phase = "on";
-      else this.#delete();
-    });
+  stopIfUnused(onBusy: () => void): void {
+    if (this.#phase !== "on" || this.#isAsking) return;
+    this.#isAsking = true;
+    if ((this.#features & FEATURE.safeStop) !== 0) {
+      this.#send("tryStopDevice", {}, (result) => {
+        this.#isAsking = false;
+        if (result < 0) onBusy();
+        else this.#delete();
+      });
+      return;
+    }
+    // Whoever has claimed it keeps others from doing so until it has ended.
+    const { bytes } = this.#path;
+    new TextEncoder().encodeInto(`/dev/ublkb${this.#deviceId}\0`, bytes);
+    this.#io.claim(this.#path, (result) => {
+      this.#isAsking = false;
+      if (result === -ERRNO.EBUSY) return onBusy();
+      this.#end(() => {
+        if (result >= 0) this.#io.close(result);
+      });
+    }, 0);
   }
 
-  /** Ends the device; its users get errors. */
-  stop(): void {
-    if (this.#phase !== "on" && this.#phase !== "starting") return;
+  #end(onEnded: () => void): void {
     this.#phase = "stopping";
-    this.#send("stopDevice", {}, () => this.#delete());
+    this.#send("stopDevice", {}, () => {
+      onEnded();
+      this.#delete();
+    });
   }
 
   /** Lets it grow, where the kernel can. */
@@ -350,6 +357,7 @@ export class UblkDevice {
   /** Lets go of everything. A device that is on waits for the next process. */
   close(): void {
     this.#letGo();
+    this.#io.release(this.#path);
     this.#control.close();
   }
 

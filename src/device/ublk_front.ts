@@ -7,26 +7,32 @@
  *   left        this process ends, and somebody has it open: he waits for the
  *               next process
  *
+ * Without a driver there is no device, and that is not awaited: another front end
+ * serves. A driver that is loaded later is noticed.
+ *
  * Which device of the kernel belongs to us is seen by its mark, which the kernel
  * keeps as long as the device. A file of the run directory notes its name and
  * number for those who look after leftovers.
  */
 import { basename, dirname } from "@std/path";
 import { DEVICE_STEP, deviceTroubleText } from "../base/device_trouble.ts";
-import { ERRNO } from "../base/errors.ts";
+import { ERRNO, SyscallError } from "../base/errors.ts";
 import { removeIfThere } from "../base/remove.ts";
 import { trace } from "../base/trace.ts";
 import type { BlockTarget } from "../block/request.ts";
 import type { CommandIo } from "../ring/io.ts";
 import type { FrontEnd } from "./front_end.ts";
-import { openersOf } from "./openers.ts";
+import { isNotedOpen, isUsedByKernel, openersOf } from "./openers.ts";
 import { UblkDevice } from "./ublk.ts";
 import { deviceIds } from "./ublk_devices.ts";
 import { markOf } from "./ublk_protocol.ts";
 
 // Ours. A device that could not be made is tried again so soon.
 const RETRY_MS = 2_000;
-// Ours. How often somebody is asked whether he still has it open.
+// Ours. A driver may be loaded at any time; to look costs a system call.
+const DRIVER_RETRY_MS = 5_000;
+// Ours. How often users are counted, and those who keep it from going.
+const COUNT_MS = 1_000;
 const BUSY_CHECK_MS = 250;
 
 export interface UblkFrontOptions {
@@ -37,6 +43,8 @@ export interface UblkFrontOptions {
   readonly physicalBlockBytes: number;
   /** Whether writes need a flush to become durable, as it is now. */
   readonly hasVolatileCache: () => boolean;
+  /** Whether it is told that the kernel has no driver. */
+  readonly isExpected: boolean;
   /** The link that people open. */
   readonly linkPath: string;
   /** The file that says which device is ours. */
@@ -45,7 +53,14 @@ export interface UblkFrontOptions {
 
 export class UblkFront implements FrontEnd {
   readonly #options: UblkFrontOptions;
-  readonly #device: UblkDevice;
+  /** Undefined as long as the kernel has no driver, or lets nobody use it. */
+  #device: UblkDevice | undefined;
+  #driverErrno = 0;
+  /** The driver has come later: others serve until the device is on. */
+  #isLate = false;
+  #sizeBytes: number;
+  /** As it was when the turn before ended. */
+  #wasOn = false;
   #isWanted = false;
   #isLeft = false;
   /** Nothing is tried or asked before. */
@@ -56,17 +71,36 @@ export class UblkFront implements FrontEnd {
   #isShown = false;
   #linkErrno = 0;
 
-  /** @throws SyscallError where the kernel has no ublk */
   constructor(options: UblkFrontOptions) {
     this.#options = options;
+    this.#sizeBytes = options.sizeBytes;
+    // One that is about to be taken over has users already.
+    this.#openCount = isNotedOpen(options.statePath) ? 1 : 0;
+    this.#findDriver();
+  }
+
+  #findDriver(): void {
+    const options = this.#options;
     const { statePath } = options;
-    this.#device = new UblkDevice({
-      ...options,
-      mark: markOf(dirname(statePath), basename(statePath)),
-      deviceIds,
-      pid: Deno.pid,
-      onAdded: (deviceId) => writeState(options.statePath, deviceId),
-    });
+    try {
+      this.#device = new UblkDevice({
+        ...options,
+        sizeBytes: this.#sizeBytes,
+        mark: markOf(dirname(statePath), basename(statePath)),
+        deviceIds,
+        pid: Deno.pid,
+        onAdded: (deviceId) => writeState(statePath, deviceId),
+      });
+      this.#driverErrno = 0;
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      this.#driverErrno = error.errno;
+      this.#isLate = true;
+    }
+  }
+
+  get #phase(): UblkDevice["phase"] {
+    return this.#device?.phase ?? "off";
   }
 
   start(): void {
@@ -86,16 +120,23 @@ export class UblkFront implements FrontEnd {
   }
 
   get isOn(): boolean {
-    return !this.#isLeft && this.#device.phase === "on";
+    return !this.#isLeft && (this.#isLate || this.#phase === "on");
   }
 
   get errno(): number {
     if (!this.#isWanted) return 0;
+    if (this.#device === undefined) {
+      return this.#options.isExpected ? this.#driverErrno : 0;
+    }
     const { errno } = this.#device;
     return errno !== 0 ? errno : this.#linkErrno;
   }
 
   get step(): number {
+    if (this.#device === undefined) {
+      // Where several hosts share a machine nobody expects a driver.
+      return this.#options.isExpected ? DEVICE_STEP.driver : DEVICE_STEP.none;
+    }
     const { phase, step, hasVolatileCache } = this.#device;
     if (!this.#isWanted || step !== DEVICE_STEP.none) return step;
     if (this.#linkErrno !== 0) return DEVICE_STEP.link;
@@ -105,12 +146,11 @@ export class UblkFront implements FrontEnd {
   }
 
   get mustBeDurable(): boolean {
-    const { phase, hasVolatileCache } = this.#device;
-    return phase !== "off" && !hasVolatileCache;
+    return this.#phase !== "off" && this.#device?.hasVolatileCache === false;
   }
 
   get clientCount(): number {
-    return this.#isLeft || this.#device.phase === "off" ? 0 : 1;
+    return this.#isLeft || this.#phase === "off" ? 0 : 1;
   }
 
   get openCount(): number {
@@ -119,49 +159,70 @@ export class UblkFront implements FrontEnd {
 
   /** Somebody who has it open must not lose it because a daemon ends. */
   closeAll(): void {
-    if (this.#isLeft) return;
-    if (this.#device.phase === "on" && this.#countOpeners() > 0) {
-      this.#isLeft = true;
-      trace.info("device", "Device is left to the next daemon", {
-        device: this.#options.linkPath,
-      });
-    } else this.#device.stopIfUnused();
+    const device = this.#device;
+    if (this.#isLeft || device === undefined) return;
+    if (device.phase === "on" && openersOf(device.deviceId) > 0) this.#leave();
+    else device.stopIfUnused(() => this.#leave());
+  }
+
+  #leave(): void {
+    this.#isLeft = true;
+    trace.info("device", "Device is left to the next daemon", {
+      device: this.#options.linkPath,
+    });
   }
 
   get canGrow(): boolean {
-    return this.#device.canGrow;
+    return this.#device?.canGrow ?? true;
   }
 
   get shownBytes(): number {
-    const { phase, sizeBytes } = this.#device;
+    const { phase, sizeBytes = Infinity } = this.#device ?? {};
     return phase === "on" ? sizeBytes : Infinity;
   }
 
   resize(sizeBytes: number): void {
-    this.#device.resize(sizeBytes);
+    this.#sizeBytes = sizeBytes;
+    this.#device?.resize(sizeBytes);
   }
 
   close(): void {
-    this.#device.close();
+    this.#device?.close();
   }
 
   endOfTurn(): void {
     this.#show();
-    const { io } = this.#options;
-    if (this.#isLeft || io.monotonicMs() < this.#nextAtMs) return;
-    const { phase } = this.#device;
-    if (phase === "off" && this.#isWanted) {
-      this.#later(RETRY_MS);
-      this.#device.start();
-    } else if (phase === "on") {
-      this.#later(BUSY_CHECK_MS);
+    if (this.#isLeft) return;
+    const isOn = this.#phase === "on";
+    if (isOn && !this.#wasOn) this.#nextAtMs = -Infinity;
+    this.#wasOn = isOn;
+    if (this.#options.io.monotonicMs() < this.#nextAtMs) return;
+    if (this.#phase === "off" && this.#isWanted) {
+      if (this.#device === undefined) this.#findDriver();
+      this.#later(this.#device === undefined ? DRIVER_RETRY_MS : RETRY_MS);
+      this.#device?.start();
+    } else if (isOn) {
+      this.#later(this.#isWanted ? COUNT_MS : BUSY_CHECK_MS);
       // What was in the way may be gone.
       if (this.#linkErrno !== 0) this.#isShown = false;
-      this.#openCount = this.#isWanted
-        ? this.#device.isClaimed() ? 1 : 0
-        : this.#countOpeners();
-      if (!this.#isWanted && this.#openCount === 0) this.#device.stopIfUnused();
+      this.#count();
     }
+  }
+
+  /** Lets a device go that is neither wanted nor used. */
+  #count(): void {
+    const device = this.#device;
+    if (device === undefined) return;
+    const { deviceId } = device;
+    if (this.#isWanted) {
+      // To look at all processes, all the time, would be too much.
+      this.#openCount = isUsedByKernel(deviceId) ? 1 : 0;
+      return;
+    }
+    this.#openCount = openersOf(deviceId);
+    if (this.#openCount > 0) return;
+    // Somebody has it whom this host does not show.
+    device.stopIfUnused(() => this.#openCount = 1);
   }
 
   #later(durationMs: number): void {
@@ -170,20 +231,16 @@ export class UblkFront implements FrontEnd {
     io.timer(durationMs, () => {}, 0);
   }
 
-  #countOpeners(): number {
-    const { deviceId } = this.#device;
-    const count = openersOf(`/dev/ublkb${deviceId}`);
-    return count === 0 && this.#device.isClaimed() ? 1 : count;
-  }
-
   /** The link and the state file follow the device. */
   #show(): void {
     const { linkPath, statePath } = this.#options;
-    const { phase, deviceId } = this.#device;
+    const phase = this.#phase;
+    const deviceId = this.#device?.deviceId ?? -1;
     if (phase === "on" && !this.#isShown) {
       this.#isShown = true;
+      this.#isLate = false;
       this.#linkErrno = placeLink(linkPath, `/dev/ublkb${deviceId}`);
-    } else if (phase === "stopping") {
+    } else if (phase === "stopping" || phase === "deleting") {
       if (this.#isShown && this.#linkErrno === 0) removeIfThere(linkPath);
       this.#isShown = false;
       this.#linkErrno = 0;
@@ -192,15 +249,18 @@ export class UblkFront implements FrontEnd {
   }
 
   #traceTrouble(): void {
-    const { step, errno } = this;
+    const hasDriver = this.#driverErrno === 0;
+    const step = hasDriver ? this.step : DEVICE_STEP.driver;
+    const errno = hasDriver ? this.errno : this.#driverErrno;
     const told = `${step} ${errno}`;
     if (told === this.#told) return;
     this.#told = told;
     if (step === DEVICE_STEP.none) return;
-    trace.warn("device", deviceTroubleText(step, errno), {
-      device: this.#options.linkPath,
-      errno,
-    });
+    const text = deviceTroubleText(step, errno);
+    const values = { device: this.#options.linkPath, errno };
+    if (hasDriver || this.#options.isExpected) {
+      trace.warn("device", text, values);
+    } else trace.info("device", text, values);
   }
 }
 

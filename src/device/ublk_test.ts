@@ -37,6 +37,10 @@ class Driver {
   openErrno = 0;
   releasedCount = 0;
   readonly timers: (() => void)[] = [];
+  readonly claims: {
+    readonly path: string;
+    readonly done: (result: number) => void;
+  }[] = [];
   /** Of the page that control commands share. */
   control: Uint32Array = new Uint32Array(0);
 
@@ -66,11 +70,21 @@ class Driver {
       return shown;
     },
     release: () => void this.releasedCount++,
+    claim: ({ bytes }, done, tag) => {
+      const path = new TextDecoder().decode(bytes).split("\0", 1)[0] ?? "";
+      this.claims.push({ path, done: (result) => done(result, tag) });
+    },
     command: (_fd, operation, words, done, tag) =>
       void this.sent.push({ operation, words: words.slice(), done, tag }),
     standingCommand: (_fd, operation, words, done, tag) =>
       void this.sent.push({ operation, words: words.slice(), done, tag }),
   };
+
+  answerClaim(result: number): void {
+    const claim = this.claims.shift();
+    assert(claim !== undefined, "somebody wants to claim it");
+    claim.done(result);
+  }
 
   /** Answers the oldest command of this kind. */
   answer(operation: number, result: number, tag?: number): void {
@@ -124,6 +138,7 @@ function unused(): CommandIo {
     close: never,
     command: never,
     standingCommand: never,
+    claim: never,
     map: never,
     release: never,
   };
@@ -164,6 +179,10 @@ function deviceOf(
     onAdded: (deviceId) => added.push(deviceId),
   });
   return { device, added };
+}
+
+function neverBusy(): void {
+  throw new Error("nobody has it open");
 }
 
 /** A device that is on. */
@@ -240,18 +259,50 @@ Deno.test("A device that stops serves what is in flight, then goes", () => {
   const { driver, target, device } = started();
   driver.request(0, { operation: OPERATION.flush, sector: 0, sectors: 0 });
   driver.answer(QUEUE.fetch, 0, 0);
-  device.stop();
+  device.stopIfUnused(neverBusy);
+  driver.answerClaim(99);
   target.requests[0]?.acknowledge(0);
   assertEquals(device.inFlight, 0);
   for (let tag = 1; tag < 64; tag++) {
     driver.answer(QUEUE.fetch, RESULT_ABORT, tag);
   }
   driver.answer(QUEUE.commitAndFetch, RESULT_ABORT, 0);
+  // Nobody gets in before it has ended.
+  assert(!driver.closed.includes(99));
   driver.answer(CONTROL.stopDevice, 0);
+  assert(driver.closed.includes(99));
   assertEquals(device.phase, "deleting");
   assertEquals(driver.releasedCount, 2);
   driver.answer(CONTROL.deleteDevice, 0);
   assertEquals(device.phase, "off");
+});
+
+Deno.test("A device that somebody has open stays on", () => {
+  for (const features of [0, FEATURE.safeStop]) {
+    const { driver, device } = started(features);
+    const path = `/dev/ublkb${device.deviceId}`;
+    let busyCount = 0;
+    const ask = (): void => device.stopIfUnused(() => busyCount++);
+    ask();
+    // It is asked once, and serves meanwhile.
+    ask();
+    assertEquals(device.phase, "on");
+    if (features === 0) {
+      assertEquals(driver.claims.map((claim) => claim.path), [path]);
+      driver.answerClaim(-ERRNO.EBUSY);
+    } else driver.answer(CONTROL.tryStopDevice, -ERRNO.EBUSY);
+    assertEquals(busyCount, 1);
+    assertEquals(device.phase, "on");
+    // What can be asked is never known by opening it here.
+    assert(!driver.opened.includes(path));
+    ask();
+    if (features === 0) {
+      driver.answerClaim(99);
+      driver.answer(CONTROL.stopDevice, 0);
+    } else driver.answer(CONTROL.tryStopDevice, 0);
+    assertEquals(device.phase, "deleting");
+    assertEquals(busyCount, 1);
+  }
 });
 
 /** Answers what is asked of a device that somebody has made. */

@@ -87,13 +87,9 @@ export interface Io {
 
   /**
    * Opens an existing file or disk; "exclusive" is "readwrite" and refuses a
-   * disk that is mounted or otherwise claimed (EBUSY); "claim" does the same
-   * for reading. @throws SyscallError
+   * disk that is mounted or otherwise claimed (EBUSY). @throws SyscallError
    */
-  open(
-    path: string,
-    mode: "read" | "readwrite" | "exclusive" | "claim",
-  ): number;
+  open(path: string, mode: "read" | "readwrite" | "exclusive"): number;
 
   /** Bytes of a file or disk. @throws SyscallError */
   size(fd: number): number;
@@ -129,6 +125,16 @@ export interface CommandIo extends Io {
     done: Completion,
     tag: number,
   ): void;
+
+  /**
+   * Opens a disk for reading, so that nobody else can mount or claim it; fails
+   * with EBUSY if somebody has. Done by another thread, which may wait for I/O
+   * of others. The result is the fd. When the ring ends it is left to the
+   * kernel.
+   *
+   * @param path has a byte 0 at its end, and stays as it is until this is done
+   */
+  claim(path: Memory, done: Completion, tag: number): void;
 
   /** Memory that a driver shows; only to be read. @throws SyscallError */
   map(fd: number, offsetBytes: number, lengthBytes: number): Memory;

@@ -1,5 +1,5 @@
 /**
- * Numbers of io_uring: offsets, operations, flags.
+ * Numbers of io_uring: offsets, operations, flags, theirs too.
  *
  * `mars_layout` of the shim knows the same offsets from the C compiler; a test
  * compares the two.
@@ -67,6 +67,7 @@ export const OP = {
   ACCEPT: 13,
   ASYNC_CANCEL: 14,
   FALLOCATE: 17,
+  OPENAT: 18,
   READ: 22,
   WRITE: 23,
   SEND: 26,
@@ -85,12 +86,34 @@ export const SETUP = {
 
 /** IORING_ENTER_GETEVENTS. */
 export const ENTER_GETEVENTS = 1;
-/** IORING_FSYNC_DATASYNC. */
-export const FSYNC_DATASYNC = 1;
-/** IOSQE_IO_LINK: the next entry starts when this one has succeeded. */
-export const SQE_LINK = 1 << 2;
 
 /** IORING_OFF_*: what a mapping of the ring's fd shows. */
 export const MAP_SQ = 0;
 export const MAP_CQ = 0x8000000;
 export const MAP_ENTRIES = 0x10000000;
+
+/** Flags of open(2). */
+export const OPEN_FLAGS = {
+  read: 0,
+  readwrite: 0o2,
+  exclusive: 0o202,
+  claim: 0o2000200,
+} as const;
+
+/** What is said to operations, by the names of Linux. */
+export const FLAG = {
+  /** The next entry starts when this one has succeeded. */
+  IOSQE_IO_LINK: 1 << 2,
+  /** By another thread, whatever it may wait for. */
+  IOSQE_ASYNC: 1 << 4,
+  FSYNC_DATASYNC: 1,
+  AT_FDCWD: -100,
+  SOCK_CLOEXEC: 0o2000000,
+  MSG_WAITALL: 0x100,
+  MSG_NOSIGNAL: 0x4000,
+  POLLIN: 0x1,
+  CANCEL_ANY: 0x5,
+  FALLOC_KEEP_SIZE: 0x1,
+  FALLOC_PUNCH_HOLE: 0x2,
+  FALLOC_ZERO_RANGE: 0x10,
+} as const;

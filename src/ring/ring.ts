@@ -30,7 +30,7 @@ import { removeIfThere } from "../base/remove.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import { MemoryMap } from "./buffers.ts";
 import type { CommandIo, Completion, Memory, SocketIo } from "./io.ts";
-import { ENTER_GETEVENTS, FSYNC_DATASYNC, OP, SQE_LINK } from "./layout.ts";
+import { ENTER_GETEVENTS, FLAG, OP, OPEN_FLAGS } from "./layout.ts";
 import { Queues } from "./queues.ts";
 import {
   ignore,
@@ -42,20 +42,6 @@ import {
 } from "./slots.ts";
 
 // Prescribed by Linux.
-const OPEN_FLAGS = {
-  read: 0,
-  readwrite: 0o2,
-  exclusive: 0o202,
-  claim: 0o200,
-} as const;
-const SOCK_CLOEXEC = 0o2000000;
-const MSG_WAITALL = 0x100;
-const MSG_NOSIGNAL = 0x4000;
-const POLLIN = 0x1;
-const CANCEL_ANY = 0x5;
-const FALLOC_KEEP_SIZE = 0x1;
-const FALLOC_PUNCH_HOLE = 0x2;
-const FALLOC_ZERO_RANGE = 0x10;
 const TIMESPEC_BYTES = 16;
 
 // Ours.
@@ -146,7 +132,7 @@ export class Ring implements SocketIo, CommandIo {
     if (this.#isEnded) return;
     this.#isEnded = true;
     const cancel = this.#take(OP.ASYNC_CANCEL, -1, ignore, 0);
-    cancel.opFlags = CANCEL_ANY;
+    cancel.opFlags = FLAG.CANCEL_ANY;
     this.#prepare(cancel);
     const slots = this.#slots;
     while (slots.takenCount > slots.standingCount) {
@@ -215,7 +201,7 @@ export class Ring implements SocketIo, CommandIo {
 
   flush(fd: number, done: Completion, tag: number): void {
     const slot = this.#take(OP.FSYNC, fd, done, tag);
-    slot.opFlags = FSYNC_DATASYNC;
+    slot.opFlags = FLAG.FSYNC_DATASYNC;
     this.#prepare(slot);
   }
 
@@ -231,8 +217,8 @@ export class Ring implements SocketIo, CommandIo {
     slot.offset = offsetBytes;
     // The length travels in the address, the mode in the length.
     slot.address = length;
-    slot.length = FALLOC_KEEP_SIZE |
-      (mayFree ? FALLOC_PUNCH_HOLE : FALLOC_ZERO_RANGE);
+    slot.length = FLAG.FALLOC_KEEP_SIZE |
+      (mayFree ? FLAG.FALLOC_PUNCH_HOLE : FLAG.FALLOC_ZERO_RANGE);
     this.#prepare(slot);
   }
 
@@ -267,10 +253,16 @@ export class Ring implements SocketIo, CommandIo {
     done: Completion,
     tag: number,
   ): void {
-    const slot = this.#take(OP.URING_CMD, fd, done, tag);
-    slot.isStanding = true;
-    this.#slots.standingCount++;
+    const slot = this.#standing(OP.URING_CMD, fd, done, tag);
     this.#command(slot, operation, command);
+  }
+
+  claim(path: Memory, done: Completion, tag: number): void {
+    const slot = this.#standing(OP.OPENAT, FLAG.AT_FDCWD, done, tag);
+    slot.address = path.address;
+    slot.opFlags = OPEN_FLAGS.claim;
+    slot.sqeFlags = FLAG.IOSQE_ASYNC;
+    this.#prepare(slot);
   }
 
   #command(slot: Slot, operation: number, command: Uint32Array): void {
@@ -285,8 +277,8 @@ export class Ring implements SocketIo, CommandIo {
     // A chain must reach the kernel in one submission.
     if (this.#queues.freeCount < 2) this.#submit(0, 0);
     const poll = this.#take(OP.POLL_ADD, eventfd, ignore, 0);
-    poll.opFlags = POLLIN;
-    poll.sqeFlags = SQE_LINK;
+    poll.opFlags = FLAG.POLLIN;
+    poll.sqeFlags = FLAG.IOSQE_IO_LINK;
     this.#prepare(poll);
     // Nobody wants the value, so that any number of reads may share its place.
     const value = this.#eventValue;
@@ -312,10 +304,7 @@ export class Ring implements SocketIo, CommandIo {
     return this.#maps.anonymous(lengthBytes);
   }
 
-  open(
-    path: string,
-    mode: "read" | "readwrite" | "exclusive" | "claim",
-  ): number {
+  open(path: string, mode: "read" | "readwrite" | "exclusive"): number {
     const fd = this.#shim.mars_file_open(cString(path), OPEN_FLAGS[mode], 0);
     if (fd < 0) throw new SyscallError("open", path, -fd);
     return fd;
@@ -354,7 +343,7 @@ export class Ring implements SocketIo, CommandIo {
 
   accept(fd: number, done: Completion, tag: number): void {
     const slot = this.#take(OP.ACCEPT, fd, done, tag);
-    slot.opFlags = SOCK_CLOEXEC;
+    slot.opFlags = FLAG.SOCK_CLOEXEC;
     this.#prepare(slot);
   }
 
@@ -398,7 +387,7 @@ export class Ring implements SocketIo, CommandIo {
       tag,
     );
     slot.sentBytes = sentBytes;
-    slot.opFlags = MSG_WAITALL | MSG_NOSIGNAL;
+    slot.opFlags = FLAG.MSG_WAITALL | FLAG.MSG_NOSIGNAL;
     this.#prepare(slot);
   }
 
@@ -442,6 +431,14 @@ export class Ring implements SocketIo, CommandIo {
     slot.offset = 0;
     slot.opFlags = 0;
     slot.sentBytes = 0;
+    return slot;
+  }
+
+  /** Nobody waits for it when the ring ends. */
+  #standing(opcode: number, fd: number, done: Completion, tag: number): Slot {
+    const slot = this.#take(opcode, fd, done, tag);
+    slot.isStanding = true;
+    this.#slots.standingCount++;
     return slot;
   }
 

@@ -89,6 +89,13 @@ blkdiscard /dev/mars/r || fail "discard of all"
 blkdiscard -z /dev/mars/r || fail "zeroes everywhere"
 [ "$(part 0 131072)" = "$(zeroes 131072)" ] || fail "not all is zero"
 
+# Each time udev sees that a device was written to, it does this; meanwhile
+# nobody else can open the device, and the daemon must not wait for that.
+step "the partition table is read again and again"
+for _ in $(seq $(fast 1500 100)); do
+	timeout 60 blockdev --rereadpt /dev/mars/r || fail "rereadpt"
+done
+
 ios=$(fast 200 60)
 sizes=$(fast "512 1k 2k 4k 8k 16k 32k 64k 128k 256k 512k 1M" "512 4k 128k 1M")
 for size in $sizes; do

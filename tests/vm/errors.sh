@@ -28,10 +28,15 @@ step "a kernel without ublk"
 mv /dev/ublk-control $BASE/ublk-control
 ok create-resource r /dev/ram0
 ok wait-resource r is-device-on
-said "log: No block device, only the NBD export.*type modprobe ublk_drv"
+said "device: No block device, only the NBD export.*type modprobe ublk_drv"
 device r && fail "a device without ublk"
 [ -S /run/mars/nbd/r.sock ] || fail "no NBD either"
+mars view r | grep -q "modprobe ublk_drv" || fail "view does not say so"
+# It is loaded, and that is noticed.
 mv $BASE/ublk-control /dev/ublk-control
+until_true device r
+quiet() { ! mars view r | grep -q "modprobe ublk_drv"; }
+until_true quiet
 again
 until_true device r
 grep "No block device" $BASE/daemon.log && fail "a complaint without reason"
@@ -52,7 +57,7 @@ ok create-resource s /dev/ram1
 ok wait-resource s is-attach
 if ! timeout 10 "${MARS[@]}" wait-resource s is-device-on >/dev/null 2>&1 ||
 	! device s; then
-	said "log: .*annot be made"
+	said "device: The device cannot be made: the kernel's limit of ublk devices"
 	# The first one goes, the second one comes by itself.
 	ok secondary r
 	until_true device s
@@ -80,5 +85,29 @@ done
 umount /mnt/fs
 ok wait-umount r
 ok secondary all
+
+step "a daemon without rights"
 stop
+: >$BASE/daemon.log
+MARS=(setpriv --bounding-set=-sys_admin,-dac_override,-dac_read_search
+	--inh-caps=-sys_admin,-dac_override,-dac_read_search "${MARS[@]}")
+chmod 0 /dev/ublk-control
+start
+until_true answers
+ok primary r
+said "device: No block device, only the NBD export: .* run it as root"
+[ -S /run/mars/nbd/r.sock ] || fail "no NBD either"
+chmod 600 /dev/ublk-control
+said "device: The device cannot be made: .* run it as root"
+device r && fail "a device without rights"
+ok secondary r
+stop
+
+step "a user who is not root"
+chown 65534 /mars
+: >$BASE/daemon.log
+setpriv --reuid=65534 --clear-groups "${MARS[@]}" daemon >$BASE/daemon.log 2>&1 &&
+	fail "it started"
+cat $BASE/daemon.log
+[ "$(wc -l <$BASE/daemon.log)" -le 2 ] || fail "that is no clear line"
 well

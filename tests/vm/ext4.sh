@@ -33,6 +33,8 @@ for kill in $(seq "$kills"); do
 	until_true more
 	crash
 	start
+	# A busy device is busy from the beginning.
+	no "the device is open 1 time" secondary r --timeout=2
 	before=$(writes)
 	until_true more
 	[ -e $BASE/failed ] && fail "$(cat $BASE/failed)"
