@@ -16,7 +16,7 @@ import { type Clock, MS_PER_S, NS_PER_S } from "../base/time.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { triggerFiles } from "../resource/systemd.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
+import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite, TreeStore } from "../tree/store.ts";
 import type { DiskAccess, Effects, LogShelf } from "./effects.ts";
@@ -364,13 +364,8 @@ export class Desk {
     const { tree, lamport } = this.#shared;
     if (tree !== undefined) return tree;
     const opened = this.#effects.openTree(lamport);
-    if (this.isDaemonRunning()) {
-      // The wall clock may have jumped since the daemon began. What a command
-      // stamps must be newer than all that the daemon knows nevertheless.
-      const time = linkPath.global(this.host, "time");
-      opened.rescan([directoryOf(time)]);
-      lamport.resume(opened.snapshot().stampNs(time) ?? 0n);
-    }
+    // The wall clock may have jumped since the daemon began.
+    opened.resumeClock(this.host);
     this.#shared.tree = opened;
     return opened;
   }

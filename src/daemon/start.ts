@@ -126,6 +126,7 @@ async function systemParts(
   const disk = new LinkFiles(marsDir, shim);
   const watch = TreeWatch.open({ root: marsDir, shim });
   const tree = new LinkTree({ root: marsDir, files: disk, lamport, watch });
+  tree.resumeClock(host);
   tree.rescan();
   checkTree(tree.snapshot(), host);
   checkSpace(marsDir, spaceOf(marsDir), options.reserveBytes ?? RESERVE_BYTES);

@@ -9,7 +9,8 @@
  *
  * How it is read: see `reading.ts`. Rules:
  *   (1) A write looks at the link on disk first and moves the Lamport clock
- *       past it (I9).
+ *       past it (I9). A command does that however far it is: what it replaces
+ *       must not come back from others as the newer one.
  *   (2) A regular file is replaced by a foreign link only if it is a log, the
  *       link is a tombstone, and this host has replayed that log (I7).
  *   (3) What others say newer about this host is never taken; it is stated
@@ -75,6 +76,13 @@ export interface TreeStore {
   rescan(directories?: Iterable<string>): Link[];
   /** Makes everything durable that was written before. */
   flush(): void;
+  /**
+   * Goes on where the clock of `host` was when it told that it lives, however
+   * far from the wall clock that is: a host that begins with a wrong clock must
+   * not write what is older than what it has told. If the wall clock is right
+   * nevertheless, peers will agree with it, and the clock falls back.
+   */
+  resumeClock(host: string): void;
 }
 
 // Ours. For fewer links a directory of their own costs more than it saves.
@@ -88,6 +96,7 @@ export class LinkTree implements TreeStore {
   readonly #index = new TreeIndex();
   readonly #complaints = new Complaints();
   readonly #reading: TreeReading;
+  readonly #farStamps: FarStamps;
 
   /** On the file system, or on `files` if they are given. */
   constructor(
@@ -110,13 +119,14 @@ export class LinkTree implements TreeStore {
     this.#files = "files" in options
       ? options.files
       : new LinkFiles(options.root, options.shim);
+    this.#farStamps = options.farStamps ?? "correct";
     this.#reading = new TreeReading({
       files: this.#files,
       lamport: this.#lamport,
       index: this.#index,
       complaints: this.#complaints,
       watch: options.watch,
-      farStamps: options.farStamps ?? "correct",
+      farStamps: this.#farStamps,
     });
   }
 
@@ -134,7 +144,10 @@ export class LinkTree implements TreeStore {
     const wanted = [...links];
     for (const write of wanted) {
       checkWrite(write);
-      this.#observe(this.#files.status(write.path));
+      const status = this.#files.status(write.path);
+      this.#observe(status);
+      const isKept = status?.kind === "link" && this.#farStamps === "keep";
+      if (isKept) this.#lamport.resume(status.stampNs);
     }
     const written: Link[] = [];
     let sharedNs: bigint | undefined;
@@ -255,6 +268,11 @@ export class LinkTree implements TreeStore {
   /** Makes everything durable that was written before. */
   flush(): void {
     this.#files.flush();
+  }
+
+  resumeClock(host: string): void {
+    const status = this.#files.status(linkPath.global(host, "time"));
+    if (status?.kind === "link") this.#lamport.resume(status.stampNs);
   }
 
   /** Takes one foreign link, or says why it is an offence. */

@@ -659,6 +659,44 @@ Deno.test("load() keeps stamps in the future if it shall", () => {
   assert(lamport.now() < stampNs);
 });
 
+Deno.test("write() of a command is newer than what it replaces, however far that is", () => {
+  using root = new Root();
+  const stampNs = systemClock.realNs() + 2n * FUTURE_NS_MAX;
+  const files = new LinkFiles(root.path, shim);
+  files.replace("resource-r/data-beta", "/dev/disk", stampNs);
+  const tree = new LinkTree({
+    root: root.path,
+    shim,
+    lamport: new LamportClock(systemClock),
+    farStamps: "keep",
+  });
+  const [written] = tree.write([
+    { path: "resource-r/data-beta", value: ".deleted" },
+  ]);
+  assertEquals(written?.stampNs, stampNs + 1n);
+  assertEquals(files.value("resource-r/data-beta"), ".deleted");
+});
+
+Deno.test("resumeClock() goes on where the host was, though the wall clock is not", () => {
+  using root = new Root();
+  const { tree, lamport } = treeOf(root);
+  const stampNs = systemClock.realNs() + 2n * FUTURE_NS_MAX;
+  const files = new LinkFiles(root.path, shim);
+  files.replace("actual-alpha/time", "1", stampNs);
+  files.replace("resource-r/data-alpha", "/dev/disk", stampNs - 1n);
+
+  tree.resumeClock("beta");
+  assert(lamport.now() < stampNs);
+  tree.resumeClock("alpha");
+  tree.load();
+
+  assertEquals(files.status("resource-r/data-alpha")?.stampNs, stampNs - 1n);
+  const [written] = tree.write([
+    { path: "resource-r/data-alpha", value: ".deleted" },
+  ]);
+  assertEquals(written?.stampNs, stampNs + 1n);
+});
+
 Deno.test("load() corrects stamps too far in the future", () => {
   using root = new Root();
   const { tree, lamport } = treeOf(root);

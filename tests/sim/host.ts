@@ -156,6 +156,7 @@ export class SimHost {
       if (this.#life === life) this.#life = undefined;
       if (this.#tree === tree) this.#tree = undefined;
     });
+    tree.resumeClock(this.name);
     tree.rescan();
     const daemon = new Daemon({
       settings: settingsOf(this.#line([])),

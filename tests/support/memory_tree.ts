@@ -75,6 +75,9 @@ export class MemoryTree implements TreeStore {
   /** Memory is as durable as it gets. */
   flush(): void {}
 
+  /** It has seen all of its links. */
+  resumeClock(): void {}
+
   unlink(path: string, value?: string): void {
     const isOther = value !== undefined &&
       this.#snapshot.get(path)?.value !== value;
