@@ -63,8 +63,9 @@ export class UblkFront implements FrontEnd {
   #wasOn = false;
   #isWanted = false;
   #isLeft = false;
-  /** Nothing is tried or asked before. */
-  #nextAtMs = -Infinity;
+  /** Nothing is tried or asked before this pause is over; 0: no pause. */
+  #pause = 0;
+  #pauseCount = 0;
   #openCount = 0;
   /** What was traced last of `step` and `errno`. */
   #told = "";
@@ -105,13 +106,13 @@ export class UblkFront implements FrontEnd {
 
   start(): void {
     this.#isWanted = true;
-    this.#nextAtMs = -Infinity;
+    this.#pause = 0;
     this.endOfTurn();
   }
 
   stopListening(): void {
     this.#isWanted = false;
-    this.#nextAtMs = -Infinity;
+    this.#pause = 0;
   }
 
   /** The wish may come back at any time. */
@@ -194,9 +195,9 @@ export class UblkFront implements FrontEnd {
     this.#show();
     if (this.#isLeft) return;
     const isOn = this.#phase === "on";
-    if (isOn && !this.#wasOn) this.#nextAtMs = -Infinity;
+    if (isOn && !this.#wasOn) this.#pause = 0;
     this.#wasOn = isOn;
-    if (this.#options.io.monotonicMs() < this.#nextAtMs) return;
+    if (this.#pause !== 0) return;
     if (this.#phase === "off" && this.#isWanted) {
       if (this.#device === undefined) this.#findDriver();
       this.#later(this.#device === undefined ? DRIVER_RETRY_MS : RETRY_MS);
@@ -226,10 +227,13 @@ export class UblkFront implements FrontEnd {
   }
 
   #later(durationMs: number): void {
-    const { io } = this.#options;
-    this.#nextAtMs = io.monotonicMs() + durationMs;
-    io.timer(durationMs, () => {}, 0);
+    this.#pause = ++this.#pauseCount;
+    this.#options.io.timer(durationMs, this.#pauseOver, this.#pause);
   }
+
+  readonly #pauseOver = (_result: number, pause: number): void => {
+    if (this.#pause === pause) this.#pause = 0;
+  };
 
   /** The link and the state file follow the device. */
   #show(): void {

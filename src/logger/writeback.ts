@@ -21,8 +21,8 @@
  * overlap; a newer record waits for the next sweep (I5).
  *
  * A sweep starts when
- *   - no request came for WRITEBACK_IDLE_MS, or
- *   - the oldest dirty data is older than WRITEBACK_AGE_MS, or
+ *   - no request came for WRITEBACK_IDLE_TICKS, or
+ *   - the oldest dirty data is older than WRITEBACK_AGE_TICKS, or
  *   - more than half of the bound of the dirty map is used, or
  *   - a rotation or a drain urges.
  * While requests come in and nothing presses, few slots are used.
@@ -39,11 +39,11 @@ import type { Commit } from "./commit.ts";
 import type { DirtyMap } from "./dirty_map.ts";
 import { WritebackSlot } from "./writeback_slot.ts";
 
-// Ours.
-const WRITEBACK_IDLE_MS = 200;
-const WRITEBACK_AGE_MS = 3_000;
-const RETRY_PAUSE_MS = 1_000;
+// Ours. Ages are counted in ticks, which costs no look at a clock per turn.
 const TICK_MS = 100;
+const WRITEBACK_IDLE_TICKS = 2;
+const WRITEBACK_AGE_TICKS = 30;
+const RETRY_PAUSE_MS = 1_000;
 /** 2 MiB in flight at most; a disk with a queue wants several. */
 const SLOT_COUNT = 16;
 /** While the foreground is busy. */
@@ -84,8 +84,9 @@ export class Writeback {
   #busyCount = 0;
   #pausedCount = 0;
   #hasTick = false;
-  #dirtySinceMs = 0;
-  #foregroundMs = 0;
+  /** Ticks since something is dirty, and since the foreground was active. */
+  #dirtyTicks = 0;
+  #quietTicks = 0;
   readonly #onDiskFlushed: Completion;
   readonly #onPaused: Completion;
   readonly #onTick: Completion;
@@ -114,6 +115,8 @@ export class Writeback {
     this.#onPaused = (_result, tag) => this.#pauseEnded(tag);
     this.#onTick = () => {
       this.#hasTick = false;
+      this.#dirtyTicks++;
+      this.#quietTicks++;
     };
   }
 
@@ -158,21 +161,21 @@ export class Writeback {
 
   /** The foreground was active in this turn. */
   noteForeground(): void {
-    this.#foregroundMs = this.#io.monotonicMs();
+    this.#quietTicks = 0;
   }
 
   /** Once per turn: starts what may start. */
   advance(): void {
     if (this.isHalted) return;
+    if (this.#phase === "idle" && !this.#isNeeded()) {
+      this.#dirtyTicks = 0;
+      return;
+    }
+    this.#armTick();
     if (this.#phase === "idle") {
-      if (!this.#isNeeded()) {
-        this.#dirtySinceMs = 0;
-        return;
-      }
-      this.#armTick();
       if (!this.#mustStart()) return;
       this.#phase = "flushLog";
-      this.#dirtySinceMs = this.#io.monotonicMs();
+      this.#dirtyTicks = 0;
       this.#wantedBytes = this.#commit.loggedBytes;
       this.#commit.wantDurable(this.#wantedBytes);
     }
@@ -189,17 +192,19 @@ export class Writeback {
   }
 
   #armTick(): void {
-    if (this.#dirtySinceMs === 0) this.#dirtySinceMs = this.#io.monotonicMs();
     if (this.#hasTick) return;
     this.#hasTick = true;
     this.#io.timer(TICK_MS, this.#onTick, 0);
   }
 
   #mustStart(): boolean {
-    if (this.isUrged || this.#dirty.isPressed) return true;
-    const nowMs = this.#io.monotonicMs();
-    return nowMs - this.#foregroundMs >= WRITEBACK_IDLE_MS ||
-      nowMs - this.#dirtySinceMs >= WRITEBACK_AGE_MS;
+    return this.isUrged || this.#dirty.isPressed || this.#isForegroundQuiet ||
+      this.#dirtyTicks > WRITEBACK_AGE_TICKS;
+  }
+
+  /** The first tick may come at once: it does not count. */
+  get #isForegroundQuiet(): boolean {
+    return this.#quietTicks > WRITEBACK_IDLE_TICKS;
   }
 
   #startSweep(): void {
@@ -231,7 +236,7 @@ export class Writeback {
 
   #fillSlots(): void {
     const isYielding = !this.isUrged && !this.#dirty.isPressed &&
-      this.#io.monotonicMs() - this.#foregroundMs < WRITEBACK_IDLE_MS;
+      !this.#isForegroundQuiet;
     const countMax = isYielding ? SLOT_COUNT_YIELDING : SLOT_COUNT;
     while (this.#busyCount < countMax) {
       const index = this.#freeSlots.pop();

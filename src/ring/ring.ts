@@ -105,6 +105,7 @@ export class Ring implements SocketIo, CommandIo {
       return;
     }
     this.#directTurns = 0;
+    this.#nowMs = -1;
     const isWaiting = waitCount === 1 && !hasReady &&
       !this.#queues.hasCompletion();
     this.#submit(isWaiting ? 1 : 0, ENTER_GETEVENTS);
@@ -112,7 +113,6 @@ export class Ring implements SocketIo, CommandIo {
 
   /** Calls back everything that has completed; returns how many. */
   reap(): number {
-    this.#nowMs = -1;
     this.#collect();
     const list = this.#ready;
     this.#ready = this.#delivering;
