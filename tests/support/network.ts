@@ -23,8 +23,12 @@ const FAR_MTU_BYTES = 9000;
 export function networkTrouble(): string | undefined {
   if (Deno.uid() !== 0) return "network namespaces need root";
   try {
-    using probe = new Network([]);
-    probe.check();
+    const probe = new Network([]);
+    try {
+      probe.check();
+    } finally {
+      probe.removeNamespaces();
+    }
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -62,7 +66,7 @@ export class Network {
       }
       for (const [index, name] of names.entries()) this.#addHost(name, index);
     } catch (error) {
-      this[Symbol.dispose]();
+      this.removeNamespaces();
       throw error;
     }
   }
@@ -126,10 +130,14 @@ export class Network {
   }
 
   /**
-   * From now on all packets between hosts take so long one way, and so many of
-   * a hundred are lost.
+   * From now on all packets between hosts take so long one way, so many of a
+   * hundred are lost, and so many cut the connection they belong to.
    */
-  async beFar(delayMs: number, lossPercent: number): Promise<void> {
+  async beFar(
+    delayMs: number,
+    lossPercent: number,
+    cutPercent = 0,
+  ): Promise<void> {
     assert(
       this.#far === undefined,
       "The hosts are far from each other already",
@@ -146,6 +154,7 @@ export class Network {
         FAR_DEVICE,
         String(delayMs),
         String(lossPercent),
+        String(cutPercent),
       ],
       stdin: "null",
       stdout: "null",
@@ -180,12 +189,18 @@ export class Network {
     this.#inside(ROUTER, "tc", "qdisc", ...where, ...shape);
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#far?.kill("SIGKILL");
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // It has ended already.
     }
+    await this.#far?.status;
+    this.removeNamespaces();
+  }
+
+  /** Takes everything away; the hosts have ended. */
+  removeNamespaces(): void {
     for (const namespace of this.#namespaces) {
       command("ip", "netns", "del", namespace);
     }

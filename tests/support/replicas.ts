@@ -42,9 +42,9 @@ function restOf(of: Host, name: string): string | undefined {
   const version = of.link(`resource-r/version-${sequence}-${name}`) ?? "";
   const logs = [...Deno.readDirSync(`${of.marsDir}/resource-r`)]
     .filter((entry) => entry.isFile).map((entry) => entry.name).sort();
+  if (logs.at(-1) !== log || dirtyBytes !== "0") return undefined;
   const size = Deno.statSync(`${of.marsDir}/resource-r/${log}`).size;
-  const isAtEnd = logs.at(-1) === log && dirtyBytes === "0" &&
-    startBytes === String(size);
+  const isAtEnd = startBytes === String(size);
   return isAtEnd ? `${replay} ${version}` : undefined;
 }
 

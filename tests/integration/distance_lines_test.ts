@@ -1,0 +1,186 @@
+/**
+ * Real hosts at the ends of bad lines: cut, silent, slow, far, flapping.
+ *
+ * The primary never waits for a line; the secondary gets everything in the
+ * end; `view` says in between what is wrong.
+ */
+import { assert, assertMatch } from "@std/assert";
+import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { Network, networkTrouble } from "../support/network.ts";
+import { randomOf, Recorder } from "../support/recorder.ts";
+import {
+  assertSameDisks,
+  BLOCKS,
+  caughtUp,
+  connect,
+  DISK_BYTES,
+  resourceOf,
+  writeSome,
+} from "../support/replicas.ts";
+
+const trouble = networkTrouble();
+if (trouble !== undefined) console.log(`Bad lines are skipped: ${trouble}`);
+
+/** Two hosts that replicate "r", alpha is primary. */
+interface Pair {
+  readonly network: Network;
+  readonly alpha: Host;
+  readonly beta: Host;
+  readonly recorder: Recorder;
+}
+
+function lineTest(name: string, use: (pair: Pair) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: trouble !== undefined,
+    fn: async () => {
+      await using network = new Network(["alpha", "beta"]);
+      await using hosts = new Hosts(undefined, network);
+      const [alpha, beta] = await hosts.cluster("alpha", "beta");
+      assert(alpha !== undefined && beta !== undefined);
+      await resourceOf([alpha]);
+      const recorder = new Recorder({ blockCount: BLOCKS, seed: name.length });
+      await use({ network, alpha, beta, recorder });
+    },
+  });
+}
+
+/** Waits until `view` of a host says something. */
+async function sees(host: Host, text: RegExp): Promise<void> {
+  let view = "";
+  try {
+    await waitFor("a text in view", async () => {
+      view = await host.must("view", "all");
+      return text.test(view);
+    });
+  } catch {
+    assertMatch(view, text);
+  }
+}
+
+/** Fills a disk with what no digest knows yet. */
+async function fill(host: Host, seed: number): Promise<void> {
+  const client = await connect(host);
+  const random = randomOf(seed);
+  const piece = new Uint8Array(1024 * 1024);
+  for (let at = BLOCKS * 4096; at < DISK_BYTES; at += piece.length) {
+    for (let index = 0; index < piece.length; index++) {
+      piece[index] = random() * 256;
+    }
+    await client.write(at, piece);
+  }
+  await client.flush();
+  await client.disconnect();
+}
+
+function copiedBytes(host: Host): number {
+  return Number(host.link(`resource-r/syncstatus-${host.name}`) ?? "0");
+}
+
+lineTest("A copy that is cut goes on where it was", async (pair) => {
+  const { network, alpha, beta, recorder } = pair;
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 256);
+  await fill(alpha, 1);
+  network.limit("alpha", 30_000_000);
+  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  await waitFor("a part of the copy", () => copiedBytes(beta) > 0);
+  network.part("alpha", "beta");
+  await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
+  console.log(await beta.must("view", "all"));
+  const before = copiedBytes(beta);
+  assert(before < DISK_BYTES);
+  await writeSome(recorder, client, 64);
+  network.join("alpha", "beta");
+  network.limit("alpha", undefined);
+  let least = Infinity;
+  await waitFor("the whole copy", () => {
+    least = Math.min(least, copiedBytes(beta));
+    return copiedBytes(beta) === DISK_BYTES;
+  });
+  assert(least >= before, `The copy began again at ${least}`);
+  await client.disconnect();
+  await caughtUp(beta, alpha);
+  assertSameDisks([alpha, beta], recorder);
+});
+
+lineTest(
+  "A fetch that meets a dead line goes on where it was",
+  async (pair) => {
+    const { network, alpha, beta, recorder } = pair;
+    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+    const client = await connect(alpha);
+    await writeSome(recorder, client, 64);
+    await caughtUp(beta, alpha);
+    network.limit("alpha", 20_000_000);
+    await writeSome(recorder, client, 1024);
+    network.part("alpha", "beta");
+    await writeSome(recorder, client, 256);
+    await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
+    network.join("alpha", "beta");
+    network.limit("alpha", undefined);
+    await client.disconnect();
+    await caughtUp(beta, alpha);
+    assertSameDisks([alpha, beta], recorder);
+  },
+);
+
+for (const [from, to] of [["alpha", "beta"], ["beta", "alpha"]] as const) {
+  const name = `A line that is silent from ${from} to ${to} is noticed`;
+  lineTest(name, async ({ network, alpha, beta, recorder }) => {
+    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+    const client = await connect(alpha);
+    await writeSome(recorder, client, 64);
+    await caughtUp(beta, alpha);
+    network.swallow(from, to);
+    await writeSome(recorder, client, 256);
+    await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
+    console.log(await beta.must("view", "all"));
+    console.log(await alpha.must("view", "all"));
+    network.pass(from, to);
+    await client.disconnect();
+    await caughtUp(beta, alpha);
+    assertSameDisks([alpha, beta], recorder);
+  });
+}
+
+lineTest(
+  "300 ms, lost packets and cut connections delay, and lose nothing",
+  async (pair) => {
+    const { network, alpha, beta, recorder } = pair;
+    await network.beFar(150, 1, 0.2);
+    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+    const client = await connect(alpha);
+    await writeSome(recorder, client, 2048);
+    await client.disconnect();
+    await caughtUp(beta, alpha);
+    assertSameDisks([alpha, beta], recorder);
+  },
+);
+
+lineTest(
+  "A line slower than the writer, flapping then, catches up at last",
+  async (pair) => {
+    const { network, alpha, beta, recorder } = pair;
+    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+    const client = await connect(alpha);
+    await writeSome(recorder, client, 64);
+    await caughtUp(beta, alpha);
+    for (const megabits of [40, 20, 10, 5, 2]) {
+      network.limit("alpha", megabits * 1_000_000);
+      await writeSome(recorder, client, 256);
+    }
+    await sees(beta, /OutDated\[F/);
+    console.log(await beta.must("view", "all"));
+    for (let flap = 0; flap < 5; flap++) {
+      network.part("alpha", "beta");
+      await writeSome(recorder, client, 64);
+      network.join("alpha", "beta");
+      await writeSome(recorder, client, 64);
+    }
+    network.limit("alpha", undefined);
+    await client.disconnect();
+    await caughtUp(beta, alpha);
+    assertSameDisks([alpha, beta], recorder);
+  },
+);
