@@ -4,7 +4,7 @@
  * The primary never waits for a line; the secondary gets everything in the
  * end; `view` says in between what is wrong.
  */
-import { assert, assertMatch } from "@std/assert";
+import { assert } from "@std/assert";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { Network, networkTrouble } from "../support/network.ts";
 import { randomOf, Recorder } from "../support/recorder.ts";
@@ -15,6 +15,7 @@ import {
   connect,
   DISK_BYTES,
   resourceOf,
+  sees,
   writeSome,
 } from "../support/replicas.ts";
 
@@ -43,19 +44,6 @@ function lineTest(name: string, use: (pair: Pair) => Promise<void>): void {
       await use({ network, alpha, beta, recorder });
     },
   });
-}
-
-/** Waits until `view` of a host says something. */
-async function sees(host: Host, text: RegExp): Promise<void> {
-  let view = "";
-  try {
-    await waitFor("a text in view", async () => {
-      view = await host.must("view", "all");
-      return text.test(view);
-    });
-  } catch {
-    assertMatch(view, text);
-  }
 }
 
 /** Fills a disk with what no digest knows yet. */

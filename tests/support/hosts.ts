@@ -36,7 +36,7 @@ export class Host {
   program = MAIN;
   /** Where it listens. */
   address = "127.0.0.1";
-  /** Variables of its daemon. */
+  /** Variables of everything that runs there. */
   env: Record<string, string> = {};
   readonly #wordsInside: readonly string[];
   #daemon: Deno.ChildProcess | undefined;
@@ -85,7 +85,8 @@ export class Host {
     options: Deno.CommandOptions,
   ): Deno.Command {
     const [program = "", ...args] = this.#words(words);
-    return new Deno.Command(program, { ...options, args, stdin: "null" });
+    const env = { ...this.env, ...options.env };
+    return new Deno.Command(program, { ...options, args, env, stdin: "null" });
   }
 
   #words(words: readonly string[]): string[] {
@@ -117,7 +118,6 @@ export class Host {
       "--trace=debug",
     ];
     this.#daemon = this.#command([...daemon, ...words], {
-      env: this.env,
       stdout: "piped",
       stderr: "piped",
     }).spawn();

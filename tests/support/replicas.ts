@@ -1,5 +1,5 @@
 /** A resource "r" of real hosts: written to, replicated, compared. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { waitFor } from "./deadline.ts";
 import type { Host } from "./hosts.ts";
@@ -85,4 +85,17 @@ export function assertSameDisks(
   assert(first !== undefined);
   recorder.check(first.subarray(0, recorder.sizeBytes));
   for (const other of others) assertEquals(other, first);
+}
+
+/** Waits until `view` of a host says something. */
+export async function sees(host: Host, text: RegExp): Promise<void> {
+  let view = "";
+  try {
+    await waitFor("a text in view", async () => {
+      view = await host.must("view", "all");
+      return text.test(view);
+    });
+  } catch {
+    assertMatch(view, text);
+  }
 }
