@@ -31,6 +31,11 @@ export class LamportClock {
     this.#clock = clock;
   }
 
+  /** Wall clock, nanoseconds since 1970. */
+  get realNs(): bigint {
+    return this.#clock.realNs();
+  }
+
   /** How often the clock fell back: stamps may be too far in the future now. */
   get fallCount(): number {
     return this.#fallCount;

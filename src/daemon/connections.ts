@@ -8,11 +8,16 @@
  *
  * Source: permanent peers of MARS.
  */
+import { formatDuration } from "../base/figures.ts";
 import { isIdentifier } from "../base/names.ts";
+import { NS_PER_S } from "../base/time.ts";
 import type { Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { CONNECTED, CONNECTION_KEY } from "./messages.ts";
+
+const SECONDS_PER_MINUTE = 60n;
+const NS_PER_MINUTE = SECONDS_PER_MINUTE * NS_PER_S;
 
 /** Hosts that `host` exchanges something with, sorted. */
 export function neededPeers(snapshot: Snapshot, host: string): string[] {
@@ -27,6 +32,35 @@ export function neededPeers(snapshot: Snapshot, host: string): string[] {
   }
   needed.delete(host);
   return [...needed].filter(isIdentifier).sort();
+}
+
+/** Ours. Slow lines and busy hosts stay below it. */
+const CLOCK_LEAD_NS_MAX = NS_PER_MINUTE;
+
+/**
+ * A message per peer whose clock is not ours. Nothing breaks: links have Lamport
+ * stamps. But one of the hosts tells wrong times, and what is written by hand
+ * there may be older than what it replaces.
+ *
+ * @param leadNs by how much clocks of peers are ahead of ours
+ */
+export function clockMessages(
+  leadNs: ReadonlyMap<string, bigint>,
+  connected: readonly string[],
+): Obstacle[] {
+  return connected.flatMap((peer) => {
+    const lead = leadNs.get(peer) ?? 0n;
+    const distance = lead < 0n ? -lead : lead;
+    if (distance < CLOCK_LEAD_NS_MAX) return [];
+    // Whole minutes: a text that changes with each message tells nothing.
+    const minutes = (distance + NS_PER_MINUTE / 2n) / NS_PER_MINUTE;
+    const duration = formatDuration(Number(minutes * SECONDS_PER_MINUTE));
+    return {
+      key: `wrn-clock-of-${peer}`,
+      text: `the clock of "${peer}" is ${duration} ` +
+        `${lead < 0n ? "behind" : "ahead of"} ours; set the wrong one right`,
+    };
+  });
 }
 
 /** A message per needed peer. @param stateOf undefined while connected */

@@ -1,6 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { Snapshot } from "../tree/snapshot.ts";
-import { connectionMessages, neededPeers } from "./connections.ts";
+import {
+  clockMessages,
+  connectionMessages,
+  neededPeers,
+} from "./connections.ts";
 
 function tree(values: Readonly<Record<string, string>>): Snapshot {
   return new Snapshot(
@@ -44,5 +48,28 @@ Deno.test("connectionMessages() begin as readers expect", () => {
   assertEquals(messages, [
     { key: "needed-connection-with-beta", text: "CONNECTED" },
     { key: "needed-connection-with-gamma", text: "NOT connected: refused" },
+  ]);
+});
+
+Deno.test("clockMessages() tell of clocks that are minutes apart", () => {
+  const seconds = (count: number): bigint => BigInt(count) * 1_000_000_000n;
+  const leads = new Map([
+    ["beta", seconds(59)],
+    ["gamma", seconds(-3_661)],
+    ["delta", seconds(90_000)],
+    ["gone", seconds(90_000)],
+  ]);
+  const connected = ["alpha", "beta", "gamma", "delta"];
+  assertEquals(clockMessages(leads, connected), [
+    {
+      key: "wrn-clock-of-gamma",
+      text: 'the clock of "gamma" is 01:01:00 behind ours; ' +
+        "set the wrong one right",
+    },
+    {
+      key: "wrn-clock-of-delta",
+      text: 'the clock of "delta" is 25:00:00 ahead of ours; ' +
+        "set the wrong one right",
+    },
   ]);
 });

@@ -29,7 +29,11 @@ import type { LinkTree } from "../tree/store.ts";
 import { parseCount } from "../tree/values.ts";
 import { Alive } from "./alive.ts";
 import { ClusterName } from "./cluster_name.ts";
-import { connectionMessages, neededPeers } from "./connections.ts";
+import {
+  clockMessages,
+  connectionMessages,
+  neededPeers,
+} from "./connections.ts";
 import type { ControlDesk } from "./control.ts";
 import { Errands } from "./errands.ts";
 import type { Round } from "./executor.ts";
@@ -423,6 +427,10 @@ export class Daemon {
             ...this.#peers.foreign(),
           ],
           (peer) => this.#peers.obstacleTo(peer),
+        ),
+        ...clockMessages(
+          this.#intake.clockLeadNs(),
+          this.#peers.connected(),
         ),
         ...this.#peers.obstacles(),
         ...this.#traffic.obstacles,

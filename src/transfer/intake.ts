@@ -52,6 +52,7 @@ export class LinkIntake {
   readonly #options: IntakeOptions;
   readonly #refused = new Map<string, number>();
   readonly #heardNs = new Map<string, bigint>();
+  readonly #clockLeadNs = new Map<string, bigint>();
   /** Tombstones of links that are not here, by path, oldest first. */
   readonly #buried = new Map<string, Link>();
 
@@ -73,6 +74,7 @@ export class LinkIntake {
     const merged = mergedClusters(tree.snapshot()).slice(0, MERGED_MAX);
     return {
       stamp: formatStamp(lamport.now()),
+      clock: formatStamp(lamport.realNs),
       uuid: uuid() ?? "",
       ...(merged.length === 0 ? {} : { merged }),
     };
@@ -95,6 +97,7 @@ export class LinkIntake {
     if (isSame) {
       const stampNs = parseStamp(textParam(greeting, "stamp"));
       if (stampNs !== undefined) this.#heardNs.set(from, stampNs);
+      this.#compareClock(from, greeting["clock"]);
       return;
     }
     throw new MarsError(
@@ -144,6 +147,16 @@ export class LinkIntake {
     return this.#newerThan(legal);
   }
 
+  /** @param text missing from peers that do not tell it */
+  #compareClock(from: string, text: unknown): void {
+    const theirsNs = typeof text === "string" ? parseStamp(text) : undefined;
+    if (theirsNs === undefined) this.#clockLeadNs.delete(from);
+    else {
+      const leadNs = theirsNs - this.#options.lamport.realNs;
+      this.#clockLeadNs.set(from, leadNs);
+    }
+  }
+
   #newerThan(links: readonly Link[]): Link[] {
     const snapshot = this.snapshot();
     const newer = new Map<string, Link>();
@@ -159,6 +172,14 @@ export class LinkIntake {
   /** Lamport stamp of the newest message of each peer of this cluster. */
   heardNs(): ReadonlyMap<string, bigint> {
     return this.#heardNs;
+  }
+
+  /**
+   * By how much the wall clock of each peer is ahead of ours, negative behind;
+   * the way of the newest message is in it.
+   */
+  clockLeadNs(): ReadonlyMap<string, bigint> {
+    return this.#clockLeadNs;
   }
 
   /** How many links of a peer were refused since the start. */

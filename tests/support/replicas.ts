@@ -26,11 +26,14 @@ export async function resourceOf(hosts: readonly Host[]): Promise<void> {
     const command = index === 0 ? "create-resource" : "join-resource";
     await host.must(command, "r", disk, "--timeout=30");
   }
+  // Everybody knows that everybody has copied.
   for (const host of hosts) {
-    await host.waitLink(
-      `resource-r/syncstatus-${host.name}`,
-      (value) => value === String(DISK_BYTES),
-    );
+    for (const { name } of hosts) {
+      await host.waitLink(
+        `resource-r/syncstatus-${name}`,
+        (value) => value === String(DISK_BYTES),
+      );
+    }
   }
 }
 
@@ -92,7 +95,8 @@ export async function sees(host: Host, text: RegExp): Promise<void> {
   let view = "";
   try {
     await waitFor("a text in view", async () => {
-      view = await host.must("view", "all");
+      const { stdout, stderr } = await host.run("view", "all");
+      view = stdout + stderr;
       return text.test(view);
     });
   } catch {
