@@ -9,7 +9,7 @@ import {
   assertNotEquals,
 } from "@std/assert";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { Network, networkTrouble } from "../support/network.ts";
+import { Network, networkTrouble, reportSkipped } from "../support/network.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import {
   assertSameDisks,
@@ -22,7 +22,7 @@ import {
 } from "../support/replicas.ts";
 
 const trouble = networkTrouble();
-if (trouble !== undefined) console.log(`Partitions are skipped: ${trouble}`);
+reportSkipped("Hosts on bad lines", trouble);
 
 const CLOCK = /the clock of .* (ahead of|behind) ours/;
 const SPLIT = /split.?brain/i;

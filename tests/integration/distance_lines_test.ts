@@ -6,7 +6,7 @@
  */
 import { assert } from "@std/assert";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { Network, networkTrouble } from "../support/network.ts";
+import { Network, networkTrouble, reportSkipped } from "../support/network.ts";
 import { randomOf, Recorder } from "../support/recorder.ts";
 import {
   assertSameDisks,
@@ -23,7 +23,7 @@ import {
 const LINE_TIMEOUT_S = "3";
 
 const trouble = networkTrouble();
-if (trouble !== undefined) console.log(`Bad lines are skipped: ${trouble}`);
+reportSkipped("Hosts on bad lines", trouble);
 
 /** Two hosts that replicate "r", alpha is primary. */
 interface Pair {
@@ -42,7 +42,13 @@ function lineTest(name: string, use: (pair: Pair) => Promise<void>): void {
       await using hosts = new Hosts(undefined, network);
       const [alpha, beta] = await hosts.cluster("alpha", "beta");
       assert(alpha !== undefined && beta !== undefined);
-      await alpha.must("set-line-timeout", LINE_TIMEOUT_S);
+      for (const host of [alpha, beta]) {
+        await host.must("set-line-timeout", LINE_TIMEOUT_S);
+        // For lines from now on.
+        await host.end("SIGTERM");
+        host.start();
+        await host.listening();
+      }
       await resourceOf([alpha]);
       const recorder = new Recorder({ blockCount: BLOCKS, seed: name.length });
       await use({ network, alpha, beta, recorder });
@@ -74,7 +80,7 @@ lineTest("A copy that is cut goes on where it was", async (pair) => {
   const client = await connect(alpha);
   await writeSome(recorder, client, 256);
   await fill(alpha, 1);
-  network.limit("alpha", 30_000_000);
+  network.limit("alpha", 8_000_000);
   await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
   await waitFor("a part of the copy", () => copiedBytes(beta) > 0);
   network.part("alpha", "beta");

@@ -35,6 +35,13 @@ export function networkTrouble(): string | undefined {
   }
 }
 
+/** Says once why tests are skipped. @param trouble undefined if they run */
+export function reportSkipped(what: string, trouble: string | undefined): void {
+  if (trouble === undefined) return;
+  const line = `${what}: skipped, because ${trouble}\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
+}
+
 /** Runs a program that must succeed. */
 function command(program: string, ...words: string[]): void {
   const { success, stderr } = new Deno.Command(program, { args: words })
