@@ -1,0 +1,71 @@
+/** Real daemons on lines that are limited, marked, or work one way only. */
+import { assert, assertMatch, assertStringIncludes } from "@std/assert";
+import { Hosts, waitFor } from "../support/hosts.ts";
+import { Recorder } from "../support/recorder.ts";
+import {
+  assertSameDisks,
+  BLOCKS,
+  caughtUp,
+  connect,
+  resourceOf,
+  writeSome,
+} from "../support/replicas.ts";
+
+Deno.test("Hosts go on when only one of them can dial the other", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  // Nobody listens there: from now on only beta can dial.
+  await beta.must("lowlevel-set-host-ip", "beta", "127.0.0.1:1");
+  await alpha.waitLink("ips/ip-beta", (value) => value === "127.0.0.1:1");
+  const message = await alpha.waitLink(
+    "actual-alpha/msg-wrn-dial-beta",
+    (value) => value !== "OK",
+  );
+  assertStringIncludes(message, 'Connected by the line that "beta" has dialed');
+  assertStringIncludes(await alpha.must("view"), "wrn-dial-beta");
+  // Changes of alpha come to beta at once, and the other way round.
+  await alpha.must("set-link", "one", "userspace/note");
+  await beta.waitLink("userspace/note", (value) => value === "one");
+  await beta.must("set-link", "two", "userspace/note");
+  await alpha.waitLink("userspace/note", (value) => value === "two");
+  // alpha has to fetch from whom it cannot dial.
+  await beta.must("primary", "r", "--timeout=40");
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 1 });
+  const client = await connect(beta);
+  await writeSome(recorder, client, 200);
+  await client.disconnect();
+  await caughtUp(alpha, beta);
+  assertSameDisks([alpha, beta], recorder);
+});
+
+Deno.test("Limits and marks of lines are kept, and seen in the view", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  await alpha.must("set-send-limit", "log", "64K");
+  await alpha.must("set-ip-tos", "log", "af21");
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 2 });
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 60);
+  await client.disconnect();
+  await alpha.waitLink(
+    "actual-alpha/traffic-beta",
+    (value) => /^log [1-9]\d*\/64 \d+\/-$/.test(value),
+  );
+  assertMatch(
+    await alpha.must("view"),
+    /TRAFFIC.*\n\s*beta log: sends \S+ \S+ of 64.000 KiB\/s/,
+  );
+  await caughtUp(beta, alpha);
+  assertSameDisks([alpha, beta], recorder);
+  await waitFor("the mark on packets", async () => {
+    const { stdout } = await new Deno.Command("ss", {
+      args: ["-tn", "--tos", "sport", `= :${alpha.port}`],
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    return text.includes("tos:0x48") && text.includes("tos:0x40");
+  });
+});
