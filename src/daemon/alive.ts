@@ -81,10 +81,11 @@ export class Alive {
   links(facts: AliveFacts): LinkValue[] {
     if (this.#hasLeft(facts.snapshot)) return [];
     const host = this.#host;
+    const wanted = preferencesIn(facts.snapshot);
     const usable = usableWith(facts.connected, facts.snapshot);
     this.#updateMessages([
       ...facts.obstacles,
-      ...featureObstacles(usable, preferencesIn(facts.snapshot)),
+      ...featureObstacles(usable, wanted),
     ], facts);
     const values = {
       tree: TREE_VERSION,
@@ -98,7 +99,7 @@ export class Alive {
         path: linkPath.global(host, name),
         value,
       })),
-      ...featureLinks(host, usable),
+      ...featureLinks(host, usable, wanted),
       ...facts.traffic,
       ...[...this.#told].map(([path, value]) => ({ path, value })),
     ];

@@ -167,6 +167,7 @@ export class Daemon {
         files: parts.files,
         snapshot: () => this.#tree.snapshot(),
         running: (resource: string) => this.#resources.get(resource),
+        crc: parts.crc,
       },
       this.#intake,
       {

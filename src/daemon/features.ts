@@ -6,7 +6,8 @@
  *   own      every digest and compression that can be read from a log
  *   usable   what this host and all peers it is connected to can read
  *   used     what is written: logs with CRC32C, uncompressed; the digests of a
- *            sync are SHA-256, which has no bit; lines do not compress
+ *            sync are SHA-256, which has no bit; on lines, of log bytes, the
+ *            best that the cluster allows and the asking host can unpack
  *
  * The cluster may forbid digests and allow compressions. What it allows need
  * not be used. A log is the dirty buffer of its writer, who reads it back by
@@ -15,9 +16,11 @@
  *
  *   bit        0x10000 md5 old   0x20000 md5   0x40000 crc32c   0x80000 crc32
  *              0x100000 sha1     0x1000000 lzo  0x2000000 lz4   0x4000000 zlib
+ *              0x8000000 zstd, on lines only
  *
  * Source: `features`, `usable` and `defaults/…` of MARS.
  */
+import type { Packing } from "../transfer/body.ts";
 import type { LinkValue, Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -30,14 +33,16 @@ import {
 // Prescribed by MARS.
 const MD5_OLD = 0x1_0000;
 const CRC32C = 0x4_0000;
-const COMPRESSIONS = 0x700_0000;
+const COMPRESSIONS = 0xf00_0000;
+const ZLIB = 0x400_0000;
+const ZSTD = 0x800_0000;
 /** Hosts with older features have no strategy and name nothing. */
 const FEATURES_MIN = 3;
 
 export const OWN_FEATURES: Features = {
   features: 4,
   strategy: 5,
-  mask: 0x071f_0000,
+  mask: 0x0f1f_0000,
 };
 
 /** What the administrator has set for the whole cluster, as masks. */
@@ -81,15 +86,35 @@ export function usableWith(
   return { features, strategy, mask: (mask | MD5_OLD) >>> 0 };
 }
 
+/** How bodies may be packed on lines, the best one first. */
+export function packingsIn(snapshot: Snapshot): Packing[] {
+  const { netCompressions } = preferencesIn(snapshot);
+  const packings: Packing[] = [];
+  if ((netCompressions & ZSTD) !== 0) packings.push("zstd");
+  if ((netCompressions & ZLIB) !== 0) packings.push("zlib");
+  return packings;
+}
+
+/** Of what the cluster allows, what this host uses with all its peers. */
+function usedOnLines(usable: Features, wanted: Preferences): number {
+  const both = usable.mask & wanted.netCompressions;
+  if ((both & ZSTD) !== 0) return ZSTD;
+  return both & ZLIB;
+}
+
 /** Links of `host` that tell all this. */
-export function featureLinks(host: string, usable: Features): LinkValue[] {
+export function featureLinks(
+  host: string,
+  usable: Features,
+  wanted: Preferences,
+): LinkValue[] {
   const values = {
     features: formatFeatures(OWN_FEATURES),
     usable: formatFeatures(usable),
     "used-log-digest": String(CRC32C),
     "used-net-digest": "0",
     "used-log-compression": "0",
-    "used-net-compression": "0",
+    "used-net-compression": String(usedOnLines(usable, wanted)),
   };
   return Object.entries(values).map(([name, value]) => ({
     path: linkPath.global(host, name),
@@ -123,10 +148,11 @@ export function featureObstacles(
       "Logs are written uncompressed although compression is enabled",
     );
   }
-  if ((wanted.netCompressions & COMPRESSIONS) !== 0) {
+  const isPossible = (wanted.netCompressions & (ZSTD | ZLIB)) !== 0;
+  if ((wanted.netCompressions & COMPRESSIONS) !== 0 && !isPossible) {
     say(
       "inf-net-compression",
-      "Lines do not compress although compression is enabled",
+      "Lines do not compress although compression is enabled: of COMPRESS_ZSTD and COMPRESS_ZLIB neither is",
     );
   }
   return obstacles;

@@ -4,6 +4,7 @@ import {
   featureLinks,
   featureObstacles,
   OWN_FEATURES,
+  packingsIn,
   parseMask,
   preferencesIn,
   usableWith,
@@ -65,7 +66,7 @@ Deno.test("featureObstacles() says what is not obeyed", () => {
   assertEquals(
     keys({
       "defaults/enabled-log-compressions": "0x03000000",
-      "defaults/enabled-net-compressions": "0x04000000",
+      "defaults/enabled-net-compressions": "0x03000000",
     }),
     ["inf-log-compression", "inf-net-compression"],
   );
@@ -73,12 +74,26 @@ Deno.test("featureObstacles() says what is not obeyed", () => {
 });
 
 Deno.test("featureLinks() claim only what is true", () => {
-  const links = featureLinks("alpha", { ...OWN_FEATURES, mask: 0x5_0000 });
+  const links = featureLinks(
+    "alpha",
+    { ...OWN_FEATURES, mask: 0x805_0000 },
+    preferencesIn(tree({ "defaults/enabled-net-compressions": "0x0f000000" })),
+  );
   const values = Object.fromEntries(
     links.map(({ path, value }) => [path, value]),
   );
-  assertEquals(values["actual-alpha/features"], "4,5,0x071f0000");
-  assertEquals(values["actual-alpha/usable"], "4,5,0x00050000");
+  assertEquals(values["actual-alpha/features"], "4,5,0x0f1f0000");
+  assertEquals(values["actual-alpha/usable"], "4,5,0x08050000");
   assertEquals(values["actual-alpha/used-log-digest"], String(0x4_0000));
   assertEquals(values["actual-alpha/used-log-compression"], "0");
+  assertEquals(values["actual-alpha/used-net-compression"], "134217728");
+});
+
+Deno.test("packingsIn() gives what is allowed and can be done", () => {
+  const packings = (mask: string): string[] =>
+    packingsIn(tree({ "defaults/enabled-net-compressions": mask }));
+  assertEquals(packings("0x0f000000"), ["zstd", "zlib"]);
+  assertEquals(packings("0x04000000"), ["zlib"]);
+  assertEquals(packings("0x03000000"), []);
+  assertEquals(packings("garbage"), []);
 });

@@ -5,6 +5,7 @@
 import type { LamportClock } from "../base/lamport.ts";
 import type { Clock } from "../base/time.ts";
 import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
+import type { Crc32c } from "../log/checksum.ts";
 import type { LogDirectory } from "../log/files.ts";
 import type { JsonObject, RpcClient, RpcHandlers } from "../peer/rpc.ts";
 import type { LineTerms, SocketPorts, TrafficClass } from "../peer/terms.ts";
@@ -42,6 +43,8 @@ export interface DaemonParts {
   readonly isLeftOpen?: (device: string) => boolean;
   /** Looks after devices of earlier daemons; gives back what is left. */
   readonly leftDevices?: (snapshot: Snapshot) => readonly LeftDevice[];
+  /** Of records and answers; undefined: they are not verified on receipt. */
+  readonly crc?: Crc32c;
   /** Logs and disks, for peers. */
   readonly files: FileOpener;
   readonly logDirectory: (path: string) => LogDirectory;

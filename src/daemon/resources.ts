@@ -222,7 +222,12 @@ export class Resources {
     };
     const executor = new Executor({
       ...common,
-      transfers: new Transfers({ ...common, lines, files }),
+      transfers: new Transfers({
+        ...common,
+        lines,
+        files,
+        crc: this.#options.parts.crc,
+      }),
       startWorker,
       logDirectory: directory,
       nbdSocketPath: (device) => nbdSocketPath(settings, device),

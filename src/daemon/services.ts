@@ -11,6 +11,7 @@
  * read its logs and its disk.
  */
 import { MarsError, RefusedError } from "../base/errors.ts";
+import type { Crc32c } from "../log/checksum.ts";
 import type { LogName } from "../base/names.ts";
 import type { Actual } from "../dataplane/mailbox.ts";
 import type { TrafficClass } from "../peer/terms.ts";
@@ -20,7 +21,7 @@ import {
   type RpcHandlers,
   type RpcReply,
 } from "../peer/rpc.ts";
-import { logHandlers } from "../transfer/fetch.ts";
+import { logHandlers } from "../transfer/log_service.ts";
 import type { LogEnd } from "../transfer/log_read.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import type { LinkIntake } from "../transfer/intake.ts";
@@ -31,6 +32,7 @@ import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { formatReplay } from "../tree/values.ts";
 import type { Executor } from "./executor.ts";
+import { packingsIn } from "./features.ts";
 import type { ResourceLogs } from "./logs.ts";
 
 export const POSITION_METHOD = "disk.position";
@@ -46,6 +48,8 @@ export interface ServiceOptions {
   readonly files: FileOpener;
   readonly snapshot: () => Snapshot;
   readonly running: (resource: string) => Running | undefined;
+  /** Undefined: answers carry no checksum. */
+  readonly crc?: Crc32c | undefined;
 }
 
 /** Handlers of all classes. */
@@ -66,6 +70,8 @@ function logServices(options: ServiceOptions): RpcHandlers {
     options.running(resource)?.logs;
   const handlers = logHandlers({
     files: options.files,
+    crc: options.crc,
+    packings: () => packingsIn(options.snapshot()),
     source: {
       durableEnd: (resource: string, log: LogName): LogEnd | undefined =>
         logsOf(resource)?.durableEnd(log),

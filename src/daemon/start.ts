@@ -15,6 +15,7 @@ import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
 import { isLeftOpen, KernelDevices } from "../dataplane/kernel_devices.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
+import { shimCrc32c } from "../log/shim_crc32c.ts";
 import { logDirectory } from "../log/files.ts";
 import { dial, PeerServer } from "../peer/connection.ts";
 import { loadIdentity } from "../peer/identity.ts";
@@ -155,6 +156,7 @@ async function systemParts(
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
     isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),
     leftDevices: (snapshot) => left.look(snapshot),
+    crc: shimCrc32c(shim),
     files: systemFiles(shim),
     logDirectory,
     space: () => spaceOf(marsDir),

@@ -14,6 +14,7 @@
 import { FormatError, messageOf } from "../base/errors.ts";
 import { logFileName, type LogName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
+import type { Crc32c } from "../log/checksum.ts";
 import type { RpcClient } from "../peer/rpc.ts";
 import type { FetchPlan } from "../resource/fetch.ts";
 import type {
@@ -24,6 +25,7 @@ import type {
 } from "../resource/plan_types.ts";
 import { type ResourceView, sameLog } from "../resource/view.ts";
 import { type FetchResult, LogFetcher } from "../transfer/fetch.ts";
+import { ReadSize } from "../transfer/read_size.ts";
 import type { FileOpener } from "../transfer/file.ts";
 import { DiskSync, type SyncResult } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
@@ -46,6 +48,16 @@ export interface TransfersOptions {
   readonly publish: (links: readonly LinkValue[]) => void;
   readonly monotonicMs: () => number;
   readonly wake: () => void;
+  /** Verifies what is fetched; undefined: it is believed until it is replayed. */
+  readonly crc?: Crc32c | undefined;
+}
+
+/** What a member has instead of an intact log. */
+interface FoundDamage {
+  readonly log: LogName;
+  readonly offsetBytes: number;
+  readonly text: string;
+  readonly untilMs: number;
 }
 
 interface RunningFetch {
@@ -67,6 +79,12 @@ const AVOID_MS_MIN = 100;
 const AVOID_MS_MAX = 1_000;
 // Ours. A full or broken disk does not get better within milliseconds.
 const LOCAL_RETRY_MS = 5_000;
+// Ours. A damaged log does not get better within seconds, and each try moves
+// the same bytes again.
+const DAMAGE_RETRY_MS = 30_000;
+
+/** Of messages about logs that others have damaged. */
+const DAMAGE_KEY = "err-log-damaged";
 
 export class Transfers {
   readonly #options: TransfersOptions;
@@ -76,6 +94,11 @@ export class Transfers {
   readonly #avoided = new Map<string, { pauseMs: number; untilMs: number }>();
   /** Why there is no fetch: by source, or by "" if there is no line. */
   readonly #fetchObstacles = new Map<string, string>();
+  /** By source. */
+  readonly #damages = new Map<string, FoundDamage>();
+  /** What each source's lines are good for. */
+  #isDamagedEverywhere = false;
+  readonly #sizes = new Map<string, ReadSize>();
   #syncObstacle = "";
   #syncMode: "compare" | "copy" = "compare";
   #fetchedBytes = 0;
@@ -112,6 +135,16 @@ export class Transfers {
     // In one order, so that tries in turn are not news.
     const fetch = [...this.#fetchObstacles.values()].sort().join("; ");
     if (fetch !== "") obstacles.push({ key: "inf-fetch", text: fetch });
+    for (const { text } of this.#damages.values()) {
+      obstacles.push({ key: DAMAGE_KEY, text });
+    }
+    if (this.#isDamagedEverywhere) {
+      obstacles.push({
+        key: DAMAGE_KEY,
+        text:
+          "Every member that has this log has it damaged; nobody can replay it any further: type invalidate, or primary --force for what is here",
+      });
+    }
     if (this.#syncObstacle !== "") {
       obstacles.push({ key: "inf-sync", text: this.#syncObstacle });
     }
@@ -120,7 +153,7 @@ export class Transfers {
 
   /** Starts, keeps or stops transfers as `next` wants them. */
   adjust(next: Plan, view: ResourceView): void {
-    this.#adjustFetch(next.fetch);
+    this.#adjustFetch(next.fetch, view);
     this.#adjustSync(next.sync, view);
   }
 
@@ -140,8 +173,9 @@ export class Transfers {
     ]);
   }
 
-  #adjustFetch(wanted: FetchPlan | undefined): void {
+  #adjustFetch(wanted: FetchPlan | undefined, view: ResourceView): void {
     const running = this.#fetch;
+    this.#forgetDamages(wanted);
     if (running !== undefined) {
       const isWanted = wanted !== undefined &&
         sameLog(wanted.log, running.log) &&
@@ -155,7 +189,7 @@ export class Transfers {
     }
     const found = this.#source(wanted.sources, "log");
     if (found === undefined) {
-      if (this.#fetchObstacles.size > 0) return;
+      if (this.#fetchObstacles.size > 0 || this.#damages.size > 0) return;
       this.#fetchObstacles.set(
         "",
         `No connection to ${
@@ -165,7 +199,19 @@ export class Transfers {
       return;
     }
     this.#fetchObstacles.delete("");
-    this.#startFetch(wanted.log, found);
+    this.#startFetch(wanted.log, found, view);
+  }
+
+  /** Of other logs, or of hosts that are not asked any more. */
+  #forgetDamages(wanted: FetchPlan | undefined): void {
+    const sources = wanted?.sources ?? [];
+    for (const [host, { log }] of this.#damages) {
+      const isAsked = wanted !== undefined && sameLog(log, wanted.log) &&
+        sources.includes(host);
+      if (!isAsked) this.#damages.delete(host);
+    }
+    this.#isDamagedEverywhere = sources.length > 0 &&
+      sources.every((host) => this.#damages.has(host));
   }
 
   /** A source that has no more gives way to one that is preferred. */
@@ -182,14 +228,28 @@ export class Transfers {
     const nowMs = this.#options.monotonicMs();
     for (const host of hosts) {
       if ((this.#avoided.get(host)?.untilMs ?? 0) > nowMs) continue;
+      const isDamaged = trafficClass === "log" &&
+        (this.#damages.get(host)?.untilMs ?? 0) > nowMs;
+      if (isDamaged) continue;
       const rpc = this.#options.lines.line(host, trafficClass);
       if (rpc !== undefined) return { host, rpc };
     }
     return undefined;
   }
 
-  #startFetch(log: LogName, from: { host: string; rpc: RpcClient }): void {
-    const { resource, files, logs, wake } = this.#options;
+  #startFetch(
+    log: LogName,
+    from: { host: string; rpc: RpcClient },
+    view: ResourceView,
+  ): void {
+    const { resource, files, logs, wake, crc } = this.#options;
+    const size = this.#sizes.get(from.host) ?? new ReadSize();
+    this.#sizes.set(from.host, size);
+    const replay = view.own?.replay;
+    // Where replay is, a record begins.
+    const startBytes = replay !== undefined && sameLog(replay.log, log)
+      ? replay.startBytes
+      : 0;
     let lastBytes = logs.durableEnd(log)?.bytes ?? 0;
     logs.setFetched(log, lastBytes);
     const fetcher = LogFetcher.start({
@@ -198,6 +258,8 @@ export class Transfers {
       resource,
       log,
       path: logs.path(log),
+      size,
+      check: crc && { crc, startBytes },
       onProgress: (progress) => {
         fetch.isIdle = progress.isCaughtUp;
         // The first report may come before the first answer.
@@ -207,6 +269,7 @@ export class Transfers {
         }
         this.#fetchedBytes += Math.max(0, progress.durableBytes - lastBytes);
         lastBytes = progress.durableBytes;
+        this.#passDamages(progress.durableBytes);
         logs.setFetched(log, progress.durableBytes);
         wake();
       },
@@ -221,7 +284,13 @@ export class Transfers {
     this.#fetch = undefined;
     logs.setFetched(log, undefined);
     const text = fetchText(log, source, result);
-    if (text !== "") {
+    if (result.kind === "damaged") {
+      const { offsetBytes } = result;
+      const untilMs = this.#options.monotonicMs() + DAMAGE_RETRY_MS;
+      this.#damages.set(source, { log, offsetBytes, text, untilMs });
+      trace.error("fetch", "Damaged log", { resource, text });
+      this.#wakeIn(DAMAGE_RETRY_MS);
+    } else if (text !== "") {
       if (text !== this.#fetchObstacles.get(source)) {
         trace.warn("fetch", "Fetch ended", { resource, text });
       }
@@ -238,11 +307,22 @@ export class Transfers {
     const pauseMs = Math.max(Math.min(doubledMs, AVOID_MS_MAX), pauseMsMin);
     const untilMs = this.#options.monotonicMs() + pauseMs;
     this.#avoided.set(host, { pauseMs, untilMs });
+    this.#wakeIn(pauseMs);
+  }
+
+  #wakeIn(pauseMs: number): void {
     const timer = setTimeout(() => {
       this.#retryTimers.delete(timer);
       this.#options.wake();
     }, pauseMs + 1);
     this.#retryTimers.add(timer);
+  }
+
+  /** An intact record behind the damage has come from somewhere else. */
+  #passDamages(durableBytes: number): void {
+    for (const [host, { offsetBytes }] of this.#damages) {
+      if (durableBytes > offsetBytes) this.#damages.delete(host);
+    }
   }
 
   #adjustSync(wanted: SyncPlan | undefined, view: ResourceView): void {
@@ -348,6 +428,8 @@ function fetchText(log: LogName, source: string, result: FetchResult): string {
       return `${subject}: it does not have it`;
     case "shorter":
       return `${subject}: it has ${result.remoteBytes} bytes, ${result.localBytes} are here`;
+    case "damaged":
+      return `Log "${logFileName(log)}" on "${source}": ${result.message}`;
     case "lost":
     case "failed":
       return `${subject}: ${result.message}`;

@@ -37,6 +37,7 @@ export class RpcCaller {
   readonly #send: SendFrame;
   readonly #after: After;
   readonly #limits: FrameLimits;
+  readonly #callsMax: number;
   readonly #inFlight = new Map<number, PendingCall>();
   readonly #waiting = new Set<PendingCall>();
   #nextId = 1;
@@ -48,12 +49,15 @@ export class RpcCaller {
       send: SendFrame;
       after: After;
       limits?: FrameLimits;
+      /** How many calls the peer takes at once. */
+      callsMax?: number;
     },
   ) {
     this.#peer = options.peer;
     this.#send = options.send;
     this.#after = options.after;
     this.#limits = options.limits ?? LINE_LIMITS;
+    this.#callsMax = options.callsMax ?? CALLS_IN_FLIGHT_MAX;
   }
 
   /** See `RpcClient.call`. */
@@ -69,7 +73,7 @@ export class RpcCaller {
       const call = new PendingCall(
         JSON.stringify({ method, params }),
         options.body ?? EMPTY_BODY,
-        options.into,
+        options,
         { resolve, reject },
       );
       if (signal !== undefined) {
@@ -127,7 +131,10 @@ export class RpcCaller {
     const calls = [...this.#inFlight.values(), ...this.#waiting];
     this.#inFlight.clear();
     this.#waiting.clear();
-    for (const call of calls) call.settle(({ reject }) => reject(error));
+    for (const call of calls) {
+      call.giveParts();
+      call.settle(({ reject }) => reject(error));
+    }
   }
 
   #problem(method: string, signal?: AbortSignal): MarsError | undefined {
@@ -143,7 +150,7 @@ export class RpcCaller {
 
   #sendWaiting(): void {
     for (const call of this.#waiting) {
-      if (this.#inFlight.size >= CALLS_IN_FLIGHT_MAX) return;
+      if (this.#inFlight.size >= this.#callsMax) return;
       this.#waiting.delete(call);
       const id = this.#takeId();
       let head: Uint8Array;
@@ -199,18 +206,37 @@ class PendingCall {
   readonly room: Room;
   /** Undefined while waiting. */
   id: number | undefined;
+  readonly #onPart: RpcCallOptions["onPart"];
   #outcome: Outcome | undefined;
 
   constructor(
     json: string,
     body: Uint8Array,
-    into: Uint8Array | undefined,
+    options: RpcCallOptions,
     outcome: Outcome,
   ) {
     this.json = json;
     this.body = body;
-    this.room = { bytes: into };
+    this.room = { bytes: options.into };
+    this.#onPart = options.onPart;
     this.#outcome = outcome;
+  }
+
+  /** Of a reply that was coming in when the line was lost. */
+  giveParts(): void {
+    const { json, filledBytes = 0, bytes } = this.room;
+    const isWanted = json !== undefined && filledBytes > 0 &&
+      bytes !== undefined && this.#outcome !== undefined;
+    if (!isWanted) return;
+    let params: JsonObject;
+    try {
+      params = decodeJsonObject(json);
+    } catch (error) {
+      // The line is gone; nobody is left to complain to.
+      if (error instanceof FormatError) return;
+      throw error;
+    }
+    this.#onPart?.(params, filledBytes);
   }
 
   /** The first time counts; an unwanted call stays as it is. */

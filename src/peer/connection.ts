@@ -35,8 +35,11 @@ import { addressText, featuresOf, meet } from "./meeting.ts";
 import { Refusals } from "./refusals.ts";
 import {
   type After,
+  CALLS_IN_FLIGHT_MAX,
   decodeJsonObject,
   EMPTY_BODY,
+  FEW_CALLS_IN_FLIGHT_MAX,
+  MANY_CALLS,
   type RpcClient,
   type RpcHandlers,
 } from "./rpc.ts";
@@ -165,6 +168,7 @@ export class PeerServer {
     const calls = new Calls(line, peer, {
       isCaller: isCallable,
       handlers: handlers[trafficClass],
+      features,
     });
     line.onTick = () => checkTrust(trust, encounter, peer);
     establish(line, { peer, trafficClass, ports, terms });
@@ -237,7 +241,7 @@ export async function dial(options: DialOptions): Promise<RpcClient> {
       );
     },
   });
-  const calls = new Calls(line, host, { isCaller: true, handlers });
+  const calls = new Calls(line, host, { isCaller: true, handlers, features });
   line.onTick = () => checkTrust(trust, encounter, host);
   establish(line, { peer: host, trafficClass, ports, terms });
   const purpose = {
@@ -265,13 +269,24 @@ class Calls {
   constructor(
     line: Line,
     peer: string,
-    own: { isCaller: boolean; handlers: RpcHandlers | undefined },
+    own: {
+      isCaller: boolean;
+      handlers: RpcHandlers | undefined;
+      features: ReadonlySet<string>;
+    },
   ) {
     const { send } = line;
     this.#line = line;
     this.#peer = peer;
     this.#caller = own.isCaller
-      ? new RpcCaller({ peer, send, after })
+      ? new RpcCaller({
+        peer,
+        send,
+        after,
+        callsMax: own.features.has(MANY_CALLS)
+          ? CALLS_IN_FLIGHT_MAX
+          : FEW_CALLS_IN_FLIGHT_MAX,
+      })
       : undefined;
     this.#answerer = own.handlers && new RpcAnswerer({
       peer,

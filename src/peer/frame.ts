@@ -112,6 +112,9 @@ export interface FrameHeader {
  */
 export interface Room {
   bytes: Uint8Array | undefined;
+  /** Of a frame that is not complete: its JSON, and bytes of body so far. */
+  json?: Uint8Array;
+  filledBytes?: number;
 }
 
 /** Room of at least `bodyBytes`; undefined: the decoder finds its own. */
@@ -208,6 +211,10 @@ export class FrameDecoder {
     if (isJson) open.json.set(taken, open.filled);
     else open.room.bytes?.set(taken, open.filled - jsonBytes);
     open.filled += taken.length;
+    if (open.filled >= jsonBytes) {
+      open.room.json = open.json;
+      open.room.filledBytes = open.filled - jsonBytes;
+    }
     if (open.filled === jsonBytes + bodyBytes) {
       this.#open = undefined;
       const body = open.room.bytes?.subarray(0, bodyBytes);

@@ -43,6 +43,11 @@ export interface RpcCallOptions {
    * has ended; a body that does not fit gets a buffer of its own.
    */
   readonly into?: Uint8Array;
+  /**
+   * Called before the call is rejected because the line is lost, if part of the
+   * reply has come: its params, and how many bytes of its body are in `into`.
+   */
+  readonly onPart?: (params: JsonObject, receivedBytes: number) => void;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -113,8 +118,15 @@ export const ANSWER_BUFFER_BYTES = 1024 * 1024;
 /** So many are lent at a time: one is sent while others are filled. */
 export const ANSWER_BUFFERS_MAX = 4;
 
-/** At the bound a dialer's calls wait; an acceptor ends the line. */
-export const CALLS_IN_FLIGHT_MAX = 64;
+/**
+ * At the bound a caller's calls wait; who answers ends the line. Calls that wait
+ * for something to happen take a place each.
+ */
+export const CALLS_IN_FLIGHT_MAX = 1024;
+
+/** Feature of who takes so many; others take fewer. */
+export const MANY_CALLS = "many-calls";
+export const FEW_CALLS_IN_FLIGHT_MAX = 64;
 
 /** Calls that wait for a place; at the bound `call` throws. */
 export const CALLS_WAITING_MAX = 4096;

@@ -406,7 +406,8 @@ Deno.test("RpcAnswerer refuses more calls than may be in flight", () => {
     answerer.receive(frameOf(FRAME_KIND.call, id, json));
   }
   assertThrows(
-    () => answerer.receive(frameOf(FRAME_KIND.call, 100, json)),
+    () =>
+      answerer.receive(frameOf(FRAME_KIND.call, CALLS_IN_FLIGHT_MAX + 1, json)),
     FormatError,
     "in flight",
   );

@@ -1,7 +1,7 @@
 /**
  * A local file that grows at its end and is flushed in the background.
  *
- *   durable <= written; both only grow, except for `cutBack`
+ *   durable <= written; both only grow, until the end is cut off
  *
  * One flush runs at a time and appending goes on meanwhile; what is written
  * during a flush is covered by the next one. After a failed write or flush
@@ -97,9 +97,17 @@ export class Appender {
 
   /** Cuts the file to its durable length. @throws SyscallError */
   async cutBack(): Promise<void> {
+    // What a running flush makes durable stays.
     await this.#settle();
-    await this.#file.truncate(this.#durableBytes);
-    this.#writtenBytes = this.#durableBytes;
+    await this.cutTo(this.#durableBytes);
+  }
+
+  /** Cuts off what is behind `bytes`; nothing is appended any more. */
+  async cutTo(bytes: number): Promise<void> {
+    await this.#settle();
+    await this.#file.truncate(bytes);
+    this.#writtenBytes = bytes;
+    this.#durableBytes = Math.min(this.#durableBytes, bytes);
   }
 
   /** Waits for a flush that is running; starts none. */

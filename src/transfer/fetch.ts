@@ -1,12 +1,7 @@
 /**
  * Fetch: bytes of transaction logs, from whoever has them to whoever does not.
- * There is one call, `log.read`; see `log_read.ts`.
- *
- * The server gives bytes of a log by its name, never by a path, and never
- * beyond its durable end: a log that was fetched cannot be ahead of the log of
- * its author, whatever loses its power. Any host serves any log it has. A call
- * at the durable end waits up to `waitMs` for growth, so that a new byte
- * travels at once and nobody polls.
+ * There is one call, `log.read`; see `log_read.ts`, and `log_service.ts` for who
+ * answers it.
  *
  * The client appends strictly in order, so a local file never has a hole and
  * its length is all the state there is: a fetch that was cut at any byte
@@ -15,158 +10,48 @@
  *   asked        end of what was asked for
  *   written      end of what was written to the local file
  *   durable      end of what was flushed; only this is reported
+ *   good         end of the last intact record; nothing behind it is reported
  *
- *   durable <= written <= asked <= what the peer has
+ *   durable, good <= written <= asked <= what the peer has
  *
  * A line that is lost, a full disk or a log that disappears are results; who
  * started the fetch decides. After a failed write or flush the local file is
  * cut back to its durable end, because nobody knows what the bytes behind it
- * are. Records are not verified here: replay does that before it believes them
- * (I11).
+ * are. Of a reply that was coming in when the line was lost, what has come is
+ * kept; and after a loss without any progress less is asked for at once.
+ *
+ * Each body is compared with the checksum that the peer took when it had read
+ * the file, and records are verified before they are reported (`log_check.ts`).
+ * Damage ends the fetch; the file is cut back to the last intact record, so that
+ * somebody else may be asked. Replay verifies once more before it believes a
+ * record (I11).
  */
-import { ERRNO, FormatError, MarsError, SyscallError } from "../base/errors.ts";
+import { FormatError, MarsError, SyscallError } from "../base/errors.ts";
 import { assert } from "../base/assert.ts";
 import type { LogName } from "../base/names.ts";
-import {
-  ANSWER_BUFFER_BYTES,
-  EMPTY_BODY,
-  type RpcCall,
-  type RpcClient,
-  type RpcHandlers,
-  type RpcReply,
-} from "../peer/rpc.ts";
+import type { Crc32c } from "../log/checksum.ts";
+import { describeVerdict, type Verdict } from "../log/verdict.ts";
+import { EMPTY_BODY, type JsonObject, type RpcClient } from "../peer/rpc.ts";
 import { Appender } from "./appender.ts";
-import type { FileOpener, RandomFile } from "./file.ts";
+import { ACCEPT, isPlain, unpackReply } from "./body.ts";
+import type { FileOpener } from "./file.ts";
+import { LogCheck } from "./log_check.ts";
 import {
   decodeReadReply,
-  decodeReadRequest,
-  encodeReadReply,
   encodeReadRequest,
   type LogEnd,
   type ReadRange,
   type ReadReply,
-  type ReadRequest,
 } from "./log_read.ts";
+import { WAIT_MS_MAX } from "./log_service.ts";
+import { READ_BYTES_MAX, ReadSize } from "./read_size.ts";
 import { ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
-
-// Ours. Amortizes the cost of a call to nothing, and fits into a buffer of the
-// line.
-const READ_BYTES_MAX = ANSWER_BUFFER_BYTES;
-
-// Ours. A call that waits longer is answered as it is and asked again.
-const WAIT_MS_MAX = 20_000;
 
 // Ours. Dead lines are found by the line itself; this only ends a call that a
 // living peer forgot. One read of each of 16 fetches that share a line needs
 // 56 KB/s to stay below it.
 const READ_TIMEOUT_MS = 300_000;
-
-/** The logs of this host, as far as peers may read them. */
-export interface LogSource {
-  /** Durable end of a log; undefined if it is not here. */
-  durableEnd(resource: string, log: LogName): LogEnd | undefined;
-  /** Calls back when the durable end may have changed, until unsubscribed. */
-  onGrowth(resource: string, log: LogName, callback: () => void): () => void;
-  logPath(resource: string, log: LogName): string;
-}
-
-/** Handlers that serve the logs of this host. */
-export function logHandlers(
-  options: { readonly source: LogSource; readonly files: FileOpener },
-): RpcHandlers {
-  return { "log.read": (call) => serveRead(options, call) };
-}
-
-async function serveRead(
-  { source, files }: { source: LogSource; files: FileOpener },
-  call: RpcCall,
-): Promise<RpcReply> {
-  const request = decodeReadRequest(call.params);
-  const { resource, log, offsetBytes } = request;
-  let end = source.durableEnd(resource, log);
-  if (end !== undefined && isWaiting(end, offsetBytes) && request.waitMs > 0) {
-    await growth(source, request, call.signal);
-    end = source.durableEnd(resource, log);
-  }
-  if (end === undefined) return encodeReadReply({ status: "missing" });
-  const lengthBytes = Math.min(
-    end.bytes - offsetBytes,
-    request.lengthMax,
-    READ_BYTES_MAX,
-  );
-  if (lengthBytes <= 0) {
-    return encodeReadReply({ status: "ok", end, body: EMPTY_BODY });
-  }
-  const body = (await call.buffer()).subarray(0, lengthBytes);
-  const path = source.logPath(resource, log);
-  if (await readLog(files, path, { offsetBytes, body })) {
-    return encodeReadReply({ status: "ok", end, body });
-  }
-  return encodeReadReply({ status: "missing" });
-}
-
-function isWaiting(end: LogEnd, offsetBytes: number): boolean {
-  return end.bytes === offsetBytes && !end.isFinal;
-}
-
-/** Resolves when there is something to tell, or nothing for too long. */
-function growth(
-  source: LogSource,
-  request: ReadRequest,
-  signal: AbortSignal,
-): Promise<void> {
-  const { resource, log, offsetBytes, waitMs } = request;
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      unsubscribe();
-      signal.removeEventListener("abort", finish);
-      resolve();
-    };
-    const look = (): void => {
-      const end = source.durableEnd(resource, log);
-      if (end === undefined || !isWaiting(end, offsetBytes)) finish();
-    };
-    const timer = setTimeout(finish, Math.min(waitMs, WAIT_MS_MAX));
-    const unsubscribe = source.onGrowth(resource, log, look);
-    signal.addEventListener("abort", finish, { once: true });
-    if (signal.aborted) finish();
-    else look();
-  });
-}
-
-/** Fills `body`, all of it; false if the log has just been deleted. */
-async function readLog(
-  files: FileOpener,
-  path: string,
-  { offsetBytes, body }: {
-    readonly offsetBytes: number;
-    readonly body: Uint8Array;
-  },
-): Promise<boolean> {
-  let file: RandomFile;
-  try {
-    file = await files.open(path, "read");
-  } catch (error) {
-    // Logs are deleted while others still ask for them.
-    if (isErrno(error, ERRNO.ENOENT)) return false;
-    throw error;
-  }
-  try {
-    const count = await file.read(body, offsetBytes);
-    if (count === body.length) return true;
-    throw new MarsError(
-      `Cannot read log "${path}": ${offsetBytes + count} bytes only`,
-    );
-  } finally {
-    file.close();
-  }
-}
-
-function isErrno(error: unknown, errno: number): boolean {
-  return error instanceof SyscallError && error.errno === errno;
-}
 
 /** What is known about a running fetch. */
 export type FetchProgress = {
@@ -186,6 +71,7 @@ export type FetchProgress = {
  * "missing"   the peer does not have the log
  * "shorter"   the peer has less than this host; nothing was changed
  * "lost"      the line was lost, or the peer refused
+ * "damaged"   what came is no intact log; the local file was cut back
  * "failed"    the local file failed; it was cut back to its durable length
  */
 export type FetchResult =
@@ -196,6 +82,12 @@ export type FetchResult =
     readonly remoteBytes: number;
   }
   | { readonly kind: "lost"; readonly message: string }
+  | {
+    readonly kind: "damaged";
+    /** Where the first record begins that is not intact. */
+    readonly offsetBytes: number;
+    readonly message: string;
+  }
   | {
     readonly kind: "failed";
     readonly errno: number;
@@ -210,7 +102,17 @@ export type FetchOptions = {
   /** The local file; created if it is missing, its directory is not. */
   readonly path: string;
   readonly onProgress: (progress: FetchProgress) => void;
+  /** What the last fetch from this peer has learned. */
+  readonly size?: ReadSize;
+  /** Undefined: bytes are believed as they come. */
+  readonly check?: FetchCheck | undefined;
 };
+
+export interface FetchCheck {
+  readonly crc: Crc32c;
+  /** Begin of some record, not behind the end of the local file. */
+  readonly startBytes: number;
+}
 
 /** A piece of the log, in the order in which it was asked for. */
 type Piece = {
@@ -237,10 +139,15 @@ export class LogFetcher {
   readonly #pieces: Promise<Piece | undefined>[] = [];
   readonly #window = new ReadWindow();
   readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
+  readonly #size: ReadSize;
+  #check: LogCheck | undefined;
+  #damage: Verdict | undefined;
+  #hadBytes = 0;
   #reported: FetchProgress | undefined;
 
   private constructor(options: FetchOptions) {
     this.#options = options;
+    this.#size = options.size ?? new ReadSize();
     this.finished = this.#run();
   }
 
@@ -261,11 +168,17 @@ export class LogFetcher {
         onDurable: () => this.#report(appender),
         onFailure: (error) => this.#end(failureOf(error)),
       });
-      this.#askedBytes = appender.writtenBytes;
+      this.#askedBytes = this.#hadBytes = appender.writtenBytes;
+      this.#check = this.#startCheck(appender);
       this.#remote = { bytes: appender.writtenBytes, isFinal: false };
       await this.#follow(appender);
+      await this.#keepRest(appender);
+      await this.#check?.settle();
       // However it ended, what was appended counts; a failure here counts more.
       await appender.flush();
+      if (this.#damage !== undefined) {
+        await this.#cutDamage(appender, this.#damage);
+      }
     } catch (error) {
       // Only the local file throws: calls are converted where they are made.
       this.#result = await this.#fail(error, appender);
@@ -291,9 +204,48 @@ export class LogFetcher {
     }
   }
 
+  #startCheck(appender: Appender): LogCheck | undefined {
+    const { check, files, path } = this.#options;
+    if (check === undefined || check.startBytes > this.#hadBytes) {
+      return undefined;
+    }
+    return new LogCheck({
+      ...check,
+      files,
+      path,
+      hadBytes: this.#hadBytes,
+      onGood: () => this.#report(appender),
+      onDamage: (verdict) => {
+        this.#damage = verdict;
+        this.#end({ kind: "stopped" });
+      },
+    });
+  }
+
+  /** What came before the line was lost, also of a reply that was coming in. */
+  async #keepRest(appender: Appender): Promise<void> {
+    if (this.#damage !== undefined) return;
+    for (const pending of this.#pieces.splice(0)) {
+      const piece = await pending;
+      if (piece === undefined) break;
+      await this.#append(appender, piece);
+    }
+    const isStuck = this.#result?.kind === "lost" &&
+      appender.writtenBytes === this.#hadBytes;
+    if (isStuck) this.#size.shrink();
+  }
+
+  async #cutDamage(appender: Appender, verdict: Verdict): Promise<void> {
+    const { offsetBytes } = verdict;
+    await appender.cutTo(Math.max(this.#hadBytes, offsetBytes));
+    const message = describeVerdict(verdict);
+    this.#result = { kind: "damaged", offsetBytes, message };
+  }
+
   async #append(appender: Appender, piece: Piece): Promise<void> {
     assert(piece.offsetBytes === appender.writtenBytes, "no hole in a log");
     for (const body of piece.bodies) await appender.append(body);
+    this.#check?.advance(appender.writtenBytes);
     this.#buffers.giveBack(piece.buffer);
     if (appender.writtenBytes === this.#remote.bytes) appender.flushNow();
   }
@@ -307,7 +259,7 @@ export class LogFetcher {
       const offsetBytes = this.#askedBytes;
       const lengthBytes = Math.min(
         this.#remote.bytes - offsetBytes,
-        READ_BYTES_MAX,
+        this.#size.bytes,
       );
       if (lengthBytes > 0) {
         this.#askedBytes += lengthBytes;
@@ -330,12 +282,17 @@ export class LogFetcher {
     let doneBytes = 0;
     while (doneBytes < lengthBytes) {
       const startMs = performance.now();
-      const body = await this.#call({
+      const { body, isPart } = await this.#call({
         offsetBytes: offsetBytes + doneBytes,
         lengthMax: lengthBytes - doneBytes,
         waitMs: 0,
       }, buffer.subarray(doneBytes));
-      if (body === undefined) return undefined;
+      if (isPart) {
+        if (body.length > 0) bodies.push(body);
+        return bodies.length === 0
+          ? undefined
+          : { offsetBytes, bodies, buffer };
+      }
       this.#window.adapt(performance.now() - startMs);
       if (body.length === 0) {
         this.#end({ kind: "lost", message: "Cannot fetch: an empty reply" });
@@ -344,47 +301,61 @@ export class LogFetcher {
       bodies.push(body);
       doneBytes += body.length;
     }
+    this.#size.grow();
     return { offsetBytes, bodies, buffer };
   }
 
   /** Waits for growth, then asks for more without waiting for the disk. */
   async #wait(offsetBytes: number): Promise<Piece | undefined> {
     const buffer = this.#buffers.take();
-    const body = await this.#call({
+    const { body, isPart } = await this.#call({
       offsetBytes,
-      lengthMax: READ_BYTES_MAX,
+      lengthMax: this.#size.bytes,
       // The first answer tells where the peer is.
       waitMs: this.#isAnswered ? WAIT_MS_MAX : 0,
     }, buffer);
     this.#isWaiting = false;
-    if (body === undefined) return undefined;
+    if (isPart && body.length === 0) return undefined;
     this.#askedBytes = offsetBytes + body.length;
     this.#ask();
     return { offsetBytes, bodies: body.length === 0 ? [] : [body], buffer };
   }
 
-  /** One call; undefined if the fetch ends. */
+  /** One call; if the fetch ends, what of the body has come. */
   async #call(
     range: ReadRange,
     into: Uint8Array,
-  ): Promise<Uint8Array | undefined> {
-    const { rpc, resource, log } = this.#options;
+  ): Promise<{ body: Uint8Array; isPart: boolean }> {
+    const { rpc, resource, log, check } = this.#options;
+    let partBytes = 0;
     try {
       const reply = await rpc.call(
         "log.read",
-        encodeReadRequest({ resource, log, ...range }),
+        { ...encodeReadRequest({ resource, log, ...range }), ...ACCEPT },
         {
           into,
+          onPart: (params, receivedBytes) => {
+            if (isFitPart(params, range)) partBytes = receivedBytes;
+          },
           timeoutMs: READ_TIMEOUT_MS + range.waitMs,
           signal: this.#cancel.signal,
         },
       );
-      return this.#adopt(decodeReadReply(reply), range);
+      const body = await unpackReply(reply, {
+        crc: check?.crc,
+        lengthMax: range.lengthMax,
+      });
+      const plain = { params: reply.params, body };
+      const adopted = this.#adopt(decodeReadReply(plain), range);
+      if (adopted !== undefined) return { body: adopted, isPart: false };
     } catch (error) {
       if (!(error instanceof MarsError)) throw error;
       this.#end({ kind: "lost", message: error.message });
-      return undefined;
     }
+    return {
+      body: into.subarray(0, Math.min(partBytes, range.lengthMax)),
+      isPart: true,
+    };
   }
 
   #adopt(reply: ReadReply, range: ReadRange): Uint8Array | undefined {
@@ -435,9 +406,13 @@ export class LogFetcher {
   /** Tells the owner what has changed, if anything has. */
   #report(appender: Appender | undefined): void {
     if (appender === undefined) return;
-    const { durableBytes } = appender;
+    const durableBytes = Math.min(
+      appender.durableBytes,
+      this.#check?.goodBytes ?? Infinity,
+    );
     const { bytes: remoteBytes, isFinal } = this.#remote;
-    const isCaughtUp = this.#isAnswered && durableBytes >= remoteBytes;
+    const isCaughtUp = this.#isAnswered && this.#damage === undefined &&
+      appender.durableBytes >= remoteBytes;
     const last = this.#reported;
     const isNews = last?.durableBytes !== durableBytes ||
       last.remoteBytes !== remoteBytes || last.isFinal !== isFinal ||
@@ -445,6 +420,18 @@ export class LogFetcher {
     if (!isNews) return;
     this.#reported = { durableBytes, remoteBytes, isFinal, isCaughtUp };
     this.#options.onProgress(this.#reported);
+  }
+}
+
+/** Whether the begin of a body is what was asked for. */
+function isFitPart(params: JsonObject, range: ReadRange): boolean {
+  try {
+    const reply = decodeReadReply({ params, body: EMPTY_BODY });
+    return reply.status === "ok" && isPlain(params) &&
+      reply.end.bytes >= range.offsetBytes + 1;
+  } catch (error) {
+    if (!(error instanceof MarsError)) throw error;
+    return false;
   }
 }
 

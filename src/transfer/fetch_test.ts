@@ -6,16 +6,19 @@ import {
   MemoryLine,
   type MemoryLineOptions,
 } from "../../tests/support/memory_line.ts";
-import { ERRNO } from "../base/errors.ts";
+import { flipped, logOf } from "../../tests/support/log_bytes.ts";
+import { ERRNO, MarsError } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
+import { portableCrc32c } from "../log/checksum.ts";
 import type { RpcReply } from "../peer/rpc.ts";
+import { ReadSize } from "./read_size.ts";
 import {
+  type FetchOptions,
   type FetchProgress,
   type FetchResult,
   LogFetcher,
-  logHandlers,
-  type LogSource,
 } from "./fetch.ts";
+import { logHandlers, type LogSource } from "./log_service.ts";
 
 const LOG = { sequence: 7, host: "alpha" };
 const NAME = "resource-x/log-000000007-alpha";
@@ -86,9 +89,14 @@ class Fetch {
   readonly #line: MemoryLine;
   #look: () => void = () => {};
 
-  constructor(line: MemoryLine, files: MemoryFiles) {
+  constructor(
+    line: MemoryLine,
+    files: MemoryFiles,
+    options: Pick<FetchOptions, "size" | "check"> = {},
+  ) {
     this.#line = line;
     this.fetcher = LogFetcher.start({
+      ...options,
       rpc: line,
       files,
       resource: "x",
@@ -452,4 +460,89 @@ Deno.test("LogFetcher waits for a running flush before it cuts back", async () =
   // The flush succeeded, so what it covered stays.
   assertEquals(files.get(LOCAL), bytesOf(20));
   assertEquals(fetch.reports.at(-1)?.durableBytes, 20);
+});
+
+Deno.test("LogFetcher keeps what came of a reply that was cut", async () => {
+  const log = bytesOf(3_000_000);
+  const author = new Author(log, { isFinal: true });
+  const files = localFiles(new Uint8Array(0));
+  const fetch = new Fetch(
+    author.line({ fault: (index) => index >= 1 ? "cutBody" : "none" }),
+    files,
+  );
+  assertEquals((await fetch.end()).kind, "lost");
+  const { length } = files.durable(LOCAL);
+  assert(length > 1_048_576 && length < 2_097_152, `${length} bytes`);
+  assertEquals(files.durable(LOCAL), log.subarray(0, length));
+  assertEquals(fetch.reports.at(-1)?.durableBytes, length);
+});
+
+Deno.test("LogFetcher asks for less after losses without progress, then for more", async () => {
+  const log = bytesOf(2_000_000);
+  const author = new Author(log, { isFinal: true });
+  const files = localFiles(new Uint8Array(0));
+  const size = new ReadSize();
+  // Nothing larger than this ever comes through: then the line is gone.
+  const carriedBytes = 20_000;
+  let lostCount = 0;
+  for (;;) {
+    const line = author.line({
+      onReply: (reply) => {
+        if (reply.body.length <= carriedBytes) return reply;
+        line.close();
+        throw new MarsError("Lost the line");
+      },
+    });
+    const fetch = new Fetch(line, files, { size });
+    const { kind } = await fetch.end();
+    if (kind === "complete") break;
+    assertEquals(kind, "lost");
+    assert(++lostCount < 1_000, "no progress");
+  }
+  assertEquals(files.durable(LOCAL), log);
+});
+
+Deno.test("LogFetcher reports whole records, and names damage", async () => {
+  const { bytes, starts } = logOf(3_000);
+  const at = (starts[2_000] ?? 0) + 100;
+  const check = { crc: portableCrc32c, startBytes: 0 };
+  const bad = new Author(flipped(bytes, at), { isFinal: true });
+  const files = localFiles(new Uint8Array(0));
+  const fetch = new Fetch(bad.line(), files, { check });
+  const result = await fetch.end();
+  assert(result.kind === "damaged", result.kind);
+  assertEquals(result.offsetBytes, starts[2_000]);
+  assertStringIncludes(result.message, "does not match its checksum");
+  assert(
+    fetch.reports.every(({ durableBytes }) =>
+      durableBytes <= result.offsetBytes
+    ),
+  );
+  assertEquals(files.durable(LOCAL), bytes.subarray(0, starts[2_000]));
+  // Somebody else has it as it should be.
+  const good = new Author(bytes, { isFinal: true });
+  const second = new Fetch(good.line(), files, { check });
+  assertEquals(await second.end(), { kind: "complete" });
+  assertEquals(files.durable(LOCAL), bytes);
+});
+
+Deno.test("LogFetcher takes no bytes that changed after they were read", async () => {
+  const { bytes } = logOf(100);
+  const author = new Author(bytes, { isFinal: true });
+  const files = localFiles(new Uint8Array(0));
+  const line = author.line({
+    handlers: logHandlers({
+      source: author,
+      files: author.files,
+      crc: portableCrc32c,
+    }),
+    onReply: ({ params, body }) => ({ params, body: flipped(body, 5_000) }),
+  });
+  const fetch = new Fetch(line, files, {
+    check: { crc: portableCrc32c, startBytes: 0 },
+  });
+  const result = await fetch.end();
+  assert(result.kind === "lost", result.kind);
+  assertStringIncludes(result.message, "damaged on their way");
+  assertEquals(files.get(LOCAL).length, 0);
 });

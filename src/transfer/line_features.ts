@@ -14,5 +14,7 @@
  * answer that may be missing.
  */
 
+import { MANY_CALLS } from "../peer/rpc.ts";
+
 /** All words of this build. */
-export const LINE_FEATURES: readonly string[] = [];
+export const LINE_FEATURES: readonly string[] = [MANY_CALLS];

@@ -1,27 +1,41 @@
 // Pure
 /**
- * How many reads of one transfer are in flight: many on a quick line, few on a
- * slow one.
+ * How many reads of one transfer are in flight: as many as the line holds.
  *
- *   starts at 1; a quick read: one more, up to a bound
- *                a slow read:  half as many, at least 1
+ *   starts at 1
+ *   a read as quick as the quickest   one more, up to a bound
+ *   a read that waited in a queue     as many, or one less
+ *   a slow read                       half as many, at least 1
  *
- * Many resources share one line, and what one asks for the others wait for. If
- * each asked for all it can hold, then on a slow line the calls of those that
- * came last would time out before their turn, again and again.
+ * While the line is not full, more reads in flight take no longer each; from
+ * then on they only wait for each other, and hold memory. Many resources share
+ * one line, and what one asks for the others wait for: if each asked for all it
+ * can hold, then on a slow line the calls of those that came last would time out
+ * before their turn, again and again.
+ *
+ * Source: congestion avoidance of TCP Vegas.
  */
 import { assert } from "../base/assert.ts";
 
-// Ours. Eight reads of 1 MiB keep a line of 50 ms and 1 Gbit/s busy and are the
-// memory that one fetch may hold.
-export const READS_MAX = 8;
+// Ours. Reads of 1 MiB: a line of 300 ms and 1 Gbit/s; this much memory a fetch
+// holds only on such a line.
+export const READS_MAX = 40;
 
 // Ours. Far above any round trip, far below the time limit of a call.
 export const SLOW_READ_MS = 10_000;
 
+// Ours. Twice as long as the quickest one: the line is full. The addition keeps
+// small reads of a quick line from being compared by chance.
+const FULL_FACTOR = 2;
+const CROWDED_FACTOR = 4;
+const CHANCE_MS = 50;
+// Ours. So many in flight are worth it on every line that is not slow.
+const READS_SURE = 4;
+
 export class ReadWindow {
   readonly #bound: number;
   #readsMax = 1;
+  #quickestMs = Infinity;
 
   constructor(bound = READS_MAX) {
     this.#bound = bound;
@@ -34,9 +48,22 @@ export class ReadWindow {
 
   /** A read was answered after so long, waiting for its turn included. */
   adapt(tookMs: number): void {
-    this.#readsMax = tookMs < SLOW_READ_MS
-      ? Math.min(this.#readsMax + 1, this.#bound)
-      : Math.max(Math.floor(this.#readsMax / 2), 1);
+    this.#quickestMs = Math.min(this.#quickestMs, tookMs);
+    this.#readsMax = this.#next(tookMs);
     assert(this.#readsMax >= 1, "a transfer never stands still");
+  }
+
+  #next(tookMs: number): number {
+    if (tookMs >= SLOW_READ_MS) {
+      return Math.max(Math.floor(this.#readsMax / 2), 1);
+    }
+    const isEmpty = this.#readsMax < READS_SURE ||
+      tookMs <= FULL_FACTOR * this.#quickestMs + CHANCE_MS;
+    if (isEmpty) {
+      return Math.min(this.#readsMax + 1, this.#bound);
+    }
+    return tookMs <= CROWDED_FACTOR * this.#quickestMs + CHANCE_MS
+      ? this.#readsMax
+      : Math.max(this.#readsMax - 1, READS_SURE);
   }
 }

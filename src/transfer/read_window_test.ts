@@ -6,15 +6,32 @@ Deno.test("ReadWindow opens on a quick line and closes on a slow one", () => {
   const window = new ReadWindow();
   assertEquals(window.readsMax, 1);
   const quick = Array.from({ length: READS_MAX }, () => {
-    window.adapt(SLOW_READ_MS - 1);
+    window.adapt(300);
     return window.readsMax;
   });
-  assertEquals(quick, [2, 3, 4, 5, 6, 7, 8, 8]);
-  const slow = Array.from({ length: 4 }, () => {
+  assertEquals(quick.slice(0, 3), [2, 3, 4]);
+  assertEquals(quick.at(-1), READS_MAX);
+  const slow = Array.from({ length: 7 }, () => {
     window.adapt(SLOW_READ_MS);
     return window.readsMax;
   });
-  assertEquals(slow, [4, 2, 1, 1]);
+  assertEquals(slow, [20, 10, 5, 2, 1, 1, 1]);
+});
+
+Deno.test("ReadWindow opens until reads wait for each other, no further", () => {
+  // A line that carries one read in 100 ms, with a round trip of 300 ms.
+  const window = new ReadWindow();
+  const seen: number[] = [];
+  for (let count = 0; count < 200; count++) {
+    window.adapt(Math.max(400, window.readsMax * 100));
+    seen.push(window.readsMax);
+  }
+  const [lowest, highest] = [
+    Math.min(...seen.slice(50)),
+    Math.max(...seen.slice(50)),
+  ];
+  assert(lowest >= 4, `${lowest} reads leave the line idle`);
+  assert(highest <= 20, `${highest} reads wait for each other`);
 });
 
 Deno.test("ReadWindow stays within its bounds", () => {

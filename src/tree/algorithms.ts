@@ -27,6 +27,8 @@ export const COMPRESSIONS: readonly Algorithm[] = [
   { bit: 0x100_0000, name: "COMPRESS_LZO" },
   { bit: 0x200_0000, name: "COMPRESS_LZ4" },
   { bit: 0x400_0000, name: "COMPRESS_ZLIB" },
+  // Ours: on lines only, and unknown to MARS.
+  { bit: 0x800_0000, name: "COMPRESS_ZSTD" },
 ];
 
 /** Names of the bits of `mask` that are in `table`, joined by `|`. */

@@ -11,11 +11,8 @@ import { dial, PeerServer } from "../../src/peer/connection.ts";
 import { loadIdentity } from "../../src/peer/identity.ts";
 import type { RpcClient } from "../../src/peer/rpc.ts";
 import { TrustStore } from "../../src/peer/trust.ts";
-import {
-  type FetchResult,
-  LogFetcher,
-  logHandlers,
-} from "../../src/transfer/fetch.ts";
+import { type FetchResult, LogFetcher } from "../../src/transfer/fetch.ts";
+import { logHandlers } from "../../src/transfer/log_service.ts";
 import { systemFiles } from "../../src/transfer/file.ts";
 
 const DEADLINE_MS = 60_000;

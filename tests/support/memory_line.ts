@@ -7,6 +7,7 @@
  *   "none"       handled and answered
  *   "cut"        the line is lost before the call arrives
  *   "cutReply"   handled, then the line is lost before the answer arrives
+ *   "cutBody"    likewise, but a third of the body has arrived
  *   "duplicate"  handled twice; the caller sees the second answer
  *
  * `delay` lets answers overtake each other; `onReply` changes what a handler
@@ -23,7 +24,7 @@ import {
   type RpcReply,
 } from "../../src/peer/rpc.ts";
 
-export type Fault = "none" | "cut" | "cutReply" | "duplicate";
+export type Fault = "none" | "cut" | "cutReply" | "cutBody" | "duplicate";
 
 export type MemoryLineOptions = {
   /** The host that calls, and the one that answers. */
@@ -108,6 +109,13 @@ export class MemoryLine implements RpcClient {
     const answer = await this.#answer(call);
     const reply = onReply?.(answer, index) ?? answer;
     if (kind === "cutReply") {
+      this.close();
+      throw new MarsError("Lost the line");
+    }
+    if (kind === "cutBody") {
+      const part = reply.body.subarray(0, Math.floor(reply.body.length / 3));
+      call.options.into?.set(part);
+      if (part.length > 0) call.options.onPart?.(reply.params, part.length);
       this.close();
       throw new MarsError("Lost the line");
     }

@@ -33,7 +33,10 @@ const CASES: readonly (readonly [text: string, expected: string])[] = [
   ["%usable-features{}", "CHKSUM_MD5|CHKSUM_CRC32C|COMPRESS_LZO"],
   ["%implemented-compressions{}", "COMPRESS_LZO|COMPRESS_LZ4|COMPRESS_ZLIB"],
   ["%implemented-compressions{hostb}", ""],
-  ["%potential-compressions{}", "COMPRESS_LZO|COMPRESS_LZ4|COMPRESS_ZLIB"],
+  [
+    "%potential-compressions{}",
+    "COMPRESS_LZO|COMPRESS_LZ4|COMPRESS_ZLIB|COMPRESS_ZSTD",
+  ],
   ["%used-log-digest{} %used-net-digest{}", "CHKSUM_CRC32C CHKSUM_MD5"],
   ["%used-log-compression{}%used-net-compression{}", "COMPRESS_LZO"],
   ["%enabled-log-compressions{}", "COMPRESS_LZO|COMPRESS_LZ4"],
