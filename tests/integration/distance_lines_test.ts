@@ -69,6 +69,11 @@ async function fill(host: Host, seed: number): Promise<void> {
   }
   await client.flush();
   await client.disconnect();
+  // On the disk, not only in the log.
+  await host.waitLink(
+    `resource-r/replay-${host.name}`,
+    (value) => value.endsWith(",0") && !value.endsWith(",0,0"),
+  );
 }
 
 function copiedBytes(host: Host): number {
@@ -82,7 +87,10 @@ lineTest("A copy that is cut goes on where it was", async (pair) => {
   await fill(alpha, 1);
   network.limit("alpha", 8_000_000);
   await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
-  await waitFor("a part of the copy", () => copiedBytes(beta) > 0);
+  await waitFor(
+    "a part of the copy",
+    () => (Deno.statSync(beta.disk).blocks ?? 0) * 512 > DISK_BYTES / 4,
+  );
   network.part("alpha", "beta");
   await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
   const before = copiedBytes(beta);
