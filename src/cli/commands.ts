@@ -20,6 +20,7 @@ import { ROLE_COMMANDS } from "./role.ts";
 import { SETTING_COMMANDS } from "./settings.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
 import { SYSTEMD_COMMANDS } from "./systemd.ts";
+import { VERIFY_COMMANDS } from "./verify.ts";
 import { VIEW_COMMANDS, viewCommand } from "./view.ts";
 import { WAIT_COMMANDS } from "./wait.ts";
 
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   ...LEAVE_COMMANDS,
   ...INVALIDATE_COMMANDS,
   ...REPLAY_COMMANDS,
+  ...VERIFY_COMMANDS,
   ...SWITCH_COMMANDS,
   ...ROLE_COMMANDS,
   ...VIEW_COMMANDS,

@@ -40,7 +40,7 @@ dump-macros dump-all-macros
 /** Of other tools and of old versions. */
 const OLD = `
 syncer check-resize get-gi show-gi outdate adjust hidden-commands
-create-md dump-md dump new-current-uuid verify invalidate-remote
+create-md dump-md dump new-current-uuid invalidate-remote
 cstate dstate status role state mars-state show-state show show-errors show-info
 `;
 

@@ -32,8 +32,6 @@ const SENSELESS: Readonly<Record<string, string>> = {
 };
 
 const FORBIDDEN: Readonly<Record<string, string>> = {
-  "verify":
-    "comparing disks while they change tells nothing; invalidate copies what differs",
   "invalidate-remote":
     "nobody gives up the copy of another host; type invalidate there",
 };

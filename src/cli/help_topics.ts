@@ -221,6 +221,17 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
       "The way out of a split brain, on the host that shall lose, and after emergency mode of the primary.",
     options: ["force", ...WAITING, ...MANY],
   },
+  "verify": {
+    group: "resource",
+    details:
+      "What is found stands in view and in message links, and stays there until a later run finds nothing. Repaired is what the primary has: if it is the primary's disk that is wrong, hand the role over first. Replay rests only for moments.",
+    options: ["repair", "cancel", "dry-run"],
+    examples: [
+      ["mars verify all", "compare all disks of this host"],
+      ["mars verify mydata beta --repair", "and let beta mend its own"],
+      ["mars verify mydata --cancel", "enough"],
+    ],
+  },
   "fake-sync": {
     group: "expert",
     details:

@@ -57,6 +57,8 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     value: "=0|1|2",
     summary: "Count hosts that left: 0 yes, 1 no, 2 do not even show them",
   },
+  { name: "repair", summary: "verify: overwrite what differs" },
+  { name: "cancel", summary: "verify: take the request back" },
   {
     name: "parallel",
     value: "[=N]",
@@ -319,6 +321,8 @@ export interface Options {
   /** Whether the output goes to somebody's eyes. */
   readonly color: boolean;
   readonly ignoreSync: boolean;
+  readonly repair: boolean;
+  readonly cancel: boolean;
   readonly ignoreDeletedPeers: number;
   /** How many resources at once; undefined: one phase of each at a time. */
   readonly parallel: number | undefined;
@@ -381,6 +385,8 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     json: line.isOn("json"),
     color,
     ignoreSync: line.isOn("ignore-sync"),
+    repair: line.isOn("repair"),
+    cancel: line.isOn("cancel"),
     ignoreDeletedPeers: oneOf(line, "ignore-deleted-peers", [0, 1, 2]) ?? 1,
     parallel: parallelOf(line),
     // Several at once cannot be asked about.

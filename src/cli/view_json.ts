@@ -7,6 +7,7 @@
 import { logFileName } from "../base/names.ts";
 import type { Amount, LogAmount } from "../resource/amounts.ts";
 import { obstaclesIn, type ReportedObstacle } from "../resource/obstacles.ts";
+import { verifySummary } from "../resource/verify.ts";
 import type { MemberState, Position } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatStamp } from "../tree/values.ts";
@@ -172,6 +173,11 @@ function memberJson(member: MemberState, report: Report): Json {
     ...given("diskBytes", member.diskBytes),
     ...given("syncedBytes", member.syncedBytes),
     ...given("syncPosition", syncPosition && formatReplay(syncPosition)),
+    ...given("verify", verifyJson(member, report)),
+    ...given(
+      "verifiedSeconds",
+      report.facts.sinceS(member.verifiedNs),
+    ),
     ...given(
       "replay",
       replay && {
@@ -179,6 +185,25 @@ function memberJson(member: MemberState, report: Report): Json {
         dirtyBytes: replay.dirtyBytes,
       },
     ),
+  };
+}
+
+function verifyJson(
+  member: MemberState,
+  { facts }: Report,
+): Json | undefined {
+  const summary = verifySummary(member, facts.local.nowNs);
+  if (summary === undefined) return undefined;
+  const { state, phase, bytesPerSecond, remainS } = summary;
+  const { source, doneBytes, sizeBytes, differingBytes, repairedBytes } = state;
+  return {
+    phase,
+    source,
+    ...amountJson({ doneBytes, sizeBytes, restBytes: sizeBytes - doneBytes }),
+    bytesPerSecond,
+    ...given("remainSeconds", remainS),
+    differingBytes,
+    repairedBytes,
   };
 }
 

@@ -6,20 +6,20 @@
  *   3. files     create or cut logs; durable before any link names them
  *   4. links     positions that changed
  *   5. worker    start, adjust, stop
- *   6. transfers start or stop fetch and sync
+ *   6. transfers start or stop fetch and sync; verification likewise
  *   7. links     what this host does, and messages
  *
  * Each step may stop anywhere: the next call begins again from what is. A step
  * that fails (a full file system, say) does not keep the others from being done:
  * a worker is told what to do although a link cannot be written.
  */
-import { assert } from "../base/assert.ts";
 import { MarsError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
 import type { LogDirectory } from "../log/files.ts";
+import { withHold } from "../resource/hold.ts";
 import { plan } from "../resource/plan.ts";
 import { untoldLinks } from "../resource/positions.ts";
 import {
@@ -32,13 +32,15 @@ import type { SyncWish } from "../resource/sync_limit.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { LEFT_KEY, type LeftDevice } from "./left_devices.ts";
+import { desiredOf, replayFacts, toldBy } from "./desired.ts";
+import { type LeftDevice, withLeft } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
-import type { ResourceLinks } from "./resource_links.ts";
+import { type ResourceLinks, tellEach } from "./resource_links.ts";
 import { stateValues } from "./states.ts";
 import { CompletionMeter, RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
+import type { Verification } from "./verification.ts";
 
 /** What an executor needs from the daemon. */
 export interface ExecutorOptions {
@@ -46,6 +48,7 @@ export interface ExecutorOptions {
   readonly host: string;
   readonly logs: ResourceLogs;
   readonly transfers: Transfers;
+  readonly verification: Verification;
   readonly startWorker: (subject: WorkerSubject) => Dataplane;
   readonly logDirectory: LogDirectory;
   readonly nbdSocketPath: (device: string) => string;
@@ -91,11 +94,6 @@ const MEASURE_MS_MIN = 1_000;
 // Ours. A worker that fails at once must not fill the traces.
 const RESTART_DELAY_MS = 2_000;
 
-const NO_LOG: Pick<Desired, "logSequence" | "logHost"> = {
-  logSequence: 0,
-  logHost: "",
-};
-
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #rates: RateMeter;
@@ -123,7 +121,8 @@ export class Executor {
   /** Whether nothing of the resource runs here any more. */
   get isIdle(): boolean {
     return this.#handle === undefined && this.#stopping === undefined &&
-      this.#measuring === undefined && this.#options.transfers.isIdle;
+      this.#measuring === undefined && this.#options.transfers.isIdle &&
+      !this.#options.verification.isRunning;
   }
 
   /** Whether its disk is copied, or would be if it were allowed. */
@@ -158,12 +157,13 @@ export class Executor {
       actual?.role ?? "no worker",
       ...(transfers.isFetching ? ["fetch"] : []),
       ...(transfers.isSyncing ? ["sync"] : []),
+      ...(this.#options.verification.isRunning ? ["verify"] : []),
     ].join(", ");
   }
 
   /** One round; see the head of the file. @throws MarsError */
   async step(round: Round): Promise<void> {
-    const { resource, host, logs, transfers } = this.#options;
+    const { resource, host, logs, transfers, verification } = this.#options;
     const worker = this.#worker();
     const snapshot = round.snapshot();
     const view = resourceView(snapshot, resource, host);
@@ -190,8 +190,10 @@ export class Executor {
     };
     await attempt(() => this.#changeFiles(next, worker));
     await attempt(() => this.#publishPositions(next, snapshot, view));
-    this.#adjust(next, view);
+    if (this.#isDiskFree(next)) this.#adjust(next, view);
     transfers.adjust(next, view);
+    const facts = replayFacts(this.#desired, this.#worker(), view);
+    verification.adjust(next.verify, view, facts);
     // Guests have a device and no disk: nothing runs, and they say so.
     this.#measure(next, view);
     const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
@@ -227,7 +229,10 @@ export class Executor {
   /** Ends worker and transfers, and says so. @throws MarsError */
   async stop(snapshot: () => Snapshot): Promise<void> {
     clearTimeout(this.#positionTimer);
-    await this.#options.transfers.stop();
+    await Promise.all([
+      this.#options.transfers.stop(),
+      this.#options.verification.stop(),
+    ]);
     this.#stopWorker();
     await this.#stopping;
     await this.#measuring;
@@ -355,7 +360,22 @@ export class Executor {
     this.#options.wake();
   }
 
-  #adjust(next: Plan, view: ResourceView): void {
+  /**
+   * Whether the worker may be told anything new. Not while somebody else still
+   * writes to the disk who is about to end: what it writes would be older than
+   * what the worker does.
+   */
+  #isDiskFree(next: Plan): boolean {
+    const { transfers, verification } = this.#options;
+    const isCopied = transfers.isSyncing && next.sync === undefined;
+    const isRepaired = verification.holdAt !== undefined &&
+      next.verify === undefined;
+    return !isCopied && !isRepaired;
+  }
+
+  #adjust(wanted: Plan, view: ResourceView): void {
+    const { verification } = this.#options;
+    const next = withHold(wanted, verification.holdAt, toldBy(this.#desired));
     if (next.role === "detached") return this.#stopWorker();
     const disk = view.own?.disk ?? "";
     const device = view.own?.device ?? "";
@@ -423,51 +443,37 @@ export class Executor {
   }
 
   #publishStates(next: Plan, snapshot: Snapshot): void {
-    const { transfers, links } = this.#options;
+    const { transfers, verification, links } = this.#options;
     const worker = this.#worker();
-    const obstacles = [...next.obstacles, ...transfers.obstacles];
+    const obstacles = [
+      ...next.obstacles,
+      ...transfers.obstacles,
+      ...verification.obstacles,
+    ];
     this.#traceObstacles(obstacles.map(({ text }) => text).join("; "));
     const now = {
       ...this.#options.now(),
       nowMs: this.#options.monotonicMs(),
     };
-    this.#tell(links.links({
-      ...now,
-      snapshot,
-      states: stateValues(next, worker, {
-        isFetching: transfers.isFetching,
-        isSyncing: transfers.isSyncing,
-        logs: this.#options.logs.all,
-        rates: this.#rates.read(worker, transfers),
-        completedNs: this.#completions.read(worker, now),
-        openCount: worker?.role === "log"
-          ? worker.openCount
-          : Number(this.#options.isLeftOpen()),
+    tellEach(
+      links.links({
+        ...now,
+        snapshot,
+        states: stateValues(next, worker, {
+          isFetching: transfers.isFetching,
+          isSyncing: transfers.isSyncing,
+          logs: this.#options.logs.all,
+          rates: this.#rates.read(worker, transfers),
+          completedNs: this.#completions.read(worker, now),
+          openCount: worker?.role === "log"
+            ? worker.openCount
+            : Number(this.#options.isLeftOpen()),
+        }),
+        diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
+        obstacles,
       }),
-      diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
-      obstacles,
-    }));
-  }
-
-  /** Writes links; one that cannot be written does not hold up the rest. */
-  #tell(links: readonly LinkValue[]): void {
-    if (links.length === 0) return;
-    const { publish } = this.#options;
-    try {
-      return publish(links);
-    } catch (error) {
-      if (!(error instanceof MarsError)) throw error;
-    }
-    let refusal: MarsError | undefined;
-    for (const link of links) {
-      try {
-        publish([link]);
-      } catch (error) {
-        if (!(error instanceof MarsError)) throw error;
-        refusal ??= error;
-      }
-    }
-    if (refusal !== undefined) throw refusal;
+      this.#options.publish,
+    );
   }
 
   #traceObstacles(text: string): void {
@@ -476,37 +482,4 @@ export class Executor {
     const { resource } = this.#options;
     if (text !== "") trace.info("plan", "Obstacles", { resource, text });
   }
-}
-
-/** The plan, and what an earlier daemon has left of the device. */
-function withLeft(
-  next: Plan,
-  device: string | undefined,
-  left: readonly LeftDevice[],
-): Plan {
-  return left.filter(({ name }) => name !== undefined && name === device)
-    .reduce((plan, { text }) => blocked(plan, LEFT_KEY, text), next);
-}
-
-/**
- * The plan in the words of the mailbox. Replay of a log, once begun, goes on
- * from where it is: the position that moves with it is no new beginning.
- */
-function desiredOf(next: Plan, before: Desired | undefined): Desired {
-  assert(next.role !== "detached", "a detached plan desires nothing");
-  const log = next.log === undefined
-    ? NO_LOG
-    : { logSequence: next.log.sequence, logHost: next.log.host };
-  const isGoingOn = before?.role === "replay" && next.role === "replay" &&
-    before.logSequence === log.logSequence && before.logHost === log.logHost;
-  return {
-    role: next.role,
-    ...log,
-    startBytes: isGoingOn ? before.startBytes : next.startBytes,
-    logEndBytes: next.logEndBytes,
-    sizeBytes: next.sizeBytes,
-    // Level "peer" waits for the logger to learn of peers' positions.
-    level: next.level === "flush" ? "flush" : "durable",
-    bypass: next.bypass,
-  };
 }

@@ -13,6 +13,7 @@
 import { MarsError, messageOf } from "../base/errors.ts";
 import { trace } from "../base/trace.ts";
 import type { KernelDevice } from "../dataplane/kernel_devices.ts";
+import { blocked, type Plan } from "../resource/plan_types.ts";
 import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -147,4 +148,14 @@ export function ownerless(
     ),
   );
   return left.filter(({ name }) => name === undefined || !names.has(name));
+}
+
+/** The plan, and what an earlier daemon has left of the device. */
+export function withLeft(
+  next: Plan,
+  device: string | undefined,
+  left: readonly LeftDevice[],
+): Plan {
+  return left.filter(({ name }) => name !== undefined && name === device)
+    .reduce((plan, { text }) => blocked(plan, LEFT_KEY, text), next);
 }

@@ -17,6 +17,7 @@ import type { LinkTree } from "../tree/store.ts";
 import type { TreeSight } from "../tree/watch.ts";
 import type { ControlDesk } from "./control.ts";
 import type { LeftDevice } from "./left_devices.ts";
+import type { ReadStretch } from "./log_records.ts";
 import type { Network } from "./peer_lines.ts";
 import type { SocketOptions } from "./sockets.ts";
 import type { Space } from "./space.ts";
@@ -48,6 +49,7 @@ export interface DaemonParts {
   /** Logs and disks, for peers. */
   readonly files: FileOpener;
   readonly logDirectory: (path: string) => LogDirectory;
+  readonly readStretch: ReadStretch;
   /** Of the file system that holds the tree. */
   readonly space: () => Space;
   readonly startWorker: (subject: WorkerSubject) => Dataplane;

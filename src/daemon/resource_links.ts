@@ -9,6 +9,7 @@
  * written, or that somebody has changed, is written the next time. So all of
  * them are there after the first round of a resource that was switched on.
  */
+import { MarsError } from "../base/errors.ts";
 import type { LinkValue, Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -107,4 +108,31 @@ export class ResourceLinks {
       this.#told.set(linkPath.actual(this.#resource, this.#host, name), value);
     }
   }
+}
+
+/**
+ * Writes links; one that cannot be written does not hold up the rest.
+ *
+ * @throws MarsError of the first one
+ */
+export function tellEach(
+  links: readonly LinkValue[],
+  publish: (links: readonly LinkValue[]) => void,
+): void {
+  if (links.length === 0) return;
+  try {
+    return publish(links);
+  } catch (error) {
+    if (!(error instanceof MarsError)) throw error;
+  }
+  let refusal: MarsError | undefined;
+  for (const link of links) {
+    try {
+      publish([link]);
+    } catch (error) {
+      if (!(error instanceof MarsError)) throw error;
+      refusal ??= error;
+    }
+  }
+  if (refusal !== undefined) throw refusal;
 }

@@ -19,7 +19,9 @@ import { ResourceLinks } from "./resource_links.ts";
 import { Schedule } from "./schedule.ts";
 import type { DaemonParts } from "./parts.ts";
 import type { Running } from "./services.ts";
+import { readRecords } from "./log_records.ts";
 import { type Lines, Transfers } from "./transfers.ts";
+import { Verification } from "./verification.ts";
 
 export interface ResourcesOptions {
   readonly settings: Settings;
@@ -205,7 +207,8 @@ export class Resources {
 
   #begin(resource: string): Running {
     const { settings, tree, lines, isWatched, now } = this.#options;
-    const { files, startWorker, logDirectory, clock } = this.#options.parts;
+    const { files, startWorker, logDirectory, clock, lamport, readStretch } =
+      this.#options.parts;
     const host = this.#host;
     const directory = logDirectory(
       `${settings.marsDir}/${linkPath.resource(resource)}`,
@@ -227,6 +230,17 @@ export class Resources {
         lines,
         files,
         crc: this.#options.parts.crc,
+      }),
+      verification: new Verification({
+        ...common,
+        lines,
+        files,
+        records: (range, onRecord) =>
+          readRecords(range, {
+            read: readStretch,
+            pathOf: (log) => logs.path(log),
+          }, onRecord),
+        nowNs: () => lamport.now(),
       }),
       startWorker,
       logDirectory: directory,

@@ -31,6 +31,7 @@ import { Control } from "./control.ts";
 import { tellSystemd } from "./systemd.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { LeftDevices } from "./left_devices.ts";
+import { stretchReader } from "./log_records.ts";
 import type { DaemonParts } from "./parts.ts";
 import { setSocketOptions } from "./sockets.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
@@ -125,6 +126,8 @@ async function systemParts(
   const clock = systemClock;
   const lamport = new LamportClock(clock);
   const disk = new LinkFiles(marsDir, shim);
+  const files = systemFiles(shim);
+  const crc = shimCrc32c(shim);
   const watch = TreeWatch.open({ root: marsDir, shim });
   const tree = new LinkTree({ root: marsDir, files: disk, lamport, watch });
   tree.resumeClock(host);
@@ -156,9 +159,10 @@ async function systemParts(
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
     isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),
     leftDevices: (snapshot) => left.look(snapshot),
-    crc: shimCrc32c(shim),
-    files: systemFiles(shim),
+    crc,
+    files,
     logDirectory,
+    readStretch: stretchReader(files, crc),
     space: () => spaceOf(marsDir),
     startWorker: (subject) =>
       new DataplaneHandle({

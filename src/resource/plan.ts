@@ -61,6 +61,7 @@ import {
 } from "./positions.ts";
 import { withResync } from "./resync.ts";
 import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
+import { withVerify } from "./verify.ts";
 import {
   comparePositions,
   isSynced,
@@ -73,9 +74,11 @@ import {
 /** What the host of `view` should be doing, given `facts`. */
 export function plan(view: ResourceView, facts: PlanFacts): Plan {
   const decided = decide(view, facts);
-  return view.own?.device === undefined
-    ? decided
-    : withinSpace(view, facts, withResync(view, facts, decided));
+  return view.own?.device === undefined ? decided : withVerify(
+    view,
+    facts,
+    withinSpace(view, facts, withResync(view, facts, decided)),
+  );
 }
 
 function decide(view: ResourceView, facts: PlanFacts): Plan {

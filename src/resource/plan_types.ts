@@ -5,6 +5,7 @@
 import type { LogName } from "../base/names.ts";
 import type { AcknowledgeLevel } from "../tree/values.ts";
 import type { FetchPlan } from "./fetch.ts";
+import type { VerifyPlan } from "./verify_links.ts";
 import { sameLog } from "./view.ts";
 
 /** A log file of this host and how much of it is durable here. */
@@ -103,6 +104,7 @@ export interface Plan {
   readonly lostLog: number;
   readonly fetch: FetchPlan | undefined;
   readonly sync: SyncPlan | undefined;
+  readonly verify: VerifyPlan | undefined;
   /** Positions of this host: written when they changed. */
   readonly publish: readonly LinkValue[];
   readonly logFiles: readonly LogFileChange[];
@@ -122,6 +124,7 @@ export const NOTHING: Plan = {
   lostLog: 0,
   fetch: undefined,
   sync: undefined,
+  verify: undefined,
   publish: [],
   logFiles: [],
   obstacles: [],

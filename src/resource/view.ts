@@ -20,9 +20,16 @@ import {
   NOBODY,
   parseCount,
   parseReplay,
+  parseStamp,
   parseSwitch,
   type ReplayValue,
 } from "../tree/values.ts";
+import {
+  parseRequest,
+  parseState,
+  type VerifyRequest,
+  type VerifyState,
+} from "./verify_links.ts";
 import { type Versions, versionsIn } from "./versions.ts";
 
 /** A place in the history of a resource: log and byte offset. */
@@ -76,6 +83,10 @@ export interface MemberState {
   readonly logs: readonly LogRun[] | undefined;
   /** The log that it needs and nobody has any more; 0 for none. */
   readonly lostLog: number;
+  readonly verifyRequest: VerifyRequest | undefined;
+  readonly verifyState: VerifyState | undefined;
+  /** What was wrong with the disk before would have been found. */
+  readonly verifiedNs: bigint | undefined;
   /** Stamp of the newest sign of life. */
   readonly aliveNs: bigint | undefined;
 }
@@ -217,6 +228,18 @@ function memberState(
     ),
     logs: parseRuns(actualText("logs")),
     lostLog: parseCount(actualText("lost-log")) ?? 0,
+    verifyRequest: decoded(
+      snapshot.value(linkPath.todo(resource, host, "verify")),
+      parseRequest,
+    ),
+    verifyState: decoded(
+      snapshot.value(linkPath.actual(resource, host, "verify")),
+      parseState,
+    ),
+    verifiedNs: decoded(
+      snapshot.value(linkPath.actual(resource, host, "verified")),
+      parseStamp,
+    ),
     aliveNs: snapshot.stampNs(linkPath.global(host, "time")),
   };
 }

@@ -8,6 +8,7 @@
  *   cutPower()   it and all commands are dead; what was volatile may be lost
  *   command()    a command line, which may be interrupted or killed
  */
+import { stretchReader } from "./records.ts";
 import { MarsError, messageOf, RefusedError } from "../../src/base/errors.ts";
 import { LamportClock } from "../../src/base/lamport.ts";
 import { type Clock, NS_PER_MS } from "../../src/base/time.ts";
@@ -183,6 +184,7 @@ export class SimHost {
       tellSystemd: () => {},
       files: this.files.files(life),
       logDirectory: (path) => this.files.logDirectory(path, life),
+      readStretch: stretchReader(this.files.files(life)),
       space: () => {
         life.check();
         return SPACE;

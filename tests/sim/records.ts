@@ -8,6 +8,9 @@
  * Cells are as large as the blocks that a copy compares, so that a disk that is
  * copied while it changes becomes a mixture, as it does in reality.
  */
+import { MarsError } from "../../src/base/errors.ts";
+import type { ReadStretch } from "../../src/daemon/log_records.ts";
+import type { FileOpener } from "../../src/transfer/file.ts";
 import type { DiskState } from "./truth.ts";
 import type { VolatileFile } from "./volatile_file.ts";
 
@@ -71,4 +74,26 @@ export function stateOf(disk: VolatileFile): DiskState {
     state[cell] = view.getUint32(0, true);
   }
   return state;
+}
+
+/** Reads records of the simulated data plane, as `stretchReader` does real ones. */
+export function stretchReader(files: FileOpener): ReadStretch {
+  return async ({ path, startBytes, endBytes: end }, onRecord) => {
+    const file = await files.open(path, "read");
+    try {
+      const endBytes = end ?? file.sizeBytes();
+      const bytes = new Uint8Array(endBytes - startBytes);
+      await file.read(bytes, startBytes);
+      for (let at = 0; at < bytes.length; at += RECORD_BYTES) {
+        const piece = bytes.subarray(at, at + RECORD_BYTES);
+        const record = decodeRecord(piece, startBytes + at);
+        if (record === undefined) throw new MarsError("no record there");
+        const { id, cell } = record;
+        const payload = new Uint8Array(new Uint32Array([id]).buffer);
+        onRecord(cell * CELL_BYTES, payload);
+      }
+    } finally {
+      file.close();
+    }
+  };
 }

@@ -14,6 +14,7 @@ import { STATE_MACROS } from "./states.ts";
 import { STRINGS } from "./strings.ts";
 import { TERMINAL_MACROS } from "./terminal.ts";
 import { variable, VARIABLES } from "./variables.ts";
+import { VERIFY_MACROS } from "./verify.ts";
 
 const ROWS: readonly Row[] = [
   [VARIABLE, { about: "value of a variable", invoke: variable }],
@@ -24,6 +25,7 @@ const ROWS: readonly Row[] = [
   ...FIGURE_MACROS,
   ...STATE_MACROS,
   ...AMOUNT_MACROS,
+  ...VERIFY_MACROS,
   ...DEVICE_MACROS,
   ...HOST_MACROS,
   ...MESSAGE_MACROS,

@@ -8,6 +8,8 @@
  *      acknowledge: durable              ours: with --verbose
  *      HINT: …                           sizes of disks and resource
  *      syncing: [====>.....]  …          until the copy is complete
+ *      verifying: [====>.....]  …         ours: while disks are compared
+ *      verified: all was equal … ago      ours: when that had been done
  *      replaying: [===>:::....]  …       while work is left
  * ERRORS   LNK  (1):                     messages of this host
  * <key>: <since> <since> <text>
@@ -30,6 +32,7 @@ export const DEFAULT_TEXTS: Readonly<Record<string, string>> = {
 %if{%&&{%is-attach{}}{%!{%is-primary{}}}}{\
 %if{%sync-rest{}}{%syncinfo{}}\
 %if{%work-rest{}}{%replinfo{}}\
+%verifyinfo{}\
 }\
 %if{%>{%{verbose}}{1}}{%comminfo{}}\
 %resource-errors{}
@@ -84,6 +87,14 @@ to %human-numbers{}{/}{ }{%{_possible}} is possible\n}
 \       > sync: %human-numbers{}{/}{ }{%sync-pos{}}{%sync-size{}}\
 \ rate: %human-numbers{}{/}{ }{%sync-rate{}}/sec\
 \  remaining: %human-seconds{%sync-remain{}} hrs\n
+`,
+  "verifyinfo": String.raw`
+%if{%verify-running{}}{\
+\     verifying: %progress{20}{%verify-pos{}}{%verify-pos{}}{%verify-size{}}\
+\  %verify-percent{}%  (%human-rounded{0}{/}{)}{%verify-pos{}}{%verify-size{}}\
+\  rate: %human-rounded{2}{/}{ }{%verify-rate{}}/sec\
+\  remaining: %human-seconds{%verify-remain{}} hrs\n}\
+%if{%verified{}}{\     verified: all was equal %human-seconds{%verified-age{}} hrs ago\n}
 `,
   "replinfo": String.raw`
 \     replaying: %progress{20}{%replay-pos{}}{%fetch-pos{}}{%fetch-size{}}\
