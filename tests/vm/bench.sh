@@ -240,4 +240,6 @@ for work in $WORKS; do
 	done
 done
 line plain
+# Figures of something that is in trouble mean nothing.
+grep -E "^[^ ]+ (warn|error) " $BASE/daemon.log
 well
