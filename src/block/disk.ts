@@ -1,19 +1,33 @@
 // Pure
 /**
  * The backing disk of a resource, and transfers that are never short.
+ *
+ * Writeback goes past the page cache where the disk can do that: its data are in
+ * the cache already, as part of the log. The kernel keeps both ways coherent.
  */
-import { RefusedError } from "../base/errors.ts";
+import { RefusedError, SyscallError } from "../base/errors.ts";
 import type { Completion, Io, Memory } from "../ring/io.ts";
 import { Transfers } from "./transfers.ts";
+
+/** What transfers past the page cache are multiples of. */
+const DIRECT_BYTES = 4096;
 
 /** An open disk. */
 export class Disk {
   readonly fd: number;
+  /** The same past the page cache; -1 where there is no such way. */
+  readonly #directFd: number;
   #sizeBytes: number;
   readonly #io: Io;
   readonly #transfers: Transfers;
 
-  private constructor(io: Io, fd: number, sizeBytes: number) {
+  private constructor(
+    io: Io,
+    fd: number,
+    directFd: number,
+    sizeBytes: number,
+  ) {
+    this.#directFd = directFd;
     this.#io = io;
     this.#transfers = new Transfers(io);
     this.fd = fd;
@@ -43,7 +57,12 @@ export class Disk {
         `it has ${sizeBytes} bytes, ${sizeBytesMin} are needed`,
       ]);
     }
-    return new Disk(io, fd, sizeBytes);
+    return new Disk(io, fd, openDirectly(io, path), sizeBytes);
+  }
+
+  /** Whether `writeBack` waits for the disk itself. */
+  get isDirect(): boolean {
+    return this.#directFd >= 0;
   }
 
   /** The result is `length` or a negative errno. */
@@ -86,6 +105,23 @@ export class Disk {
     );
   }
 
+  /**
+   * As `write`, for data that are in the page cache already; `memory` begins at
+   * a page.
+   */
+  writeBack(
+    memory: Memory,
+    length: number,
+    offsetBytes: number,
+    done: Completion,
+    tag: number,
+  ): void {
+    const isAligned = length % DIRECT_BYTES === 0 &&
+      offsetBytes % DIRECT_BYTES === 0;
+    const fd = this.isDirect && isAligned ? this.#directFd : this.fd;
+    this.#transfers.write(fd, memory, 0, length, offsetBytes, done, tag);
+  }
+
   /** Makes everything written so far durable. */
   flush(done: Completion, tag: number): void {
     this.#io.flush(this.fd, done, tag);
@@ -93,6 +129,17 @@ export class Disk {
 
   /** No operation may be in flight. */
   close(): void {
+    if (this.isDirect) this.#io.close(this.#directFd);
     this.#io.close(this.fd);
+  }
+}
+
+/** -1 where a disk cannot be used that way. */
+function openDirectly(io: Io, path: string): number {
+  try {
+    return io.open(path, "direct");
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    return -1;
   }
 }

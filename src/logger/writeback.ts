@@ -44,10 +44,16 @@ const TICK_MS = 100;
 const WRITEBACK_IDLE_TICKS = 2;
 const WRITEBACK_AGE_TICKS = 30;
 const RETRY_PAUSE_MS = 1_000;
-/** 2 MiB in flight at most; a disk with a queue wants several. */
-const SLOT_COUNT = 16;
-/** While the foreground is busy. */
-const SLOT_COUNT_YIELDING = 4;
+/**
+ * Writes in flight, and how many while the foreground is busy. The page cache
+ * takes them at once and passes them on in large numbers; the disk itself wants
+ * to see several at a time.
+ */
+const SLOT_COUNT = 32;
+const SLOTS = {
+  cached: { all: 16, yielding: 4 },
+  direct: { all: SLOT_COUNT, yielding: 16 },
+} as const;
 /** Extents made clean by one flush of the disk: 64 MiB of 4 KiB writes. */
 const SECTION_EXTENTS_MAX = 16_384;
 
@@ -237,7 +243,8 @@ export class Writeback {
   #fillSlots(): void {
     const isYielding = !this.isUrged && !this.#dirty.isPressed &&
       !this.#isForegroundQuiet;
-    const countMax = isYielding ? SLOT_COUNT_YIELDING : SLOT_COUNT;
+    const counts = this.#disk.isDirect ? SLOTS.direct : SLOTS.cached;
+    const countMax = isYielding ? counts.yielding : counts.all;
     while (this.#busyCount < countMax) {
       const index = this.#freeSlots.pop();
       if (index === undefined) break;

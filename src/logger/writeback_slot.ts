@@ -131,9 +131,8 @@ export class WritebackSlot {
     if (result < 0) return this.#onEnded(result, this.#index);
     this.#compact();
     if (this.#extent < this.#extentCount) return this.#readSpan();
-    this.#disk.write(
+    this.#disk.writeBack(
       this.#memory,
-      0,
       this.#lengthBytes,
       this.#startBytes,
       this.#onEnded,

@@ -22,6 +22,12 @@ export interface Memory {
  */
 export type Completion = (result: number, tag: number) => void;
 
+export type OpenMode =
+  | "read"
+  | "readwrite"
+  | "exclusive"
+  | "direct";
+
 export interface Io {
   /** Reads `length` bytes at `offsetBytes` into `memory` from `start`. */
   read(
@@ -87,9 +93,11 @@ export interface Io {
 
   /**
    * Opens an existing file or disk; "exclusive" is "readwrite" and refuses a
-   * disk that is mounted or otherwise claimed (EBUSY). @throws SyscallError
+   * disk that is mounted or otherwise claimed (EBUSY). "direct" is "readwrite"
+   * past the page cache, of disks only (else EINVAL): offsets, lengths and
+   * addresses must be multiples of 4096. @throws SyscallError
    */
-  open(path: string, mode: "read" | "readwrite" | "exclusive"): number;
+  open(path: string, mode: OpenMode): number;
 
   /** Bytes of a file or disk. @throws SyscallError */
   size(fd: number): number;

@@ -98,6 +98,7 @@ export const OPEN_FLAGS = {
   readwrite: 0o2,
   exclusive: 0o202,
   claim: 0o2000200,
+  direct: 0o40002,
 } as const;
 
 /** What is said to operations, by the names of Linux. */

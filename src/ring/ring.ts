@@ -29,7 +29,13 @@ import { ERRNO, SyscallError } from "../base/errors.ts";
 import { removeIfThere } from "../base/remove.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import { MemoryMap } from "./buffers.ts";
-import type { CommandIo, Completion, Memory, SocketIo } from "./io.ts";
+import type {
+  CommandIo,
+  Completion,
+  Memory,
+  OpenMode,
+  SocketIo,
+} from "./io.ts";
 import { ENTER_GETEVENTS, FLAG, OP, OPEN_FLAGS } from "./layout.ts";
 import { Queues } from "./queues.ts";
 import {
@@ -43,6 +49,8 @@ import {
 
 // Prescribed by Linux.
 const TIMESPEC_BYTES = 16;
+/** No disk wants more. */
+const DIRECT_BYTES = 4096;
 
 // Ours.
 /**
@@ -304,10 +312,27 @@ export class Ring implements SocketIo, CommandIo {
     return this.#maps.anonymous(lengthBytes);
   }
 
-  open(path: string, mode: "read" | "readwrite" | "exclusive"): number {
+  open(path: string, mode: OpenMode): number {
     const fd = this.#shim.mars_file_open(cString(path), OPEN_FLAGS[mode], 0);
     if (fd < 0) throw new SyscallError("open", path, -fd);
-    return fd;
+    if (mode !== "direct" || this.#isDirectDisk(path, fd)) return fd;
+    this.close(fd);
+    throw new SyscallError("open", path, ERRNO.EINVAL);
+  }
+
+  /** Whether it takes transfers past the page cache, as far as one can see. */
+  #isDirectDisk(path: string, fd: number): boolean {
+    if (Deno.statSync(path).isBlockDevice !== true) return false;
+    const page = this.allocate(DIRECT_BYTES);
+    const length = this.#shim.mars_file_read(
+      fd,
+      page.bytes,
+      0,
+      DIRECT_BYTES,
+      0,
+    );
+    this.release(page);
+    return length === DIRECT_BYTES;
   }
 
   size(fd: number): number {

@@ -16,7 +16,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { ERRNO, SyscallError } from "../../src/base/errors.ts";
-import type { Completion, Io, Memory } from "../../src/ring/io.ts";
+import type { Completion, Io, Memory, OpenMode } from "../../src/ring/io.ts";
 import { SIM_SECTOR_BYTES, SimFile } from "./file.ts";
 import { Random } from "./random.ts";
 
@@ -34,6 +34,8 @@ export interface SimOptions {
   readonly latencyMsMax?: number;
   /** Probability that a read or write is short. */
   readonly shortShare?: number;
+  /** Whether files are disks that can be written past the page cache. */
+  readonly hasDirect?: boolean;
 }
 
 interface Pending {
@@ -61,6 +63,7 @@ export class SimIo implements Io {
   readonly #random: Random;
   readonly #latencyMsMax: number;
   readonly #shortShare: number;
+  readonly #hasDirect: boolean;
   readonly #files = new Map<string, SimFile>();
   readonly #openPaths = new Map<number, string>();
   #pending: Pending[] = [];
@@ -71,6 +74,7 @@ export class SimIo implements Io {
     this.#random = new Random(options.seed);
     this.#latencyMsMax = options.latencyMsMax ?? 2;
     this.#shortShare = options.shortShare ?? 0;
+    this.#hasDirect = options.hasDirect ?? false;
   }
 
   /** Makes a file whose content is durable. */
@@ -234,9 +238,12 @@ export class SimIo implements Io {
     return { bytes: new Uint8Array(lengthBytes), address: 0 };
   }
 
-  open(path: string): number {
+  open(path: string, mode: OpenMode = "readwrite"): number {
     if (!this.#files.has(path)) {
       throw new SyscallError("open", path, ERRNO.ENOENT);
+    }
+    if (mode === "direct" && !this.#hasDirect) {
+      throw new SyscallError("open", path, ERRNO.EINVAL);
     }
     const fd = this.#nextFd++;
     this.#openPaths.set(fd, path);

@@ -64,6 +64,7 @@ export interface WorldOptions {
 
 export class LoggerWorld {
   readonly io: SimIo;
+  readonly disk: Disk;
   readonly logger: Logger;
   readonly deviceBytes: number;
   /** Answers that are owed to requests. */
@@ -92,13 +93,14 @@ export class LoggerWorld {
     this.io = new SimIo({
       seed: options.seed,
       shortShare: options.shortShare ?? 0.1,
+      hasDirect: options.seed % 2 === 0,
     });
     this.io.create(DISK_PATH, new Uint8Array(options.deviceBytes));
-    const disk = Disk.open(this.io, DISK_PATH, options.deviceBytes);
+    this.disk = Disk.open(this.io, DISK_PATH, options.deviceBytes);
     this.logger = new Logger({
       io: this.io,
       crc: portableCrc32c,
-      disk,
+      disk: this.disk,
       sizeBytes: options.deviceBytes,
       level: options.level,
       log: this.#openLog(this.#createLog(1)),
