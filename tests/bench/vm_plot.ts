@@ -16,8 +16,8 @@ const GAP = 24;
 const VALUE_WIDTH = 84;
 const COLUMNS = 4;
 
-const INK = "#222222";
-const PALE_INK = "#666666";
+const INK = "#2a2a2a";
+const PALE_INK = "#6a6a6a";
 
 function colorOf(target: string): string {
   if (target.startsWith("drbd")) return "#d9822b";
