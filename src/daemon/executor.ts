@@ -164,6 +164,8 @@ export class Executor {
   /** One round; see the head of the file. @throws MarsError */
   async step(round: Round): Promise<void> {
     const { resource, host, logs, transfers, verification } = this.#options;
+    // What it said about the damage does not hold any more.
+    if (transfers.takeRepaired()) this.#stopWorker();
     const worker = this.#worker();
     const snapshot = round.snapshot();
     const view = resourceView(snapshot, resource, host);

@@ -31,6 +31,7 @@ import { DiskSync, type SyncResult } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
 import { parseReplay } from "../tree/values.ts";
 import type { ResourceLogs } from "./logs.ts";
+import { Repairs } from "./repairs.ts";
 import { POSITION_METHOD } from "./services.ts";
 
 /** Lines to peers, one per host and traffic class. */
@@ -88,6 +89,7 @@ const DAMAGE_KEY = "err-log-damaged";
 
 export class Transfers {
   readonly #options: TransfersOptions;
+  readonly #repairs: Repairs;
   #fetch: RunningFetch | undefined;
   #sync: RunningSync | undefined;
   /** Sources that failed: how long, and until when each is left alone. */
@@ -107,6 +109,12 @@ export class Transfers {
 
   constructor(options: TransfersOptions) {
     this.#options = options;
+    this.#repairs = new Repairs({
+      ...options,
+      path: (log) => options.logs.path(log),
+      line: (host) => options.lines.line(host, "log"),
+      release: (log) => this.release(log),
+    });
   }
 
   get isFetching(): boolean {
@@ -118,7 +126,12 @@ export class Transfers {
   }
 
   get isIdle(): boolean {
-    return !this.isFetching && !this.isSyncing;
+    return !this.isFetching && !this.isSyncing && this.#repairs.isIdle;
+  }
+
+  /** Whether a log was repaired: who reads it must begin anew. */
+  takeRepaired(): boolean {
+    return this.#repairs.takeRepaired();
   }
 
   /** Totals since the start, for rates. */
@@ -145,6 +158,7 @@ export class Transfers {
           "Every member that has this log has it damaged; nobody can replay it any further: type invalidate, or primary --force for what is here",
       });
     }
+    obstacles.push(...this.#repairs.obstacles);
     if (this.#syncObstacle !== "") {
       obstacles.push({ key: "inf-sync", text: this.#syncObstacle });
     }
@@ -154,6 +168,7 @@ export class Transfers {
   /** Starts, keeps or stops transfers as `next` wants them. */
   adjust(next: Plan, view: ResourceView): void {
     this.#adjustFetch(next.fetch, view);
+    this.#repairs.adjust(next.repair);
     this.#adjustSync(next.sync, view);
   }
 
@@ -169,6 +184,7 @@ export class Transfers {
     this.#retryTimers.clear();
     await Promise.all([
       this.#fetch?.fetcher.stop(),
+      this.#repairs.stop(),
       this.#sync?.sync.stop(),
     ]);
   }

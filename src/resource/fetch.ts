@@ -51,9 +51,23 @@ export function planFetch(
     const mostBytes = Math.max(
       ...others.map((host) => claimedBytes(view, log, host)),
     );
-    const isLost = view.designated !== view.host && haveBytes < mostBytes;
+    const isLost = haveBytes < mostBytes &&
+      (view.designated !== view.host || haveBytes < promisedBytes(view, log));
     if (!isLost) return undefined;
   }
+  const sources = sourcesOf(view, log);
+  return sources.length === 0 ? undefined : { log, sources };
+}
+
+/** How much of an own log was durable when this host said so last. */
+export function promisedBytes(view: ResourceView, log: LogName): number {
+  return claimedBytes(view, log, view.host);
+}
+
+/** Other members who may have a log, best first. */
+export function sourcesOf(view: ResourceView, log: LogName): string[] {
+  const others = view.members.map((member) => member.host)
+    .filter((host) => host !== view.host);
   const members = others.sort((left, right) =>
     claimedBytes(view, log, right) - claimedBytes(view, log, left)
   );
@@ -63,10 +77,7 @@ export function planFetch(
     view.designated ?? log.host,
     ...members,
   ];
-  const sources = [...new Set(preferred)].filter((host) =>
-    members.includes(host)
-  );
-  return sources.length === 0 ? undefined : { log, sources };
+  return [...new Set(preferred)].filter((host) => members.includes(host));
 }
 
 /**

@@ -41,12 +41,12 @@ import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
 import { leaderLinks, sized } from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
-import { LOGS_AHEAD_MAX, planFetch } from "./fetch.ts";
+import { stopped } from "./damage.ts";
+import { LOGS_AHEAD_MAX, planFetch, promisedBytes } from "./fetch.ts";
 import { holeBehind, nextLog, versionOf, versionText } from "./history.ts";
 import {
   blocked,
   localLog,
-  type LogFileChange,
   NOTHING,
   type Plan,
   type PlanFacts,
@@ -54,6 +54,7 @@ import {
 } from "./plan_types.ts";
 import { rotateBytesOf } from "./keep.ts";
 import {
+  nameOf,
   ownLogsBehind,
   positionLinks,
   reachedBy,
@@ -193,8 +194,9 @@ function following(
   if (!isSynced(view, own)) return copying(view, own, facts, reached, base);
   const file = localLog(facts.logs, reached.log);
   if (file === undefined) {
+    // One that had something in it was lost; to begin it anew would hide that.
     const isOwnStart = isDesignated && reached.log.host === view.host &&
-      reached.bytes === 0;
+      reached.bytes === 0 && promisedBytes(view, reached.log) === 0;
     return isOwnStart
       ? { ...base, logFiles: [{ kind: "create", log: reached.log }] }
       : blocked(base, "inf-fetch", `Log ${nameOf(reached.log)} is not here`);
@@ -210,6 +212,16 @@ function following(
   }
   if (file.bytes > reached.bytes) {
     return replaying(view, own, facts, reached, base, file.bytes);
+  }
+  // The rest of an own log was lost here, and others have it.
+  const isComing = base.fetch !== undefined && isDesignated &&
+    reached.log.host === view.host && sameLog(base.fetch.log, reached.log);
+  if (isComing) {
+    return blocked(
+      base,
+      "inf-fetch",
+      `Log ${nameOf(reached.log)} ends at ${file.bytes} here, others have more`,
+    );
   }
   const gap = copyGap(own, reached);
   if (gap !== undefined) return blocked(atEnd(base, reached), "inf-sync", gap);
@@ -238,10 +250,6 @@ function copyGap(own: MemberState, reached: Position): string | undefined {
       nameOf(goal.log)
     } up to ${goalBytes}, have ${reached.bytes}`
     : undefined;
-}
-
-function nameOf(log: LogName): string {
-  return `${log.sequence} of "${log.host}"`;
 }
 
 /** Initial copy; replay rests meanwhile, so that it cannot overtake it. */
@@ -316,53 +324,6 @@ function replaying(
     return going;
   }
   return stopped(view, own, reached, going, worker);
-}
-
-/**
- * Replay has stopped at `reached`, before the end of the file.
- *
- * What lies behind the last published durable position of an own log never was
- * promised to anybody: a crash may leave anything there, and it is cut off.
- * Damage before it is real. A damaged foreign log is cut at the damage, too,
- * because its rest can be fetched again.
- */
-function stopped(
-  view: ResourceView,
-  own: MemberState,
-  reached: Position,
-  base: Plan,
-  worker: WorkerState,
-): Plan {
-  // One that this host had given up comes back like any other.
-  const isComing = base.fetch !== undefined &&
-    sameLog(base.fetch.log, reached.log);
-  const isOwnLog = reached.log.host === view.host && !isComing;
-  const isTorn = worker.replayStatus === 2;
-  const isForced = view.designated === view.host && !own.desired.fetch;
-  // A foreign log may end inside a record: the rest is on its way.
-  if (isTorn && !isOwnLog && !isForced) return base;
-  const cut: LogFileChange = {
-    kind: "truncate",
-    log: reached.log,
-    bytes: reached.bytes,
-  };
-  const claimed = versionOf(view, reached.log.sequence, view.host)?.value.self;
-  const promisedBytes =
-    claimed !== undefined && sameLog(claimed.log, reached.log)
-      ? claimed.endBytes
-      : 0;
-  const idle: Plan = { ...base, role: "idle", log: undefined };
-  if (isOwnLog && reached.bytes >= promisedBytes) {
-    return { ...idle, logFiles: [cut] };
-  }
-  const text = `Log ${nameOf(reached.log)} is ${
-    isTorn ? "incomplete" : "damaged"
-  } at ${reached.bytes}: status ${worker.replayStatus}, detail ${worker.replayDetail}`;
-  const told = blocked(idle, "err-replay-stop", text);
-  if (isForced || (!isOwnLog && base.fetch !== undefined)) {
-    return { ...told, logFiles: [cut] };
-  }
-  return blocked(base, "err-replay-stop", text);
 }
 
 /** Everything here is applied, and this host shall be primary. */

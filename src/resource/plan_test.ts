@@ -385,6 +385,55 @@ Deno.test("plan() cuts a damaged foreign log to fetch it again", () => {
   assertEquals(next.role, "idle");
 });
 
+Deno.test("plan() has damaged records mended by members who have them", () => {
+  const whole = versionText({ log: log(1, "alpha"), bytes: 9000 }, undefined);
+  const foreign = planOf("beta", {
+    "replay-beta": "log-000000001-alpha,0,0",
+    "version-000000001-alpha": whole,
+  }, { logs: [{ log: log(1, "alpha"), bytes: 9000 }], worker: STOPPED });
+  assertEquals(foreign.repair, {
+    log: log(1, "alpha"),
+    offsetBytes: 4180,
+    sources: ["alpha"],
+  });
+  // The worker must go on saying what is damaged.
+  assertEquals([foreign.role, foreign.logFiles.length], ["replay", 0]);
+  assertStringIncludes(texts(foreign), "damaged at 4180");
+  // Its own log, as it was fetched by others.
+  const own = planOf("alpha", {
+    "replay-alpha": "log-000000001-alpha,0,0",
+    "version-000000001-alpha": whole,
+    "version-000000001-beta": whole,
+  }, { logs: [{ log: log(1, "alpha"), bytes: 9000 }], worker: STOPPED });
+  assertEquals(own.repair?.sources, ["beta"]);
+  assertEquals(own.logFiles, []);
+});
+
+Deno.test("plan() fetches back what its own log has lost", () => {
+  const whole = versionText({ log: log(1, "alpha"), bytes: 9000 }, undefined);
+  const links = {
+    "replay-alpha": "log-000000001-alpha,4180,0",
+    "version-000000001-alpha": whole,
+    "version-000000001-beta": whole,
+  };
+  for (const logs of [[], [{ log: log(1, "alpha"), bytes: 4180 }]]) {
+    const next = planOf("alpha", links, { logs, mayLead: true });
+    assertEquals(next.fetch?.sources, ["beta"]);
+    assertEquals(next.logFiles, [], "no new log hides the loss");
+    assertEquals(next.role === "log", false);
+  }
+});
+
+Deno.test("plan() does not begin an own log anew that had something in it", () => {
+  const links = {
+    "replay-alpha": "log-000000001-alpha,0,0",
+    "version-000000001-alpha": V1,
+  };
+  const next = planOf("alpha", links, { logs: [], mayLead: true });
+  assertEquals(next.logFiles, []);
+  assertStringIncludes(texts(next), "is not here");
+});
+
 Deno.test("plan() waits for the rest of a foreign record", () => {
   const next = planOf(
     "beta",

@@ -63,6 +63,15 @@ export interface SyncPlan {
   readonly sizeBytes: number;
 }
 
+/** Records of a log here that are damaged, and who may have them intact. */
+export interface RepairPlan {
+  readonly log: LogName;
+  /** Where the first of them begins. */
+  readonly offsetBytes: number;
+  /** Hosts to ask, best first. */
+  readonly sources: readonly string[];
+}
+
 /** A link to write. */
 export interface LinkValue {
   readonly path: string;
@@ -105,6 +114,7 @@ export interface Plan {
   readonly fetch: FetchPlan | undefined;
   readonly sync: SyncPlan | undefined;
   readonly verify: VerifyPlan | undefined;
+  readonly repair: RepairPlan | undefined;
   /** Positions of this host: written when they changed. */
   readonly publish: readonly LinkValue[];
   readonly logFiles: readonly LogFileChange[];
@@ -125,6 +135,7 @@ export const NOTHING: Plan = {
   fetch: undefined,
   sync: undefined,
   verify: undefined,
+  repair: undefined,
   publish: [],
   logFiles: [],
   obstacles: [],

@@ -178,3 +178,8 @@ export function knownEndBytes(
     ? Math.min(promised.endBytes, fileBytes)
     : fileBytes;
 }
+
+/** A log, for people. */
+export function nameOf(log: LogName): string {
+  return `${log.sequence} of "${log.host}"`;
+}

@@ -445,6 +445,7 @@ function planLines(next: Plan): string[] {
   if (next.bypass !== "off") lines.push(`> bypass ${next.bypass}`);
   if (next.fetch !== undefined) lines.push(`> fetch ${short(next.fetch)}`);
   if (next.sync !== undefined) lines.push(`> sync ${short(next.sync)}`);
+  if (next.repair !== undefined) lines.push(`> repair ${short(next.repair)}`);
   for (const change of next.logFiles) {
     lines.push(`> ${change.kind} ${logFileName(change.log)}`);
   }
