@@ -125,6 +125,11 @@ sim: $(DENO) ## clusters in simulation: SEED=1 COUNT=100 CHAOS=seconds VERBOSE=1
 	@$(DENO) run --no-check --allow-all tests/sim/run.ts --seed=$(SEED) \
 	  --count=$(COUNT) $(if $(CHAOS),--chaos=$(CHAOS)) $(if $(VERBOSE),--verbose)
 
+# Ten real minutes; SOAK_MINUTES=60 make soak for longer.
+.PHONY: soak
+soak: $(DENO) build/libmars.so ## real daemons under load for ten minutes: does anything grow?
+	@$(DENO) run --no-check --allow-all tests/soak/run.ts
+
 .PHONY: bench
 bench: build/mars build/libmars.so tools-test ## speed, side by side with the alternatives
 	$(DENO) run --allow-all tests/bench/run.ts

@@ -3,6 +3,8 @@
  * broken on purpose is noticed. A checker that cannot fail checks nothing.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ERRNO, SyscallError } from "../src/base/errors.ts";
+import { LogScanner } from "../src/log/scanner.ts";
 import { LinkTree } from "../src/tree/store.ts";
 import { LamportClock } from "../src/base/lamport.ts";
 import { MetadataLink } from "../src/transfer/metadata.ts";
@@ -194,3 +196,56 @@ Deno.test("Durable writes that are gone are noticed", async () => {
   }, /are lost|not in the history/);
   assertEquals(found === "", false);
 });
+
+/** Lets the newest byte of every foreign log rot now and then. */
+function rotten(world: ClusterWorld): void {
+  world.time.after(3, () => {
+    for (const host of world.hosts) {
+      const logs = host.files.listLogs(`resource-${RESOURCE}`)
+        .filter(({ log }) => log.host !== host.name);
+      const newest = logs.at(-1);
+      if (newest === undefined || newest.sizeBytes === 0) continue;
+      const file = host.files.log(RESOURCE, newest.log);
+      file?.rot(newest.sizeBytes - 1, world.random.below(8));
+    }
+    if (world.time.nowMs < ROT_MS) rotten(world);
+  });
+}
+
+const ROT_MS = 2_000;
+
+Deno.test("A damaged copy of a log that nobody cuts is noticed", async () => {
+  const found = await failureOf((world) => {
+    rotten(world);
+    for (const { files } of world.hosts) {
+      const real = files.logDirectory.bind(files);
+      files.logDirectory = (path, life) => ({
+        ...real(path, life),
+        truncate: () =>
+          Promise.reject(new SyscallError("truncate", path, ERRNO.EIO)),
+      });
+    }
+  }, /./);
+  assertEquals(found === "", false);
+});
+
+Deno.test("Damage that is replayed is noticed (I6, I11)", async () => {
+  await withMethod(
+    LogScanner.prototype,
+    "next",
+    function (this: LogScanner) {
+      const found = realNext.call(this);
+      if (found === "record") {
+        this.payload = this.payload.slice();
+        this.payload[this.payloadStart + 1] = 77;
+      }
+      return found;
+    },
+    async () => {
+      const found = await failureOf(() => {}, /\(I6\)|is not that of/);
+      assertStringIncludes(found, "has write 197");
+    },
+  );
+});
+
+const realNext = LogScanner.prototype.next;

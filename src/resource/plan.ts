@@ -110,7 +110,11 @@ function decide(view: ResourceView, facts: PlanFacts): Plan {
     return blocked(base, "inf-replay-start", "Size of the device unknown");
   }
   if (reached === undefined) {
-    return blocked(base, "err-replaylink-not-readable", "No replay position");
+    return blocked(
+      base,
+      "err-replaylink-not-readable",
+      "No replay position; type invalidate, or leave-resource",
+    );
   }
   if (worker?.role === "log") {
     return logging(view, own, facts, { ...base, publish: positions });

@@ -7,6 +7,7 @@
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
 import { DISK, RESOURCE } from "./records.ts";
+import { StorageChaos } from "./storage_chaos.ts";
 
 export interface Chaos {
   readonly durationMs: number;
@@ -282,6 +283,7 @@ export function chaosOf(
   ];
   const total = rows.reduce((sum, { weight }) => sum + weight, 0);
   const tempo = 0.3 + 2 * random.next();
+  const storage = new StorageChaos(world);
   return {
     durationMs,
     pauseMs: () => tempo * PAUSE_MS * 2 * random.next(),
@@ -289,6 +291,7 @@ export function chaosOf(
       let at = random.next() * total;
       const row = rows.find(({ weight }) => (at -= weight) < 0);
       row?.act(world, world.anyHost());
+      storage.act();
     },
     end: () => {
       for (const host of world.hosts) {

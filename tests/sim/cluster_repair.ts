@@ -174,13 +174,15 @@ function isLost(
   const { own, sizeBytes } = viewOf(host);
   if (host === leader) return false;
   const replay = own?.replay;
+  // A tombstone that went too early: the membership came back without it.
+  if (replay === undefined) return true;
   const current = viewOf(leader).own?.replay?.log;
   const isCopy = (own?.syncedBytes ?? 0) >= (sizeBytes ?? 0);
   // Copying from one who has parted since.
-  const isAhead = (replay?.log.sequence ?? 0) > (current?.sequence ?? 0);
+  const isAhead = replay.log.sequence > (current?.sequence ?? 0);
   if (!isCopy) return isAhead;
   // An orphan: its log was deleted when nobody knew of it.
-  const isOrphan = replay !== undefined && current !== undefined &&
+  const isOrphan = current !== undefined &&
     replay.log.sequence < current.sequence &&
     members.every(({ files }) =>
       (files.log(RESOURCE, replay.log)?.lengthBytes ?? 0) <= replay.startBytes

@@ -283,7 +283,7 @@ export class ClusterWatch implements WorkerWatch {
     // Its author may have lost the file since, or fetch it again.
     const file = this.#world.host(at.log.host)?.files.log(RESOURCE, at.log);
     const durableBytes = Math.max(
-      truth.durableBytes(at.log) ?? 0,
+      truth.durableBytesEver(at.log),
       file?.durableBytes ?? 0,
     );
     if (at.log.host !== name && at.bytes > durableBytes) {

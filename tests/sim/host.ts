@@ -8,15 +8,16 @@
  *   cutPower()   it and all commands are dead; what was volatile may be lost
  *   command()    a command line, which may be interrupted or killed
  */
-import { stretchReader } from "./records.ts";
 import { MarsError, messageOf, RefusedError } from "../../src/base/errors.ts";
 import { LamportClock } from "../../src/base/lamport.ts";
 import { type Clock, NS_PER_MS } from "../../src/base/time.ts";
 import { runCommand } from "../../src/cli/run.ts";
 import { parseCommandLine, settingsOf } from "../../src/cli/options.ts";
 import { Daemon } from "../../src/daemon/daemon.ts";
+import { stretchReader } from "../../src/daemon/log_records.ts";
 import type { Network } from "../../src/daemon/peer_lines.ts";
 import type { WorkerSubject } from "../../src/dataplane/handle.ts";
+import { portableCrc32c } from "../../src/log/checksum.ts";
 import type { Snapshot } from "../../src/tree/snapshot.ts";
 import { LinkTree } from "../../src/tree/store.ts";
 import { commandEffects } from "./effects.ts";
@@ -184,7 +185,7 @@ export class SimHost {
       tellSystemd: () => {},
       files: this.files.files(life),
       logDirectory: (path) => this.files.logDirectory(path, life),
-      readStretch: stretchReader(this.files.files(life)),
+      readStretch: stretchReader(this.files.files(life), portableCrc32c),
       space: () => {
         life.check();
         return SPACE;

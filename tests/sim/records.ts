@@ -2,15 +2,21 @@
 /**
  * Records and disks of the simulated data plane.
  *
- *   record  16 bytes: number of the write, cell, offset in the log, check
- *   disk    cells of 64 KiB, at the begin of each the number of the newest write
+ *   record  a record of the production format; its payload is the number of
+ *           the write and the cell that it goes to
+ *   disk    cells of 64 KiB, at the begin of each the newest payload
  *
  * Cells are as large as the blocks that a copy compares, so that a disk that is
  * copied while it changes becomes a mixture, as it does in reality.
  */
-import { MarsError } from "../../src/base/errors.ts";
-import type { ReadStretch } from "../../src/daemon/log_records.ts";
-import type { FileOpener } from "../../src/transfer/file.ts";
+import { portableCrc32c } from "../../src/log/checksum.ts";
+import {
+  encodeRecord as encodeLogRecord,
+  RECORD_CODE,
+  RECORD_OVERHEAD_BYTES,
+} from "../../src/log/record.ts";
+import { LogScanner } from "../../src/log/scanner.ts";
+import type { Verdict } from "../../src/log/verdict.ts";
 import type { DiskState } from "./truth.ts";
 import type { VolatileFile } from "./volatile_file.ts";
 
@@ -18,7 +24,8 @@ import type { VolatileFile } from "./volatile_file.ts";
 export const RESOURCE = "r";
 export const DISK = "/dev/disk";
 
-export const RECORD_BYTES = 16;
+const PAYLOAD_BYTES = 8;
+export const RECORD_BYTES = RECORD_OVERHEAD_BYTES + PAYLOAD_BYTES;
 export const CELL_BYTES = 64 * 1024;
 export const CELL_COUNT = 17;
 export const DISK_BYTES = CELL_BYTES * CELL_COUNT;
@@ -29,39 +36,94 @@ export interface SimRecord {
   readonly cell: number;
 }
 
+/** @param offsetBytes in the log, in which all records are of one length */
 export function encodeRecord(
-  record: SimRecord,
+  { id, cell }: SimRecord,
   offsetBytes: number,
 ): Uint8Array {
-  const { id, cell } = record;
-  const words = [id, cell, offsetBytes, checkOf(record, offsetBytes)];
-  return new Uint8Array(new Uint32Array(words).buffer);
-}
-
-/** Undefined unless a whole record of this place stands there (I11). */
-export function decodeRecord(
-  bytes: Uint8Array,
-  offsetBytes: number,
-): SimRecord | undefined {
-  const [id = 0, cell = 0, offset, check] = new Uint32Array(
-    bytes.slice(0, RECORD_BYTES).buffer,
+  return encodeLogRecord(
+    {
+      sequence: Math.floor(offsetBytes / RECORD_BYTES) + 1,
+      seconds: id,
+      nanoseconds: 0,
+      code: RECORD_CODE.writeNew,
+      offsetBytes: cell * CELL_BYTES,
+      payload: payloadOf({ id, cell }),
+    },
+    { digest: "crc32c", compression: "none", crc: portableCrc32c },
   );
-  const record = { id, cell };
-  const isGood = id > 0 && cell < CELL_COUNT && offset === offsetBytes &&
-    check === checkOf(record, offsetBytes);
-  return isGood ? record : undefined;
 }
 
-function checkOf({ id, cell }: SimRecord, offsetBytes: number): number {
-  const mixed = Math.imul(id ^ 0x5bd1e995, 0x01000193) ^
-    Math.imul(cell + 0x9e3779b9, 0x85ebca6b) ^
-    Math.imul(offsetBytes, 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 15)) >>> 0;
+function payloadOf({ id, cell }: SimRecord): Uint8Array {
+  return new Uint8Array(new Uint32Array([id, cell]).buffer);
+}
+
+/** Reads records of a log with the production scanner. */
+export class RecordReader {
+  readonly #scanner: LogScanner;
+  readonly #file: VolatileFile;
+
+  constructor(
+    file: VolatileFile,
+    { startBytes, deviceBytes }: {
+      readonly startBytes: number;
+      readonly deviceBytes: number;
+    },
+  ) {
+    this.#file = file;
+    this.#scanner = new LogScanner({
+      crc: portableCrc32c,
+      startBytes,
+      deviceSizeBytes: deviceBytes,
+    });
+  }
+
+  /** Where the next record begins. */
+  get positionBytes(): number {
+    return this.#scanner.positionBytes;
+  }
+
+  /** The next record before `endBytes`, or why there is none. */
+  next(endBytes: number): SimRecord | Verdict {
+    const scanner = this.#scanner;
+    for (;;) {
+      switch (scanner.next()) {
+        case "record": {
+          const { payload, payloadStart } = scanner;
+          const view = new DataView(
+            payload.buffer,
+            payload.byteOffset + payloadStart,
+          );
+          return { id: view.getUint32(0, true), cell: view.getUint32(4, true) };
+        }
+        case "end":
+          // The log may have grown since.
+          if (scanner.verdict.kind === "damage" || !this.#hasMore(endBytes)) {
+            return scanner.verdict;
+          }
+          this.#look(endBytes);
+          break;
+        case "more":
+          this.#look(endBytes);
+      }
+    }
+  }
+
+  #hasMore(endBytes: number): boolean {
+    const { offsetBytes, restBytes } = this.#scanner.verdict;
+    return offsetBytes + restBytes < endBytes;
+  }
+
+  #look(endBytes: number): void {
+    const startBytes = this.#scanner.positionBytes;
+    const bytes = new Uint8Array(Math.max(0, endBytes - startBytes));
+    const lengthBytes = this.#file.read(bytes, startBytes);
+    this.#scanner.setWindow({ bytes, startBytes, lengthBytes, endBytes });
+  }
 }
 
 export function writeCell(disk: VolatileFile, record: SimRecord): void {
-  const bytes = new Uint8Array(new Uint32Array([record.id]).buffer);
-  disk.write(bytes, record.cell * CELL_BYTES);
+  disk.write(payloadOf(record), record.cell * CELL_BYTES);
 }
 
 /** What is on a disk now, durable or not. */
@@ -74,26 +136,4 @@ export function stateOf(disk: VolatileFile): DiskState {
     state[cell] = view.getUint32(0, true);
   }
   return state;
-}
-
-/** Reads records of the simulated data plane, as `stretchReader` does real ones. */
-export function stretchReader(files: FileOpener): ReadStretch {
-  return async ({ path, startBytes, endBytes: end }, onRecord) => {
-    const file = await files.open(path, "read");
-    try {
-      const endBytes = end ?? file.sizeBytes();
-      const bytes = new Uint8Array(endBytes - startBytes);
-      await file.read(bytes, startBytes);
-      for (let at = 0; at < bytes.length; at += RECORD_BYTES) {
-        const piece = bytes.subarray(at, at + RECORD_BYTES);
-        const record = decodeRecord(piece, startBytes + at);
-        if (record === undefined) throw new MarsError("no record there");
-        const { id, cell } = record;
-        const payload = new Uint8Array(new Uint32Array([id]).buffer);
-        onRecord(cell * CELL_BYTES, payload);
-      }
-    } finally {
-      file.close();
-    }
-  };
 }

@@ -103,6 +103,11 @@ export class Truth {
     return this.#lives(log).at(-1)?.durableBytes;
   }
 
+  /** The same of all logs that ever had this name: copies may be old. */
+  durableBytesEver(log: LogName): number {
+    return Math.max(0, ...this.#lives(log).map((life) => life.durableBytes));
+  }
+
   /** Logs with data of the same number by others. */
   rivals(log: LogName): LogName[] {
     return [...this.#logs.values()].flatMap((lives) => lives.slice(-1))

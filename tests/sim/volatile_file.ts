@@ -3,8 +3,11 @@
  * A file whose bytes are volatile until they are flushed.
  *
  * When the power fails, each write since the last flush has happened or not,
- * in any combination, and the end of the file is anywhere between the flushed
- * one and the written one. What nobody has written is zero.
+ * in any combination, some of them torn between two sectors, and the end of the
+ * file is anywhere between the flushed one and the written one. What nobody has
+ * written is zero.
+ *
+ * A medium may rot, too: a bit that is flipped is so for good.
  *
  * Large disks with few written bytes are cheap: only pages that were written
  * exist.
@@ -12,6 +15,9 @@
 import type { Random } from "./random.ts";
 
 const PAGE_BYTES = 4096;
+const SECTOR_BYTES = 512;
+/** Of writes that are lost. */
+const TORN_SHARE = 0.3;
 
 interface Write {
   readonly offsetBytes: number;
@@ -99,11 +105,25 @@ export class VolatileFile {
     this.#durableBytes = lengthBytes;
   }
 
+  /** One bit is wrong from now on. */
+  rot(offsetBytes: number, bit: number): void {
+    const byte = new Uint8Array(1);
+    this.read(byte, offsetBytes);
+    byte[0] = (byte[0] ?? 0) ^ (1 << bit);
+    this.#put(byte, offsetBytes);
+  }
+
   /** The power fails; what is left is durable. */
   losePower(random: Random): void {
     const lost = this.#unflushed.filter(() => random.chance(0.5));
     for (const { offsetBytes, old } of lost.reverse()) {
-      this.#put(old, offsetBytes);
+      const tornBytes = random.chance(TORN_SHARE)
+        ? SECTOR_BYTES - offsetBytes % SECTOR_BYTES
+        : 0;
+      // Its first sector has come to the medium.
+      if (tornBytes < old.length) {
+        this.#put(old.subarray(tornBytes), offsetBytes + tornBytes);
+      }
     }
     const looseBytes = this.#lengthBytes - this.#durableBytes;
     if (looseBytes > 0 && random.chance(0.7)) {

@@ -15,14 +15,15 @@ import { logFileName, type LogName } from "../../src/base/names.ts";
 import type { Dataplane, WorkerSubject } from "../../src/dataplane/handle.ts";
 import type { Actual, Desired } from "../../src/dataplane/mailbox.ts";
 import type { Position } from "../../src/resource/view.ts";
+import type { Verdict } from "../../src/log/verdict.ts";
 import type { SimFileSystem } from "./file_system.ts";
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
 import {
   CELL_COUNT,
-  decodeRecord,
   encodeRecord,
   RECORD_BYTES,
+  RecordReader,
   type SimRecord,
   writeCell,
 } from "./records.ts";
@@ -102,7 +103,12 @@ const RETRY_MS = 1_000;
 /** As the real handle does. */
 const CHANGE_INTERVAL_MS = 10;
 const POSITION_INTERVAL_MS = 100;
-const EBADMSG = 74;
+
+/** As the production replay has it: 1 for the end, 2 for a torn record. */
+function statusOf({ kind, status, restBytes }: Verdict): number {
+  if (kind === "damage") return status;
+  return kind === "eof" && restBytes === 0 ? 1 : 2;
+}
 
 /** What is told at once when it differs. */
 function stateOf(actual: Actual): string {
@@ -414,6 +420,10 @@ export class SimWorker implements Dataplane {
     let at = startBytes;
     let flushed = startBytes;
     let endBytes = Math.max(startBytes, desired.logEndBytes);
+    const reader = new RecordReader(file, {
+      startBytes,
+      deviceBytes: disk.lengthBytes,
+    });
     this.#setRole("replay", {
       logSequence: log.sequence,
       loggedBytes: endBytes,
@@ -436,21 +446,16 @@ export class SimWorker implements Dataplane {
       endBytes = Math.max(now.logEndBytes, now.startBytes);
       this.#report({ loggedBytes: endBytes, durableBytes: endBytes });
       let status = 0;
+      let detail = 0;
       for (let count = this.#random.below(12); count >= 0; count--) {
-        if (at === endBytes) break;
-        if (at + RECORD_BYTES > endBytes) {
-          status = 2;
+        const found = reader.next(endBytes);
+        if ("kind" in found) {
+          status = statusOf(found);
+          detail = found.detail;
           break;
         }
-        const bytes = new Uint8Array(RECORD_BYTES);
-        file.read(bytes, at);
-        const record = decodeRecord(bytes, at);
-        if (record === undefined) {
-          status = -EBADMSG;
-          break;
-        }
-        writeCell(disk, record);
-        at += RECORD_BYTES;
+        writeCell(disk, found);
+        at = reader.positionBytes;
       }
       watch.onApplied(this, { log, bytes: at });
       if (at > flushed || status !== 0) {
@@ -460,9 +465,12 @@ export class SimWorker implements Dataplane {
         finish();
         flushed = reached;
       }
-      if (status === 0 && at === endBytes) status = 1;
       watch.onReplayed(this, { log, bytes: at });
-      this.#report({ writtenBackBytes: flushed, replayStatus: status });
+      this.#report({
+        writtenBackBytes: flushed,
+        replayStatus: status,
+        replayDetail: detail,
+      });
       if (status === 0) await this.#delay(0.1, 2);
       else await this.#pause();
     }

@@ -1,0 +1,59 @@
+/**
+ * What storage does at random: bits of logs that rot.
+ *
+ * It has a random stream of its own, so that a run without it goes the same way
+ * as one in which nothing happens.
+ *
+ *   rot   one bit of a copy of a log, as long as its author, or another host,
+ *         has those bytes intact: then it must come right by itself
+ */
+import { logFileName } from "../../src/base/names.ts";
+import { linkPath } from "../../src/tree/path.ts";
+import type { ClusterWorld } from "./cluster_world.ts";
+import type { SimHost } from "./host.ts";
+import { Random } from "./random.ts";
+import { RESOURCE } from "./records.ts";
+
+/** Of runs in which a kind of event happens at all. */
+const RUN_SHARE = 0.3;
+/** Of events of the other kinds that one of these follows. */
+const EVENT_SHARE = 0.03;
+
+export class StorageChaos {
+  readonly #world: ClusterWorld;
+  readonly #random: Random;
+  readonly #kinds: readonly ((host: SimHost) => void)[];
+
+  constructor(world: ClusterWorld) {
+    this.#world = world;
+    this.#random = new Random(world.seed ^ 0x5707a6e);
+    const kinds = [(host: SimHost) => this.#rot(host)];
+    this.#kinds = kinds.filter(() => this.#random.chance(RUN_SHARE));
+  }
+
+  /** Perhaps something happens. */
+  act(): void {
+    if (!this.#random.chance(EVENT_SHARE)) return;
+    const kind = this.#kinds[this.#random.below(this.#kinds.length)];
+    const { hosts } = this.#world;
+    const host = hosts[this.#random.below(hosts.length)];
+    if (kind !== undefined && host !== undefined) kind(host);
+  }
+
+  #rot(host: SimHost): void {
+    const { hosts } = this.#world;
+    const copies = host.files.listLogs(linkPath.resource(RESOURCE))
+      .filter(({ log, sizeBytes }) => log.host !== host.name && sizeBytes > 0);
+    const copy = copies[this.#random.below(copies.length)];
+    if (copy === undefined) return;
+    const { log, sizeBytes } = copy;
+    const author = hosts.find(({ name }) => name === log.host);
+    const original = author?.files.log(RESOURCE, log);
+    const offsetBytes = this.#random.below(sizeBytes);
+    // The last copy of something is nobody's to repair.
+    if ((original?.durableBytes ?? 0) <= offsetBytes) return;
+    const text = `${logFileName(log)} rots at ${offsetBytes}`;
+    this.#world.note(`${host.name}: ${text}`);
+    host.files.log(RESOURCE, log)?.rot(offsetBytes, this.#random.below(8));
+  }
+}
