@@ -1,0 +1,131 @@
+/**
+ * Real hosts whose disks fail: errors of the kernel, not of a stand-in. A loop
+ * device over a sparse file fails every write for which its file system has no
+ * block left, and works again when there is room.
+ */
+import { assert, assertMatch } from "@std/assert";
+import { type Host, Hosts } from "../support/hosts.ts";
+import { reportSkipped } from "../support/network.ts";
+import { Recorder } from "../support/recorder.ts";
+import {
+  BLOCKS,
+  caughtUp,
+  connect,
+  DISK_BYTES,
+  sees,
+  writeSome,
+} from "../support/replicas.ts";
+
+const MIB = 1024 * 1024;
+
+/** Runs a program that must succeed. */
+function command(program: string, ...words: string[]): string {
+  const { success, stdout, stderr } = new Deno.Command(program, {
+    args: words,
+  }).outputSync();
+  assert(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout).trim();
+}
+
+/** A loop device that can be made to fail. */
+class FailingDisk {
+  readonly path: string;
+  readonly #room: string;
+
+  constructor(directory: string, sizeBytes: number) {
+    this.#room = `${directory}/room`;
+    Deno.mkdirSync(this.#room);
+    const size = `size=${sizeBytes + 8 * MIB}`;
+    command("mount", "-t", "tmpfs", "-o", size, "mars", this.#room);
+    const image = `${this.#room}/image`;
+    Deno.writeFileSync(image, new Uint8Array(0));
+    Deno.truncateSync(image, sizeBytes);
+    this.path = command("losetup", "--find", "--show", image);
+  }
+
+  /** From now on what has no block yet cannot be written. */
+  fail(): void {
+    using ballast = Deno.openSync(this.#ballast, { create: true, write: true });
+    const piece = new Uint8Array(4096);
+    try {
+      for (;;) ballast.writeSync(piece);
+    } catch (error) {
+      assertMatch(String(error), /No space left/);
+    }
+  }
+
+  work(): void {
+    Deno.removeSync(this.#ballast);
+  }
+
+  [Symbol.dispose](): void {
+    command("losetup", "--detach", this.path);
+    command("umount", "-l", this.#room);
+  }
+
+  get #ballast(): string {
+    return `${this.#room}/ballast`;
+  }
+}
+
+function missing(): string | undefined {
+  if (Deno.uid() !== 0) return "loop devices need root";
+  try {
+    Deno.statSync("/dev/loop-control");
+    command("losetup", "--version");
+    command("mkfs.ext4", "-V");
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+const trouble = missing();
+reportSkipped("Disks that fail", trouble);
+
+async function replicate(
+  alpha: Host,
+  disk: string,
+  beta: Host,
+): Promise<void> {
+  await alpha.must("create-resource", "r", disk, "--timeout=30");
+  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  await alpha.waitLink(
+    `resource-r/syncstatus-${beta.name}`,
+    (value) => value === String(DISK_BYTES),
+  );
+}
+
+Deno.test({
+  name: "A disk that fails delays write-back, and clients do not notice",
+  ignore: trouble !== undefined,
+  fn: async () => {
+    await using hosts = new Hosts();
+    const [alpha, beta] = await hosts.cluster("alpha", "beta");
+    assert(alpha !== undefined && beta !== undefined);
+    using disk = new FailingDisk(alpha.directory, DISK_BYTES);
+    try {
+      await replicate(alpha, disk.path, beta);
+      const recorder = new Recorder({ blockCount: BLOCKS, seed: 21 });
+      const client = await connect(alpha);
+      disk.fail();
+      await writeSome(recorder, client, 512);
+      await sees(alpha, /disk.*(EIO|Input\/output)/i);
+      // What is not on the disk is read from the log.
+      recorder.check(await client.read(0, recorder.sizeBytes));
+      await writeSome(recorder, client, 128);
+      disk.work();
+      await client.disconnect();
+      await caughtUp(beta, alpha);
+      command("sync");
+      recorder.check(
+        Deno.readFileSync(disk.path).subarray(0, recorder.sizeBytes),
+      );
+      recorder.check(
+        Deno.readFileSync(beta.disk).subarray(0, recorder.sizeBytes),
+      );
+    } finally {
+      await alpha.end("SIGKILL");
+    }
+  },
+});
