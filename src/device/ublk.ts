@@ -42,6 +42,7 @@ import {
   SECTOR_BYTES,
 } from "./ublk_protocol.ts";
 import { UblkQueue } from "./ublk_queue.ts";
+import { UblkScheduler } from "./ublk_scheduler.ts";
 
 // Ours: as many requests as tools keep in flight, of the size that one record
 // batch holds well.
@@ -86,6 +87,7 @@ export class UblkDevice {
   readonly #options: UblkOptions;
   readonly #io: CommandIo;
   readonly #control: UblkControl;
+  readonly #scheduler: UblkScheduler;
   #phase: Phase = "off";
   /** Whether somebody has it open is being asked. */
   #isAsking = false;
@@ -115,6 +117,7 @@ export class UblkDevice {
       hasVolatileCache: options.hasVolatileCache(),
     };
     this.#control = new UblkControl(options.io);
+    this.#scheduler = new UblkScheduler(options.io);
     this.#path = options.io.allocate(PATH_BYTES);
   }
 
@@ -350,6 +353,8 @@ export class UblkDevice {
       if (result < 0) return this.#fail(result, DEVICE_STEP.start);
       if (this.#phase !== "starting") return;
       this.#phase = "on";
+      // What somebody has chosen since it was made stays.
+      if (!this.#isAdopted) this.#scheduler.choose(this.#deviceId);
       this.#grow();
     });
   }
@@ -358,6 +363,7 @@ export class UblkDevice {
   close(): void {
     this.#letGo();
     this.#io.release(this.#path);
+    this.#scheduler.close();
     this.#control.close();
   }
 

@@ -36,6 +36,11 @@ class Driver {
   descriptors: Uint32Array = new Uint32Array(0);
   openErrno = 0;
   releasedCount = 0;
+  readonly written: {
+    readonly path: string;
+    readonly text: string;
+    readonly done: () => void;
+  }[] = [];
   readonly timers: (() => void)[] = [];
   readonly claims: {
     readonly path: string;
@@ -55,6 +60,11 @@ class Driver {
       return this.opened.length;
     },
     close: (fd) => void this.closed.push(fd),
+    write: (fd, { bytes }, start, length, _offset, done, tag) => {
+      const path = this.opened[fd - 1] ?? "";
+      const text = new TextDecoder().decode(bytes.subarray(start, length));
+      this.written.push({ path, text, done: () => done(length, tag) });
+    },
     allocate: (lengthBytes) => {
       const given = memory(lengthBytes);
       if (lengthBytes === 4096) {
@@ -220,6 +230,15 @@ Deno.test("A device is added, set, fetched for and started, in order", () => {
   assertEquals(driver.sent.at(-1)?.words[4], 4711);
 });
 
+Deno.test("A device that was made gets no scheduler", () => {
+  const { driver, device } = started();
+  const [order] = driver.written;
+  const path = `/sys/block/ublkb${device.deviceId}/queue/scheduler`;
+  assertEquals(order?.path, path);
+  assertEquals(order?.text, "none");
+  order?.done();
+  assertEquals(driver.closed, [driver.opened.indexOf(path) + 1]);
+});
 Deno.test("A write reaches the target, its result the kernel", () => {
   const { driver, target } = started();
   driver.request(5, {

@@ -36,6 +36,7 @@ import type {
   OpenMode,
   SocketIo,
 } from "./io.ts";
+import { openFile, sizeOfFile, truncateFile } from "./files.ts";
 import { ENTER_GETEVENTS, FLAG, OP, OPEN_FLAGS } from "./layout.ts";
 import { Queues } from "./queues.ts";
 import {
@@ -49,9 +50,6 @@ import {
 
 // Prescribed by Linux.
 const TIMESPEC_BYTES = 16;
-/** No disk wants more. */
-const DIRECT_BYTES = 4096;
-
 // Ours.
 /**
  * Turns that may pass without a system call while direct operations complete;
@@ -313,38 +311,15 @@ export class Ring implements SocketIo, CommandIo {
   }
 
   open(path: string, mode: OpenMode): number {
-    const fd = this.#shim.mars_file_open(cString(path), OPEN_FLAGS[mode], 0);
-    if (fd < 0) throw new SyscallError("open", path, -fd);
-    if (mode !== "direct" || this.#isDirectDisk(path, fd)) return fd;
-    this.close(fd);
-    throw new SyscallError("open", path, ERRNO.EINVAL);
-  }
-
-  /** Whether it takes transfers past the page cache, as far as one can see. */
-  #isDirectDisk(path: string, fd: number): boolean {
-    if (Deno.statSync(path).isBlockDevice !== true) return false;
-    const page = this.allocate(DIRECT_BYTES);
-    const length = this.#shim.mars_file_read(
-      fd,
-      page.bytes,
-      0,
-      DIRECT_BYTES,
-      0,
-    );
-    this.release(page);
-    return length === DIRECT_BYTES;
+    return openFile(this.#shim, this.#maps, path, mode);
   }
 
   size(fd: number): number {
-    const size = this.#shim.mars_file_size(fd);
-    if (size < 0) throw new SyscallError("measure", `fd ${fd}`, -size);
-    return size;
+    return sizeOfFile(this.#shim, fd);
   }
 
   truncate(fd: number, lengthBytes: number): void {
-    let result = this.#shim.mars_file_truncate(fd, lengthBytes);
-    if (result === 0) result = this.#shim.mars_file_flush(fd);
-    if (result < 0) throw new SyscallError("truncate", `fd ${fd}`, -result);
+    truncateFile(this.#shim, fd, lengthBytes);
   }
 
   close(fd: number): void {
