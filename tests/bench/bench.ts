@@ -9,6 +9,8 @@ export interface Bench {
   readonly rounds: number;
   /** How long a measurement by time takes. */
   readonly seconds: number;
+  /** Directory for plots; undefined if none are wanted. */
+  readonly plotsTo?: string;
   /** Tells whoever waits. */
   readonly note: (text: string) => void;
 }

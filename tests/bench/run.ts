@@ -1,10 +1,11 @@
 /**
  * All benches, side by side with the alternatives, as one table.
  *
- *   deno run --allow-all tests/bench/run.ts [--quick] [--markdown] [NAME…]
+ *   deno run --allow-all tests/bench/run.ts [--quick] [--markdown] [--plots=DIR] [NAME…]
  *
  *   --quick      a smoke test: everything runs, numbers mean little
  *   --markdown   the table as it stands in docs/benchmarks.md
+ *   --plots=DIR  also draws what is shown as a plot in docs/
  *   NAME         only these parts: see PARTS
  *
  * Budgets are ratios between things measured on the same machine in the same
@@ -15,6 +16,7 @@
 // deno-lint-ignore-file no-console
 import { parseArgs } from "@std/cli/parse-args";
 import type { Bench, Measure } from "./bench.ts";
+import { benchDistance } from "./distance.ts";
 import { benchDurableWrites } from "./durable_writes.ts";
 import { type Figure, isMet, markdownTable, textTable } from "./figures.ts";
 import { benchLogFetch } from "./log_fetch.ts";
@@ -44,6 +46,7 @@ const PARTS: readonly Part[] = [
   part("sequential", benchSequentialWrites, "fio", "nbdkit"),
   part("replay", benchReplayRate, "fio"),
   part("fetch", benchLogFetch),
+  part("distance", benchDistance, "fio", "chrt"),
   part("links", benchVisibleLinks),
   part("metadata", benchMetadataScale),
   part("start", benchStarts),
@@ -62,14 +65,16 @@ function part(
 async function main(): Promise<number> {
   const options = parseArgs(Deno.args, {
     boolean: ["quick", "markdown"],
-    string: ["_"],
+    string: ["_", "plots"],
   });
   const isQuick = options["quick"] === true;
   const isMarkdown = options["markdown"] === true;
+  const plotsTo = options["plots"];
   const wanted = new Set(options._.map(String));
   const bench: Bench = {
     isQuick,
     ...(isQuick ? QUICK : FULL),
+    ...(typeof plotsTo === "string" ? { plotsTo } : {}),
     // The table alone goes to standard output.
     note: (text) => console.error(`  ${text}`),
   };

@@ -3,6 +3,7 @@
  * Bars of what a virtual machine has measured, as one SVG: a panel per case, a
  * bar per target, whiskers from the smallest to the largest round.
  */
+import { INK, PALE_INK, text } from "./svg.ts";
 import type { Case, Row } from "./vm_results.ts";
 import { amountText, TARGET_TITLES } from "./vm_results.ts";
 
@@ -15,9 +16,6 @@ const TITLE_HEIGHT = 44;
 const GAP = 24;
 const VALUE_WIDTH = 84;
 const COLUMNS = 4;
-
-const INK = "#2a2a2a";
-const PALE_INK = "#6a6a6a";
 
 function colorOf(target: string): string {
   if (target.startsWith("drbd")) return "#d9822b";
@@ -108,27 +106,4 @@ function barOf(
       amountText(rate.median),
     ),
   ];
-}
-
-interface TextOptions {
-  readonly anchor?: string;
-  readonly size?: number;
-  readonly weight?: string;
-  readonly color?: string;
-}
-
-function text(
-  x: number,
-  y: number,
-  content: string,
-  { anchor, size, weight, color }: TextOptions = {},
-): string {
-  const attributes = [
-    `x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="${color ?? INK}"`,
-    ...(anchor === undefined ? [] : [`text-anchor="${anchor}"`]),
-    ...(size === undefined ? [] : [`font-size="${size}"`]),
-    ...(weight === undefined ? [] : [`font-weight="${weight}"`]),
-  ];
-  const safe = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `<text ${attributes.join(" ")}>${safe}</text>`;
 }

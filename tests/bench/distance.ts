@@ -1,0 +1,171 @@
+/**
+ * What an application at the primary notices of the line to the secondary:
+ * nothing. 4 KiB random writes at a steady rate, level "flush", while the line
+ * is perfect, too slow, flapping, and dead; latency against that of the dead
+ * line in the same round.
+ *
+ * The secondary may use only processor time that nobody else wants: it would be
+ * another machine.
+ */
+import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { Network, networkTrouble } from "../support/network.ts";
+import { type Bench, interleave, WARM_SECONDS } from "./bench.ts";
+import { linePlot } from "./distance_plot.ts";
+import { type Figure, ratioAtMost, spreadOf } from "./figures.ts";
+import { PrimaryResource } from "./primary.ts";
+import { fio, type FioResult } from "./programs.ts";
+
+const DISK_BYTES = 256 * 1024 * 1024;
+const WRITES_PER_SECOND = 1_000;
+const SLOW_BITS_PER_SECOND = 10_000_000;
+const FLAP_MS = 300;
+/** Longer than other parts: the rarest thousandth must be many writes. */
+const SECONDS_FACTOR = 4;
+
+const PLOT_NAME = "benchmarks-lines.svg";
+const PERCENTILES = ["p50Us", "p99Us", "p999Us"] as const;
+
+/** A line, while `measure` runs. */
+interface Condition {
+  readonly name: string;
+  readonly during: (
+    network: Network,
+    measure: () => Promise<void>,
+  ) => Promise<void>;
+}
+
+const CONDITIONS: readonly Condition[] = [
+  { name: "perfect line", during: (_network, measure) => measure() },
+  {
+    name: "10 Mbit/s",
+    during: async (network, measure) => {
+      network.limit("alpha", SLOW_BITS_PER_SECOND);
+      await measure();
+      network.limit("alpha", undefined);
+    },
+  },
+  { name: "flapping", during: flap },
+  {
+    name: "no line",
+    during: async (network, measure) => {
+      network.part("alpha", "beta");
+      await measure();
+      network.join("alpha", "beta");
+    },
+  },
+];
+
+async function flap(
+  network: Network,
+  measure: () => Promise<void>,
+): Promise<void> {
+  let isOver = false;
+  const flapping = (async (): Promise<void> => {
+    while (!isOver) {
+      network.part("alpha", "beta");
+      await new Promise((resolve) => setTimeout(resolve, FLAP_MS));
+      network.join("alpha", "beta");
+      await new Promise((resolve) => setTimeout(resolve, FLAP_MS));
+    }
+  })();
+  await measure();
+  isOver = true;
+  await flapping;
+}
+
+export async function benchDistance(bench: Bench): Promise<Figure[]> {
+  const trouble = networkTrouble();
+  if (trouble !== undefined) {
+    bench.note(`lines: skipped, because ${trouble}`);
+    return [];
+  }
+  await using network = new Network(["alpha", "beta"]);
+  await using hosts = new Hosts(undefined, network);
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  if (alpha === undefined || beta === undefined) return [];
+  await yieldProcessors(beta);
+  const mars = await PrimaryResource.create(alpha, "mars", {
+    sizeBytes: DISK_BYTES,
+    level: "flush",
+  });
+  await beta.must("join-resource", "mars", beta.makeDisk(DISK_BYTES));
+  await caughtUp(mars, beta);
+  await write(mars.uri, WARM_SECONDS);
+  const results = new Map<string, FioResult[]>();
+  const measure = async ({ name, during }: Condition): Promise<void> => {
+    await during(network, async () => {
+      const result = await write(mars.uri, SECONDS_FACTOR * bench.seconds);
+      results.set(name, [...results.get(name) ?? [], result]);
+      const texts = PERCENTILES.map((field) => result[field].toFixed(0));
+      bench.note(`${name}: ${texts.join(", ")} us`);
+    });
+    await caughtUp(mars, beta);
+    await mars.settle();
+  };
+  await interleave(
+    bench.rounds,
+    CONDITIONS.map((condition) => () => measure(condition)),
+  );
+  if (bench.plotsTo !== undefined) {
+    const path = `${bench.plotsTo}/${PLOT_NAME}`;
+    Deno.writeTextFileSync(path, linePlot(rowsOf(results)));
+  }
+  return figuresOf(results);
+}
+
+/** All its threads run only when nobody else wants to. */
+async function yieldProcessors(host: Host): Promise<void> {
+  const args = ["--all-tasks", "--idle", "--pid", "0", String(host.pid)];
+  await new Deno.Command("chrt", { args }).output();
+}
+
+function write(uri: string, seconds: number): Promise<FioResult> {
+  return fio(uri, {
+    mode: "randwrite",
+    blockBytes: 4096,
+    depth: 1,
+    sizeBytes: DISK_BYTES,
+    seconds,
+    perSecond: WRITES_PER_SECOND,
+  });
+}
+
+async function caughtUp(mars: PrimaryResource, beta: Host): Promise<void> {
+  await mars.writtenBack();
+  await waitFor("the secondary to catch up", () => {
+    const replay = mars.replayPosition("alpha");
+    return replay !== "" && replay === mars.replayPosition(beta.name);
+  });
+}
+
+type Results = ReadonlyMap<string, readonly FioResult[]>;
+
+function series(
+  results: Results,
+  name: string,
+  field: typeof PERCENTILES[number],
+): number[] {
+  return (results.get(name) ?? []).map((result) => result[field]);
+}
+
+function figuresOf(results: Results): Figure[] {
+  return CONDITIONS.filter(({ name }) => name !== "no line").flatMap((
+    { name },
+  ) =>
+    PERCENTILES.map((field): Figure => ({
+      what: `latency of a write, ${name}, ${field.slice(0, -2)}`,
+      unit: "µs",
+      ours: series(results, name, field),
+      theirs: series(results, "no line", field),
+      against: "no line",
+      goal: ratioAtMost(1.05),
+    }))
+  );
+}
+
+function rowsOf(results: Results): Parameters<typeof linePlot>[0] {
+  return CONDITIONS.map(({ name }) => ({
+    name,
+    values: PERCENTILES.map((field) => spreadOf(series(results, name, field))),
+  }));
+}
