@@ -297,6 +297,13 @@ export class Desk {
     else await this.logs.delete(resource, log);
   }
 
+  /** Cuts the copy of a log that is here; no other host hears of it. */
+  async cutLog(resource: string, log: LogName, bytes: number): Promise<void> {
+    const path = linkPath.log(resource, log.sequence, log.host);
+    if (this.options.dryRun) this.print(`cut ${path} to ${bytes} bytes`);
+    else await this.logs.truncate(resource, log, bytes);
+  }
+
   /** Removes a directory and everything in it. */
   removeAll(path: string): void {
     if (this.options.dryRun) this.print(`remove ${path}`);

@@ -19,6 +19,7 @@ import { RESOURCE_COMMANDS } from "./resource.ts";
 import { ROLE_COMMANDS } from "./role.ts";
 import { SETTING_COMMANDS } from "./settings.ts";
 import { SWITCH_COMMANDS } from "./switches.ts";
+import { SPLIT_COMMANDS } from "./split.ts";
 import { SYSTEMD_COMMANDS } from "./systemd.ts";
 import { VERIFY_COMMANDS } from "./verify.ts";
 import { VIEW_COMMANDS, viewCommand } from "./view.ts";
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   ...VERIFY_COMMANDS,
   ...SWITCH_COMMANDS,
   ...ROLE_COMMANDS,
+  ...SPLIT_COMMANDS,
   ...VIEW_COMMANDS,
   ...WAIT_COMMANDS,
   ...HOUSEKEEPING_COMMANDS,
@@ -129,6 +131,14 @@ export function commandOf(name: string, next?: string): Command {
     );
   }
   throw unknownCommand(name);
+}
+
+/** Words of a command line; a name of two words becomes one. */
+export function namedWords(words: readonly string[]): readonly string[] {
+  const [first, second, ...rest] = words;
+  const name = `${first} ${second}`;
+  const isName = COMMANDS.some((row) => row.name === name);
+  return isName ? [name, ...rest] : words;
 }
 
 function rowOf(name: string): Command | undefined {

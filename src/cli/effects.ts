@@ -17,7 +17,9 @@ import {
   listLogs,
   type LogFile,
   lookForLogs,
+  truncateLog,
 } from "../log/files.ts";
+import { shimCrc32c } from "../log/shim_crc32c.ts";
 import { linkPath } from "../tree/path.ts";
 import { asMarsError } from "../tree/scan.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -25,6 +27,7 @@ import { LinkTree, ReadOnlyTree, type TreeStore } from "../tree/store.ts";
 import { type FileShelf, systemFileShelf } from "./files.ts";
 import { type Keyring, systemKeyring } from "./keyring.ts";
 import { acquireLock, type Lock } from "./lock.ts";
+import { scanWrites } from "./log_extents.ts";
 import { type MachineEffects, machineEffects } from "./machine.ts";
 import { inherited } from "./programs.ts";
 
@@ -40,6 +43,22 @@ export interface LogShelf {
   ) => Promise<"created" | "exists" | "tombstone">;
   /** Whether there was one. */
   readonly delete: (resource: string, log: LogName) => Promise<boolean>;
+  /** Cuts a log, durably; a shorter one stays as it is. */
+  readonly truncate: (
+    resource: string,
+    log: LogName,
+    sizeBytes: number,
+  ) => Promise<void>;
+  /**
+   * Ranges of the disk that the records behind `fromBytes` name.
+   *
+   * @returns whether the log is intact to its end
+   */
+  readonly scanWrites: (
+    resource: string,
+    part: { readonly log: LogName; readonly fromBytes: number },
+    onWrite: (offsetBytes: number, lengthBytes: number) => void,
+  ) => Promise<boolean>;
   /** Milliseconds since 1970; undefined if there is no such file. */
   readonly changedAtMs: (resource: string, log: LogName) => number | undefined;
 }
@@ -116,6 +135,14 @@ export function systemEffects(
         return createLog(directoryOf(resource), log);
       },
       delete: (resource, log) => deleteLog(directoryOf(resource), log),
+      truncate: (resource, log, sizeBytes) =>
+        truncateLog(directoryOf(resource), log, sizeBytes),
+      scanWrites: (resource, part, onWrite) =>
+        scanWrites(
+          { directory: directoryOf(resource), ...part },
+          shimCrc32c(openShim()),
+          onWrite,
+        ),
       changedAtMs: (resource, log) =>
         changedAtMs(
           `${marsDir}/${linkPath.log(resource, log.sequence, log.host)}`,

@@ -218,8 +218,30 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "resource",
     isCommon: true,
     details:
-      "The way out of a split brain, on the host that shall lose, and after emergency mode of the primary.",
-    options: ["force", ...WAITING, ...MANY],
+      "The way out of a split brain, on the host that shall lose, and after emergency mode of the primary. After a split brain only that is copied which this host wrote since, if all of its logs are intact; with --full, or --force, and else the whole disk is compared.",
+    options: ["force", "full", ...WAITING, ...MANY],
+  },
+  "split show": {
+    group: "look",
+    isCommon: true,
+    details:
+      "For each side: who is on it, how much it wrote since the histories parted, and when it did last. Then the ways out. Nothing is discarded by itself.",
+    options: ["json"],
+    examples: [
+      ["mars split show all", "is there one, and where?"],
+      ["mars split show mydata --json", "for programs"],
+    ],
+  },
+  "split keep": {
+    group: "resource",
+    isCommon: true,
+    details:
+      "On the host that shall lose: its disk becomes a resource NEW of this host alone, with all that was written here, and the host leaves RES. Nothing is copied. To take part in RES again it needs another disk, and join-resource. Stopped anywhere and typed again it does the rest.",
+    options: ["dry-run", ...WAITING],
+    examples: [[
+      "mars split keep mydata mydata_old",
+      "look at both, and decide later",
+    ]],
   },
   "verify": {
     group: "resource",

@@ -61,7 +61,9 @@ export class Hooks {
 
   #pathsOf(when: Moment["when"]): string[] {
     const { typed, name, directories } = this.#parts;
-    const commands = [...new Set([name, typed])].map((word) => `-${word}`);
+    const commands = [...new Set([name, typed])].map((word) =>
+      `-${word.replaceAll(" ", "-")}`
+    );
     return ["", ...commands].flatMap((suffix) => {
       const hook = `hook-${when}${suffix}`;
       const found = this.#found.get(hook) ?? findHooks(directories, hook);

@@ -1,21 +1,28 @@
 /**
  * invalidate: give up what this host has, and copy from the primary again.
  *
- *   1  check: this host is no primary, another one is designated
+ *   1  check: this host is no primary, another one is designated, and leads
  *   2  all switches off; wait until disk and logs are let go
- *   3  say that the copy is worth nothing, durably
- *   4  delete local logs that are no part of the primary's history
- *   5  position, versions: as if this host joined now; no old errors
- *   6  all switches on, sync last
+ *   3  find out what only this host has written since the histories parted
+ *   4  say that the copy is worth nothing, durably
+ *   5  note what is to be copied; delete local logs that are no part of the
+ *      primary's history
+ *   6  position, versions: as if this host joined now, or where the histories
+ *      parted; no old errors
+ *   7  all switches on, sync last
  *
- * This is how a split brain is healed: on the side that shall lose. Stopped
- * anywhere and typed again it does the rest. If the wait gives up, the switches
- * are put back; behind step 3 there is nothing to go back to.
+ * This is how a split brain is healed: on the side that shall lose. Only what it
+ * has written itself is copied then, if that can be known; see
+ * `resource/rewind.ts`. Stopped anywhere and typed again it does the rest, and
+ * copies all. If the wait gives up, the switches are put back; behind step 4
+ * there is nothing to go back to.
  *
  * Source: `marsadm invalidate`; step 4 is part of its log purge.
  */
 import { assert } from "../base/assert.ts";
+import { formatBytes } from "../base/figures.ts";
 import { versionOf } from "../resource/history.ts";
+import { findSplits } from "../resource/parting.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -26,14 +33,21 @@ import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import {
+  cutLogs,
+  forgottenRewind,
+  planRewind,
+  type RewindWork,
+} from "./rewind.ts";
 import { roleObstacles, stabilityObstacles } from "./standing.ts";
 import { isActingForAnother } from "./start_checks.ts";
 import { detachObstacles, SWITCH_LINKS } from "./switches.ts";
+import { usedNumberLinks } from "./used_numbers.ts";
 
 export const INVALIDATE_COMMANDS: readonly Command[] = [
   {
     name: "invalidate",
-    usage: "RES",
+    usage: "RES [--full]",
     summary: "Give up the copy of this host; copy from the primary again",
     subject: "resources",
     wordsMin: 0,
@@ -45,15 +59,21 @@ export const INVALIDATE_COMMANDS: readonly Command[] = [
 function invalidate(desk: Desk, resource: string): readonly Phase[] {
   let before: readonly LinkWrite[] = [];
   let isWorthless = false;
+  let told = "";
   return [
     {
       title: "check that another host is primary",
       act: () => void checkRole(desk, desk.view(resource)),
-      goal: "the daemon to tell its role",
-      until: (snapshot) =>
-        desk.options.force
-          ? []
-          : stabilityObstacles(desk, snapshot, desk.view(resource)),
+      goal: "both daemons to tell their roles",
+      until: (snapshot) => {
+        const view = resourceView(snapshot, resource, desk.host);
+        return [
+          ...leadObstacles(view),
+          ...(desk.options.force
+            ? []
+            : stabilityObstacles(desk, snapshot, view)),
+        ];
+      },
     },
     {
       title: "let disk and logs go",
@@ -81,9 +101,15 @@ function invalidate(desk: Desk, resource: string): readonly Phase[] {
       title: "give up the copy",
       act: async () => {
         // The primary may have changed meanwhile.
-        checkRole(desk, desk.view(resource));
+        const view = desk.view(resource);
+        const source = checkRole(desk, view);
+        refuseIf(`invalidate "${resource}"`, leadObstacles(view), {
+          ...desk.options,
+          force: false,
+        });
+        const work = await planRewind(desk, view, source.host);
         isWorthless = true;
-        await giveUp(desk, resource);
+        told = await giveUp(desk, view, source, work);
       },
     },
     {
@@ -93,24 +119,49 @@ function invalidate(desk: Desk, resource: string): readonly Phase[] {
         desk.write(others);
         if (sync !== undefined) desk.write([sync], "3");
         const { designated } = desk.view(resource);
-        desk.print(`"${resource}": copying from "${designated}" again`);
+        desk.print(
+          `"${resource}": copying from "${designated}" again${told}`,
+        );
       },
     },
   ];
 }
 
-async function giveUp(desk: Desk, resource: string): Promise<void> {
-  const { host } = desk;
-  const view = desk.view(resource);
-  const source = checkRole(desk, view);
+/** A primary that copies can be made from. */
+type Source = MemberState & {
+  readonly replay: NonNullable<MemberState["replay"]>;
+};
+
+/** Says what is copied, behind "copying again". */
+async function giveUp(
+  desk: Desk,
+  view: ResourceView,
+  source: Source,
+  work: RewindWork,
+): Promise<string> {
+  const { resource, host } = view;
+  // The note of before first: it must not count for this copy.
   desk.write([
+    ...forgottenRewind(desk.snapshot(), resource, host),
     { path: linkPath.syncStatus(resource, host), value: "0" },
     { path: linkPath.syncPos(resource, host), value: TOMBSTONE },
   ]);
   desk.flushTree();
-  const sequence = source.replay.log.sequence;
-  const first = firstForeign(view, source.host, sequence);
-  await deleteFrom(desk, resource, first);
+  const files = await desk.logs.list(resource);
+  const used = usedNumberLinks(view, files, source.replay.log.sequence);
+  const isRewound = work.kind === "rewind";
+  if (isRewound) {
+    // Before any log is cut: what it says cannot be found out again.
+    desk.write([...work.links, ...used]);
+    desk.flushTree();
+  } else desk.write(used);
+  const log = isRewound ? work.to.log : source.replay.log;
+  const { sequence } = log;
+  const first = isRewound
+    ? sequence
+    : firstForeign(view, source.host, sequence);
+  if (isRewound) await cutLogs(desk, resource, files, work.parting);
+  else await deleteFrom(desk, resource, first);
   desk.write([
     ...versionLinks(view, { source: source.host, sequence, first }),
     ...errorLinks(desk.snapshot(), resource, host),
@@ -121,19 +172,33 @@ async function giveUp(desk: Desk, resource: string): Promise<void> {
     {
       path: linkPath.replay(resource, host),
       value: formatReplay({
-        log: source.replay.log,
-        startBytes: 0,
+        log,
+        startBytes: isRewound ? work.to.bytes : 0,
         dirtyBytes: 0,
       }),
     },
   ]);
+  if (isRewound) {
+    return `, only what was written here: ${formatBytes(work.bytes)}`;
+  }
+  return findSplits(view).some(({ hosts }) => hosts.includes(host))
+    ? `, the whole disk: ${work.reason}`
+    : "";
+}
+
+/** A host that does not lead yet may still replay what it will change. */
+function leadObstacles({ members, designated }: ResourceView): string[] {
+  const source = members.find((member) => member.host === designated);
+  return source === undefined || source.isPrimary
+    ? []
+    : [`"${source.host}" is designated primary, but does not lead yet`];
 }
 
 /** The primary, and where it is. @throws RefusedError */
 function checkRole(
   desk: Desk,
   view: ResourceView,
-): MemberState & { readonly replay: NonNullable<MemberState["replay"]> } {
+): Source {
   const { designated, own, members } = view;
   const source = members.find((member) => member.host === designated);
   const obstacles = roleObstacles(view);

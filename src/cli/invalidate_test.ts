@@ -17,6 +17,7 @@ function splitBrain(): TreeWorld {
     ...clusterLinks(),
     "resource-r/primary": "beta",
     "resource-r/actual-alpha/is-primary": "0",
+    "resource-r/actual-beta/is-primary": "1",
     "resource-r/syncpos-alpha": "log-000000001-alpha,5,0",
     "resource-r/replay-alpha": "log-000000002-alpha,90,0",
     "resource-r/replay-beta": "log-000000003-beta,40,10",

@@ -44,6 +44,7 @@ import {
   warnOfOtherNames,
 } from "./membership.ts";
 import { ASK } from "./peers_alive.ts";
+import { forgottenRewind } from "./rewind.ts";
 import { attachWait } from "./switches.ts";
 
 export const JOIN_COMMANDS: readonly Command[] = [
@@ -262,6 +263,7 @@ function joinLinks(
   links.set(linkPath.replay(resource, host), formatReplay(position));
   return [
     ...[...links].map(([path, value]) => ({ path, value })),
+    ...forgottenRewind(snapshot, resource, host),
     // Whoever sees a member sees where it is.
     ...memberLinks(desk, member),
   ];

@@ -34,6 +34,7 @@ import {
   roleObstacles,
   stabilityObstacles,
 } from "./standing.ts";
+import { usedNumberLinks } from "./used_numbers.ts";
 
 export const LEAVE_COMMANDS: readonly Command[] = [
   {
@@ -82,6 +83,13 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
           : stabilityObstacles(desk, snapshot, view);
       },
     },
+    ...leavePhases(desk, resource),
+  ];
+}
+
+/** What is done when nothing forbids it; stopped anywhere, it can be repeated. */
+export function leavePhases(desk: Desk, resource: string): readonly Phase[] {
+  return [
     {
       title: "switch it off here",
       act: () => {
@@ -187,8 +195,12 @@ async function unreachable(
   const { resource, host } = view;
   const reach = reachOf(view, others);
   const isLast = others.length === 0;
-  const links: LinkWrite[] = [];
-  for (const { log } of await desk.logs.list(resource)) {
+  const files = await desk.logs.list(resource);
+  // If it joins again, what it wrote on a lost side must not be mistaken.
+  const links = isLast
+    ? []
+    : usedNumberLinks(view, files, reach.highestSequence);
+  for (const { log } of files) {
     const isOurs = log.host === host || isLast;
     if (!isOurs || reach.needsLog(log)) continue;
     if (!isLast && log.sequence > reach.highestSequence) continue;
@@ -225,7 +237,7 @@ async function removeCopies(
 }
 
 /** Logs of this host of which nobody else has everything, but needs it. */
-async function onlyCopies(
+export async function onlyCopies(
   desk: Desk,
   snapshot: Snapshot,
   resource: string,

@@ -53,6 +53,14 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     summary: "primary: although other members are still copying",
   },
   {
+    name: "full",
+    summary: "invalidate: compare the whole disk, also after a split brain",
+  },
+  {
+    name: "check",
+    summary: "primary, secondary: say what would happen, change nothing",
+  },
+  {
     name: "ignore-deleted-peers",
     value: "=0|1|2",
     summary: "Count hosts that left: 0 yes, 1 no, 2 do not even show them",
@@ -323,6 +331,9 @@ export interface Options {
   readonly ignoreSync: boolean;
   readonly repair: boolean;
   readonly cancel: boolean;
+  /** A rehearsal. */
+  readonly check: boolean;
+  readonly full: boolean;
   readonly ignoreDeletedPeers: number;
   /** How many resources at once; undefined: one phase of each at a time. */
   readonly parallel: number | undefined;
@@ -387,6 +398,8 @@ export function optionsOf(line: CommandLine, color: boolean): Options {
     ignoreSync: line.isOn("ignore-sync"),
     repair: line.isOn("repair"),
     cancel: line.isOn("cancel"),
+    check: line.isOn("check"),
+    full: line.isOn("full"),
     ignoreDeletedPeers: oneOf(line, "ignore-deleted-peers", [0, 1, 2]) ?? 1,
     parallel: parallelOf(line),
     // Several at once cannot be asked about.

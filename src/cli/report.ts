@@ -11,7 +11,7 @@
  */
 import { MS_PER_S, NS_PER_MS, NS_PER_S } from "../base/time.ts";
 import { type Amounts, amountsOf } from "../resource/amounts.ts";
-import { findSplits, type Split } from "../resource/history.ts";
+import { findSplits, type Split } from "../resource/parting.ts";
 import { obstaclesIn, type ReportedObstacle } from "../resource/obstacles.ts";
 import type { LocalLog } from "../resource/plan_types.ts";
 import { doubledSequences } from "../resource/status.ts";

@@ -76,9 +76,7 @@ function createResource(
         const member = memberWords(resource, words);
         const snapshot = desk.snapshot();
         const sizeBytes = await checkedSize(desk, member, snapshot);
-        const used = snapshot.value(linkPath.maxnr(resource)) ?? "";
-        const highest = parseCount(used);
-        sequence = highest === undefined ? 1 : highest + SEQUENCES_APART;
+        sequence = firstSequence(snapshot, resource);
         links = [
           ...leftoverLinks(snapshot, resource, host),
           ...resourceLinks(desk, member, { sizeBytes, sequence }),
@@ -110,8 +108,15 @@ function createResource(
   ];
 }
 
+/** Behind all numbers that were used under this name. */
+export function firstSequence(snapshot: Snapshot, resource: string): number {
+  const used = snapshot.value(linkPath.maxnr(resource)) ?? "";
+  const highest = parseCount(used);
+  return highest === undefined ? 1 : highest + SEQUENCES_APART;
+}
+
 /** @throws MarsError if its name is in use, or was */
-async function createFirstLog(
+export async function createFirstLog(
   desk: Desk,
   resource: string,
   log: LogName,
@@ -216,7 +221,8 @@ function leftoverLinks(
   return links;
 }
 
-function resourceLinks(
+/** All that makes a resource of one host, but for the switch of its disk. */
+export function resourceLinks(
   desk: Desk,
   member: MemberWords,
   { sizeBytes, sequence }: { sizeBytes: number; sequence: number },

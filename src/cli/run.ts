@@ -15,7 +15,7 @@ import { unitWish } from "../resource/systemd.ts";
 import { Admission } from "./admission.ts";
 import { ALL, resourcesOf } from "./arguments.ts";
 import { type Command, Desk, SKIPPING, type Voice } from "./command.ts";
-import { commandOf } from "./commands.ts";
+import { commandOf, namedWords } from "./commands.ts";
 import { type Effects, systemEffects } from "./effects.ts";
 import { type Failure, runPhases } from "./engine.ts";
 import { headerLine } from "./header.ts";
@@ -131,7 +131,7 @@ interface Call {
 
 /** @throws UsageError */
 function callOf(line: CommandLine, color: boolean): Call {
-  const [typed = "", ...rest] = line.words;
+  const [typed = "", ...rest] = namedWords(line.words);
   const command = commandOf(typed, rest[0]);
   const options = optionsOf(line, color);
   const { subject, words } = subjectOf(command, rest);

@@ -13,7 +13,7 @@
  */
 import { RefusedError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
-import { findSplits } from "../resource/history.ts";
+import { findSplits } from "../resource/parting.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";

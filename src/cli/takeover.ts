@@ -4,8 +4,8 @@
  */
 import { MarsError, RefusedError } from "../base/errors.ts";
 import { NS_PER_S } from "../base/time.ts";
-import { avoidSplit, preconditions } from "../resource/handover.ts";
-import { findSplits } from "../resource/history.ts";
+import { avoidSplit, numberGaps, preconditions } from "../resource/handover.ts";
+import { findSplits } from "../resource/parting.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -123,7 +123,10 @@ export class Takeover {
         goal: "all that the old primary has",
         until: until(
           planned,
-          (view, snapshot) => this.#gaps(view, snapshot, true),
+          (view, snapshot) => [
+            ...this.#gaps(view, snapshot, true),
+            ...numberGaps(view, this.#old),
+          ],
         ),
       },
       {

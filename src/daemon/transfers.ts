@@ -366,6 +366,7 @@ export class Transfers {
       path,
       startBytes: wanted.startBytes,
       sizeBytes: wanted.sizeBytes,
+      ...wanted.ranges !== undefined && { extents: wanted.ranges },
       mode: this.#syncMode,
       onProgress: ({ syncedBytes }) => {
         this.#syncObstacle = "";

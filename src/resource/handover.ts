@@ -12,12 +12,8 @@
 import { formatCount } from "../base/figures.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatStep } from "../tree/values.ts";
-import {
-  authorsOf,
-  findSplits,
-  highestSequence,
-  versionOf,
-} from "./history.ts";
+import { authorsOf, highestSequence, versionOf } from "./history.ts";
+import { findSplits } from "./parting.ts";
 import type { LinkValue } from "./plan_types.ts";
 import type { VersionLink } from "./versions.ts";
 import {
@@ -140,6 +136,25 @@ export function avoidSplit(
   ];
   if (gaps.length === 0) return { kind: "safe" };
   return healing(view, sequence, other, facts) ?? { kind: "wait", gaps };
+}
+
+/**
+ * Why the next log of this host might have a name that was used on a side of a
+ * split brain that was lost. The primary that leads rotates past such numbers.
+ */
+export function numberGaps(
+  view: ResourceView,
+  oldPrimary: string | undefined,
+): string[] {
+  const old = memberOf(view, oldPrimary);
+  if (old?.isPrimary !== true || view.designated !== old.host) return [];
+  for (const [sequence, links] of view.versions) {
+    if (!links.has(old.host)) continue;
+    return sequence >= view.usedLog ? [] : [
+      `"${old.host}" is in log ${sequence}, and must be in log ${view.usedLog} first`,
+    ];
+  }
+  return [];
 }
 
 function memberOf(

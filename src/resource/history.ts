@@ -1,6 +1,7 @@
 // Pure
 /**
- * History: the chain of log versions of a resource, and where it splits.
+ * History: the chain of log versions of a resource; see `parting.ts` for where
+ * two of them part.
  *
  * A version link says: this host has log n up to a position, and log n follows
  * the end of log n-1. Its digest covers the complete text of the predecessor,
@@ -23,17 +24,9 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { toHex } from "../base/bytes.ts";
 import type { LogName } from "../base/names.ts";
-import {
-  formatStep,
-  previousText,
-  selfText,
-  type VersionStep,
-} from "../tree/values.ts";
+import { formatStep, previousText, selfText } from "../tree/values.ts";
 import type { VersionLink } from "./versions.ts";
 import { type Position, type ResourceView, sameLog } from "./view.ts";
-
-/** No history is followed further than this; longer ones count as unknown. */
-const STEPS_MAX = 100_000;
 
 /**
  * The text of a version link.
@@ -221,115 +214,4 @@ export function holeBehind(
     }
   }
   return lowest;
-}
-
-/** Where the histories of two hosts part. */
-export interface Split {
-  readonly hosts: readonly [string, string];
-  /** The last position both have in common. */
-  readonly ancestor: Position | undefined;
-  /** Bytes each wrote since: the whole of the log in which they parted. */
-  readonly amountBytes: readonly [number, number];
-}
-
-/** All pairs of members whose histories have parted. */
-export function findSplits(view: ResourceView): Split[] {
-  const hosts = view.members.filter((member) => member.replay !== undefined)
-    .map((member) => member.host);
-  const splits: Split[] = [];
-  for (const [index, left] of hosts.entries()) {
-    for (const right of hosts.slice(index + 1)) {
-      const split = splitOf(view, left, right);
-      if (split !== undefined) splits.push(split);
-    }
-  }
-  return splits;
-}
-
-interface Walk {
-  readonly host: string;
-  at: Position | undefined;
-  depth: number;
-  amountBytes: number;
-}
-
-function splitOf(
-  view: ResourceView,
-  leftHost: string,
-  rightHost: string,
-): Split | undefined {
-  const left = tipOf(view, leftHost);
-  const right = tipOf(view, rightHost);
-  let isSplit = false;
-  for (let step = 0; step < STEPS_MAX; step++) {
-    if (left.at === undefined || right.at === undefined) break;
-    const ahead = left.at.log.sequence - right.at.log.sequence;
-    if (ahead > 0) {
-      stepBack(view, left);
-    } else if (ahead < 0) {
-      stepBack(view, right);
-    } else if (!sameLog(left.at.log, right.at.log)) {
-      isSplit = true;
-      stepBack(view, left);
-      stepBack(view, right);
-    } else {
-      // The same log: the shorter one is the ancestor. It is a split when
-      // both have gone on from there.
-      const isLeftShorter = left.at.bytes <= right.at.bytes;
-      const isRightShorter = right.at.bytes <= left.at.bytes;
-      isSplit ||= (isLeftShorter && left.depth > 0) &&
-          (!isRightShorter || right.depth > 0) ||
-        !isLeftShorter && right.depth > 0;
-      break;
-    }
-  }
-  if (!isSplit) return undefined;
-  return {
-    hosts: [leftHost, rightHost],
-    ancestor: shorterOf(left.at, right.at),
-    amountBytes: [
-      left.amountBytes + (left.at?.bytes ?? 0),
-      right.amountBytes + (right.at?.bytes ?? 0),
-    ],
-  };
-}
-
-function tipOf(view: ResourceView, host: string): Walk {
-  const replay = view.members.find((member) => member.host === host)?.replay;
-  return {
-    host,
-    at: replay && {
-      log: replay.log,
-      bytes: replay.startBytes + replay.dirtyBytes,
-    },
-    depth: 0,
-    amountBytes: 0,
-  };
-}
-
-function stepBack(view: ResourceView, walk: Walk): void {
-  if (walk.at === undefined) return;
-  const link = versionOf(view, walk.at.log.sequence, walk.host);
-  const previous = link?.value.previous ?? lastBefore(view, walk);
-  walk.amountBytes += walk.at.bytes;
-  walk.depth += 1;
-  walk.at = previous && { log: previous.log, bytes: previous.endBytes };
-}
-
-/** What a host had before a log that follows nothing: there it left off. */
-function lastBefore(view: ResourceView, walk: Walk): VersionStep | undefined {
-  for (const [sequence, links] of view.versions) {
-    if (sequence >= (walk.at?.log.sequence ?? 0)) continue;
-    const link = links.get(walk.host);
-    if (link !== undefined) return link.value.self;
-  }
-  return undefined;
-}
-
-function shorterOf(
-  left: Position | undefined,
-  right: Position | undefined,
-): Position | undefined {
-  if (left === undefined || right === undefined) return undefined;
-  return left.bytes <= right.bytes ? left : right;
 }

@@ -1,7 +1,8 @@
 /** The worked examples of the version chain, literally. */
 import { assertEquals } from "@std/assert";
 import { Snapshot } from "../tree/snapshot.ts";
-import { findSplits, nextLog, versionText } from "./history.ts";
+import { nextLog, versionText } from "./history.ts";
+import { findSplits } from "./parting.ts";
 import { type ResourceView, resourceView } from "./view.ts";
 
 const RESOURCE = "resource-r";

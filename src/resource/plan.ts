@@ -61,6 +61,7 @@ import {
   untoldLinks,
 } from "./positions.ts";
 import { withResync } from "./resync.ts";
+import { rangesFor } from "./rewind_record.ts";
 import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
 import { withVerify } from "./verify.ts";
 import {
@@ -177,11 +178,12 @@ function logging(
   );
   const next = { sequence: current.sequence + 1, host: view.host };
   const nextBytes = localLog(facts.logs, next)?.bytes;
-  const isRotating = worker.writtenBackSequence < worker.logSequence;
-  if (isRotating) return going;
+  if (worker.writtenBackSequence < worker.logSequence) return going;
   if (nextBytes === 0) return { ...going, log: next };
-  return nextBytes === undefined &&
-      worker.durableBytes >= rotateBytesOf(view, facts)
+  // Names that were used on a lost side must not come again.
+  const isOver = current.sequence < view.usedLog ||
+    worker.durableBytes >= rotateBytesOf(view, facts);
+  return nextBytes === undefined && isOver
     ? { ...going, logFiles: [{ kind: "create", log: next }] }
     : going;
 }
@@ -295,6 +297,7 @@ function copying(
       source: source.host,
       startBytes: own.syncedBytes ?? 0,
       sizeBytes: base.sizeBytes,
+      ranges: rangesFor(view.rewind, own.replay, base.sizeBytes),
     },
   };
 }

@@ -457,7 +457,12 @@ Deno.test("plan() copies the disk before it replays", () => {
     logs: [{ log: log(1, "alpha"), bytes: 4180 }],
   });
   assertEquals(next.role, "idle");
-  assertEquals(next.sync, { source: "alpha", startBytes: 0, sizeBytes: MIB });
+  assertEquals(next.sync, {
+    source: "alpha",
+    startBytes: 0,
+    sizeBytes: MIB,
+    ranges: undefined,
+  });
   assertEquals(next.fetch?.sources, ["alpha"]);
 });
 

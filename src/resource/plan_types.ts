@@ -7,6 +7,7 @@ import type { AcknowledgeLevel } from "../tree/values.ts";
 import type { FetchPlan } from "./fetch.ts";
 import type { VerifyPlan } from "./verify_links.ts";
 import { sameLog } from "./view.ts";
+import type { Range } from "./written.ts";
 
 /** A log file of this host and how much of it is durable here. */
 export interface LocalLog {
@@ -61,6 +62,8 @@ export interface SyncPlan {
   readonly source: string;
   readonly startBytes: number;
   readonly sizeBytes: number;
+  /** Only these, because all else is equal; undefined: the whole disk. */
+  readonly ranges: readonly Range[] | undefined;
 }
 
 /** Records of a log here that are damaged, and who may have them intact. */

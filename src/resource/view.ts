@@ -24,6 +24,7 @@ import {
   parseSwitch,
   type ReplayValue,
 } from "../tree/values.ts";
+import { type RewindRecord, rewindRecord } from "./rewind_record.ts";
 import {
   parseRequest,
   parseState,
@@ -110,6 +111,10 @@ export interface ResourceView {
   /** The member that this host is; undefined when it is none. */
   readonly own: MemberState | undefined;
   readonly versions: Versions;
+  /** What a copy to this host may be limited to. */
+  readonly rewind: RewindRecord | undefined;
+  /** The highest number of logs that members wrote on sides that were lost. */
+  readonly usedLog: number;
 }
 
 /** Decodes the links of `resource` as `host` sees them. */
@@ -139,6 +144,13 @@ export function resourceView(
     members,
     own: members.find((member) => member.host === host),
     versions: versionsIn(snapshot, resource),
+    rewind: rewindRecord({ resource, host }, (path) => snapshot.value(path)),
+    usedLog: Math.max(
+      0,
+      ...members.map((member) =>
+        count(snapshot, linkPath.usedLog(resource, member.host)) ?? 0
+      ),
+    ),
   };
 }
 

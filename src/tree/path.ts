@@ -88,6 +88,12 @@ export const linkPath = {
     `resource-${resource}/syncstatus-${host}`,
   syncPos: (resource: string, host: string): string =>
     `resource-${resource}/syncpos-${host}`,
+  /** Highest number of a log that `host` wrote on a side that was lost. */
+  usedLog: (resource: string, host: string): string =>
+    `resource-${resource}/userspace/used-log-${host}`,
+  /** Stays on its host; see `resource/rewind.ts`. */
+  rewind: (resource: string, host: string, part: string): string =>
+    `resource-${resource}/local-${host}/rewind${part}`,
   verifyStatus: (resource: string, host: string): string =>
     `resource-${resource}/verifystatus-${host}`,
 } as const;

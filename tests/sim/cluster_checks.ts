@@ -5,7 +5,7 @@
  *   every clock is greater than every stamp (I9)
  *   every host names the same split brains; there is none that nobody forced
  */
-import { findSplits } from "../../src/resource/history.ts";
+import { findSplits } from "../../src/resource/parting.ts";
 import { type ResourceView, resourceView } from "../../src/resource/view.ts";
 import { isReplicated } from "../../src/tree/path.ts";
 import type { Link, Snapshot } from "../../src/tree/snapshot.ts";

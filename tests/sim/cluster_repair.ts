@@ -7,7 +7,7 @@
  *   nothing durable is lost, unless somebody has forced something
  */
 import { logFileName } from "../../src/base/names.ts";
-import { findSplits } from "../../src/resource/history.ts";
+import { findSplits } from "../../src/resource/parting.ts";
 import {
   isConsistent,
   type MemberState,

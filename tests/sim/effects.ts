@@ -4,6 +4,8 @@
 import { ERRNO, MarsError, SyscallError } from "../../src/base/errors.ts";
 import type { Effects } from "../../src/cli/effects.ts";
 import type { FileShelf } from "../../src/cli/files.ts";
+import { portableCrc32c } from "../../src/log/checksum.ts";
+import { LogScanner } from "../../src/log/scanner.ts";
 import { linkPath } from "../../src/tree/path.ts";
 import { ROOT } from "./file_system.ts";
 import type { SimHost } from "./host.ts";
@@ -56,6 +58,13 @@ export function commandEffects(
         }),
       delete: (resource, log) =>
         slowly(() => files.deleteLog(directoryOf(resource), log)),
+      truncate: (resource, log, sizeBytes) =>
+        slowly(() => files.truncateLog(directoryOf(resource), log, sizeBytes)),
+      scanWrites: (resource, { log, fromBytes }, onWrite) =>
+        slowly(() => {
+          const bytes = files.logBytes(directoryOf(resource), log);
+          return scanWrites(bytes, fromBytes, onWrite);
+        }),
       changedAtMs: (resource, log) =>
         files.logChangedAtMs(directoryOf(resource), log),
     },
@@ -94,6 +103,38 @@ export function commandEffects(
     onInterrupt,
     lock,
   };
+}
+
+/** Whether the log is intact to its end. */
+function scanWrites(
+  bytes: Uint8Array,
+  startBytes: number,
+  onWrite: (offsetBytes: number, lengthBytes: number) => void,
+): boolean {
+  const scanner = new LogScanner({
+    crc: portableCrc32c,
+    startBytes,
+    deviceSizeBytes: undefined,
+  });
+  const all = {
+    bytes,
+    startBytes: 0,
+    lengthBytes: bytes.length,
+    endBytes: bytes.length,
+  };
+  for (;;) {
+    switch (scanner.next()) {
+      case "record":
+        onWrite(scanner.offsetBytes, scanner.payloadLength);
+        break;
+      case "more":
+        scanner.setWindow(all);
+        break;
+      case "end":
+        return scanner.verdict.kind === "eof" &&
+          scanner.verdict.restBytes === 0;
+    }
+  }
 }
 
 /** The files of the tree; there are no others. */

@@ -271,7 +271,7 @@ export class SimFileSystem {
         }),
       create: (log) => slowly(() => this.createLog(directory, log)),
       truncate: (log, sizeBytes) =>
-        slowly(() => this.#truncateLog(directory, log, sizeBytes)),
+        slowly(() => this.truncateLog(directory, log, sizeBytes)),
       delete: (log) => slowly(() => this.deleteLog(directory, log)),
     };
   }
@@ -321,12 +321,21 @@ export class SimFileSystem {
     return true;
   }
 
+  /** What is in a log, durable or not. */
+  logBytes(directory: string, log: LogName): Uint8Array {
+    const entry = this.#entries.get(pathIn(directory, logFileName(log)));
+    if (entry?.kind !== "file") return new Uint8Array(0);
+    const bytes = new Uint8Array(entry.file.lengthBytes);
+    entry.file.read(bytes, 0);
+    return bytes;
+  }
+
   logChangedAtMs(directory: string, log: LogName): number | undefined {
     const entry = this.#entries.get(pathIn(directory, logFileName(log)));
     return entry?.kind === "file" ? entry.changedAtMs : undefined;
   }
 
-  #truncateLog(directory: string, log: LogName, sizeBytes: number): void {
+  truncateLog(directory: string, log: LogName, sizeBytes: number): void {
     const path = pathIn(directory, logFileName(log));
     const entry = this.#entries.get(path);
     if (entry?.kind !== "file") {

@@ -1,0 +1,220 @@
+/**
+ * split keep: the lost side of a split brain becomes a resource of its own.
+ *
+ *   1  check: this host has parted from the designated primary, and everything
+ *      that it has of its side is on its disk
+ *   2  all switches off; wait until disk and logs are let go
+ *   3  the new resource, of this host alone, on the same disk, not attached
+ *   4  leave the old one, as leave-resource does
+ *   5  attach the disk for the new one
+ *
+ * No byte of the disk is touched: there is nothing but data on it. Between 3
+ * and 4 both resources name the disk, so that it cannot be forgotten; the daemon
+ * opens it for one of them only. A note in the new resource says where it comes
+ * from: stopped anywhere and typed again it does the rest.
+ */
+import { MarsError } from "../base/errors.ts";
+import { findSplits } from "../resource/parting.ts";
+import {
+  isConsistent,
+  type ResourceView,
+  resourceView,
+} from "../resource/view.ts";
+import { linkPath } from "../tree/path.ts";
+import type { LinkWrite } from "../tree/store.ts";
+import { checkName } from "./arguments.ts";
+import { type Desk, type Phase, refuseIf } from "./command.ts";
+import { leavePhases, onlyCopies } from "./leave.ts";
+import {
+  attachLink,
+  makeDirectories,
+  type MemberWords,
+  placeObstacles,
+} from "./membership.ts";
+import { createFirstLog, firstSequence, resourceLinks } from "./resource.ts";
+import { roleObstacles, stabilityObstacles } from "./standing.ts";
+import { attachWait, detachObstacles, SWITCH_LINKS } from "./switches.ts";
+
+export function splitKeep(
+  desk: Desk,
+  resource: string,
+  [kept = ""]: readonly string[],
+): readonly Phase[] {
+  checkName(resource, "resource");
+  checkName(kept, "resource");
+  let before: readonly LinkWrite[] = [];
+  let isMade = false;
+  const isLeft = (): boolean => desk.view(resource).own === undefined;
+  return [
+    {
+      title: "check that this side is lost, and complete here",
+      act: async () => {
+        isMade = isMadeFrom(desk, resource, kept);
+        if (!isMade) await check(desk, resource, kept);
+      },
+      goal: "the disk to have all that this host wrote",
+      until: (snapshot) => {
+        if (isMade) return [];
+        const view = resourceView(snapshot, resource, desk.host);
+        return [
+          ...replayObstacles(view),
+          ...stabilityObstacles(desk, snapshot, view),
+        ];
+      },
+    },
+    {
+      title: "let disk and logs go",
+      goal: "disk and logs to be let go",
+      act: () => {
+        if (isLeft()) return;
+        before = switches(desk, resource, "1").filter(({ path }) =>
+          desk.snapshot().value(path) === "1"
+        );
+        desk.write(switches(desk, resource, "0"), "3");
+      },
+      until: (snapshot) => {
+        if (!desk.isDaemonRunning()) return [];
+        const { own } = resourceView(snapshot, resource, desk.host);
+        return own?.isFetching === true
+          ? [...detachObstacles(own), "a fetch is running"]
+          : detachObstacles(own);
+      },
+      undo: () => {
+        if (isMade || before.length === 0) return;
+        desk.write(before, "3");
+        desk.warn(`WARNING: "${resource}" is switched on again`);
+      },
+    },
+    {
+      title: "make the new resource",
+      act: async () => {
+        if (isMade) return;
+        await check(desk, resource, kept);
+        await make(desk, resource, kept);
+        isMade = true;
+      },
+    },
+    ...leavePhases(desk, resource).map(({ title, act }): Phase => ({
+      title: `${title}: "${resource}"`,
+      act: async () => {
+        if (!isLeft()) await act?.();
+      },
+    })),
+    {
+      title: "attach the disk",
+      act: () => {
+        desk.write([attachLink(desk, kept)], "3");
+        desk.print(
+          `"${kept}" has the disk of "${resource}"; this host is primary`,
+        );
+      },
+    },
+    {
+      title: "let the daemon attach it",
+      ...attachWait(desk, kept),
+    },
+  ];
+}
+
+/** What is written first and last of the new resource. */
+function isMadeFrom(desk: Desk, resource: string, kept: string): boolean {
+  return isBegunFrom(desk, resource, kept) &&
+    desk.snapshot().value(linkPath.maxnr(kept)) !== undefined;
+}
+
+function isBegunFrom(desk: Desk, resource: string, kept: string): boolean {
+  return desk.snapshot().value(originPath(kept)) === originText(desk, resource);
+}
+
+/** Says of the new resource where it comes from. */
+function originPath(kept: string): string {
+  return linkPath.userspace(kept, "kept-from");
+}
+
+function originText(desk: Desk, resource: string): string {
+  return `${resource} ${desk.host}`;
+}
+
+/** @throws RefusedError */
+async function check(
+  desk: Desk,
+  resource: string,
+  kept: string,
+): Promise<void> {
+  const snapshot = desk.snapshot();
+  const view = resourceView(snapshot, resource, desk.host);
+  const { own, host, sizeBytes } = view;
+  const action = `keep what "${host}" has of "${resource}"`;
+  if (own === undefined) {
+    return refuseIf(action, [`"${host}" has no disk for it`], {
+      ...desk.options,
+      force: false,
+    });
+  }
+  const isParted = findSplits(view).some(({ hosts }) => hosts.includes(host));
+  const isTaken = snapshot.value(linkPath.size(kept)) !== undefined &&
+    !isBegunFrom(desk, resource, kept);
+  const isUsed = snapshot.resources().some((other) =>
+    other !== kept && snapshot.value(linkPath.device(other, host)) === kept
+  );
+  refuseIf(action, [
+    ...roleObstacles(view),
+    ...(isParted ? [] : ["it is on no lost side of a split brain"]),
+    ...(sizeBytes === undefined ? ["its size is not known"] : []),
+    ...(isConsistent(view, own)
+      ? []
+      : ["its disk is not the state of one position"]),
+    ...(isTaken ? [`"${kept}" exists already; take another name`] : []),
+    ...(isUsed ? [`a device "${kept}" is here already`] : []),
+    ...placeObstacles(desk, snapshot),
+    ...await onlyCopies(desk, snapshot, resource),
+  ], { ...desk.options, force: false });
+}
+
+/** What of the own logs is not on the disk yet. */
+function replayObstacles({ own }: ResourceView): string[] {
+  const restBytes = own?.replay?.dirtyBytes ?? 0;
+  return restBytes === 0
+    ? []
+    : [`${restBytes} bytes of its log are not on the disk; is replay on?`];
+}
+
+async function make(
+  desk: Desk,
+  resource: string,
+  kept: string,
+): Promise<void> {
+  const snapshot = desk.snapshot();
+  const { own, sizeBytes } = desk.view(resource);
+  if (own === undefined || sizeBytes === undefined) {
+    throw new MarsError(`Cannot keep "${resource}": it went away meanwhile`);
+  }
+  const words: MemberWords = {
+    resource: kept,
+    disk: own.disk,
+    device: kept,
+    size: undefined,
+  };
+  const sequence = firstSequence(snapshot, kept);
+  makeDirectories(desk, kept);
+  desk.write([{ path: originPath(kept), value: originText(desk, resource) }]);
+  for (const { log } of await desk.logs.list(kept)) {
+    await desk.removeLog(kept, log);
+  }
+  if (!desk.options.dryRun) {
+    await createFirstLog(desk, kept, { sequence, host: desk.host });
+  }
+  desk.write(resourceLinks(desk, words, { sizeBytes, sequence }));
+  desk.flushTree();
+}
+
+function switches(
+  desk: Desk,
+  resource: string,
+  value: "0" | "1",
+): LinkWrite[] {
+  return SWITCH_LINKS.map((link) => ({
+    path: linkPath.todo(resource, desk.host, link),
+    value,
+  }));
+}

@@ -1,0 +1,177 @@
+// Pure
+/**
+ * Parting: where the histories of two hosts were one for the last time.
+ *
+ * Both are followed back, log by log, along the predecessors that version links
+ * name, until both stand in the same log:
+ *
+ *   alpha  1 ── 2 ── 3 of beta, 12540 ── 4 of alpha
+ *   beta   1 ── 2 ── 3 of beta ───────── 33440 ── 4 of beta
+ *                            └ the ancestor: the shorter of both
+ *
+ * It is a split brain if both have gone on from there, or stand in different
+ * logs of one number. Who is only behind, in the same log or in an earlier one
+ * that the other has finished, has not parted.
+ *
+ * Source: ancestor search of MARS.
+ */
+import type { VersionStep } from "../tree/values.ts";
+import { versionOf } from "./history.ts";
+import { type Position, type ResourceView, sameLog } from "./view.ts";
+
+/** No history is followed further than this; longer ones count as unknown. */
+const STEPS_MAX = 100_000;
+
+/** Where the histories of two hosts part. */
+export interface Split {
+  readonly hosts: readonly [string, string];
+  /** The last position both have in common. */
+  readonly ancestor: Position | undefined;
+  /** Bytes each wrote since: the whole of the log in which they parted. */
+  readonly amountBytes: readonly [number, number];
+}
+
+/** What one host has behind the ancestor. */
+export interface Side {
+  readonly host: string;
+  /** How far it went in the log of the ancestor. */
+  readonly left: Position | undefined;
+  /** Ends of its logs behind that one, the newest first. */
+  readonly logs: readonly Position[];
+  /** Something that it wrote is in no log, or its links are incomplete. */
+  readonly hasGap: boolean;
+}
+
+export interface Parting {
+  readonly isSplit: boolean;
+  readonly ancestor: Position | undefined;
+  readonly sides: readonly [Side, Side];
+}
+
+/** All pairs of members whose histories have parted. */
+export function findSplits(view: ResourceView): Split[] {
+  const hosts = view.members.filter((member) => member.replay !== undefined)
+    .map((member) => member.host);
+  const splits: Split[] = [];
+  for (const [index, left] of hosts.entries()) {
+    for (const right of hosts.slice(index + 1)) {
+      const { isSplit, ancestor, sides } = partingOf(view, left, right);
+      if (!isSplit) continue;
+      const amountBytes: [number, number] = [
+        amountOf(sides[0]),
+        amountOf(sides[1]),
+      ];
+      splits.push({ hosts: [left, right], ancestor, amountBytes });
+    }
+  }
+  return splits;
+}
+
+/** Bytes of the log of the ancestor, and of all behind. */
+function amountOf({ left, logs }: Side): number {
+  return logs.reduce((sum, { bytes }) => sum + bytes, left?.bytes ?? 0);
+}
+
+/** Bytes that `side` has behind the ancestor. */
+export function bytesSince(
+  { left, logs }: Side,
+  ancestor: Position | undefined,
+): number {
+  const before = ancestor?.bytes ?? 0;
+  return logs.reduce(
+    (sum, { bytes }) => sum + bytes,
+    Math.max(0, (left?.bytes ?? 0) - before),
+  );
+}
+
+/** How the histories of two members are related. */
+export function partingOf(
+  view: ResourceView,
+  leftHost: string,
+  rightHost: string,
+): Parting {
+  const left = tipOf(view, leftHost);
+  const right = tipOf(view, rightHost);
+  let isSplit = false;
+  for (let step = 0; step < STEPS_MAX; step++) {
+    if (left.at === undefined || right.at === undefined) break;
+    const ahead = left.at.log.sequence - right.at.log.sequence;
+    if (ahead > 0) {
+      stepBack(view, left);
+    } else if (ahead < 0) {
+      stepBack(view, right);
+    } else if (!sameLog(left.at.log, right.at.log)) {
+      isSplit = true;
+      stepBack(view, left);
+      stepBack(view, right);
+    } else {
+      // The same log: the shorter one is the ancestor. It is a split when
+      // both have gone on from there.
+      const isLeftShorter = left.at.bytes <= right.at.bytes;
+      const isRightShorter = right.at.bytes <= left.at.bytes;
+      isSplit ||= (isLeftShorter && left.logs.length > 0) &&
+          (!isRightShorter || right.logs.length > 0) ||
+        !isLeftShorter && right.logs.length > 0;
+      break;
+    }
+  }
+  return {
+    isSplit,
+    ancestor: shorterOf(left.at, right.at),
+    sides: [sideOf(left), sideOf(right)],
+  };
+}
+
+interface Walk {
+  readonly host: string;
+  at: Position | undefined;
+  readonly logs: Position[];
+  hasGap: boolean;
+}
+
+function sideOf({ host, at, logs, hasGap }: Walk): Side {
+  return { host, left: at, logs, hasGap: hasGap || at === undefined };
+}
+
+function tipOf(view: ResourceView, host: string): Walk {
+  const replay = view.members.find((member) => member.host === host)?.replay;
+  return {
+    host,
+    at: replay && {
+      log: replay.log,
+      bytes: replay.startBytes + replay.dirtyBytes,
+    },
+    logs: [],
+    hasGap: false,
+  };
+}
+
+function stepBack(view: ResourceView, walk: Walk): void {
+  if (walk.at === undefined) return;
+  const link = versionOf(view, walk.at.log.sequence, walk.host);
+  let previous = link?.value.previous;
+  if (previous === undefined) {
+    walk.hasGap = true;
+    previous = lastBefore(view, walk);
+  }
+  walk.logs.push(walk.at);
+  walk.at = previous && { log: previous.log, bytes: previous.endBytes };
+}
+
+/** What a host had before a log that follows nothing: there it left off. */
+function lastBefore(view: ResourceView, walk: Walk): VersionStep | undefined {
+  for (const [sequence, links] of view.versions) {
+    if (sequence >= (walk.at?.log.sequence ?? 0)) continue;
+    const link = links.get(walk.host);
+    if (link !== undefined) return link.value.self;
+  }
+  return undefined;
+}
+
+function shorterOf(
+  left: Position | undefined,
+  right: Position | undefined,
+): Position | undefined {
+  if (left === undefined || right === undefined) return undefined;
+  return left.bytes <= right.bytes ? left : right;
+}
