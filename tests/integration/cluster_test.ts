@@ -118,6 +118,14 @@ Deno.test("A fetch that is cut at arbitrary bytes goes on where it was", async (
   const address = `127.0.0.1:${relay.port}`;
   await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
   await Deno.symlink(address, `${beta.marsDir}/ips/ip-alpha`);
+  // Nor can alpha help by dialing.
+  await using silent = new Relay(beta.port);
+  silent.cut();
+  await Deno.remove(`${alpha.marsDir}/ips/ip-beta`);
+  await Deno.symlink(
+    `127.0.0.1:${silent.port}`,
+    `${alpha.marsDir}/ips/ip-beta`,
+  );
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 4 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 1000);

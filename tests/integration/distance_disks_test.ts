@@ -110,7 +110,7 @@ Deno.test({
       const client = await connect(alpha);
       disk.fail();
       await writeSome(recorder, client, 512);
-      await sees(alpha, /disk.*(EIO|Input\/output)/i);
+      await sees(alpha, /DISK_ERROR=-\d+\[(EIO|ENOSPC)/);
       // What is not on the disk is read from the log.
       recorder.check(await client.read(0, recorder.sizeBytes));
       await writeSome(recorder, client, 128);
