@@ -111,6 +111,8 @@ export interface Command {
     resource: string,
     words: readonly string[],
   ) => readonly Phase[];
+  /** With --check in place of all that: only looks, and says what it saw. */
+  readonly rehearse?: (desk: Desk, resource: string) => void;
   /** Once, after all resources. */
   readonly finish?: (desk: Desk) => void | Promise<void>;
 }

@@ -127,9 +127,9 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     isCommon: true,
     details:
       "Planned: waits until this host has everything, lets the old primary finish, and takes over; if it must give up, the old primary is designated again. " +
-      "With --force, after pause-fetch: takes over with what is here; what only the old primary had is missing, and a split brain may be the result. " +
+      "With --force, after pause-fetch: takes over with what is here; what only the old primary had is missing, and a split brain may be the result. With --check either says what would be lost and how long it would take, and changes nothing. " +
       TWO_HOSTS,
-    options: ["force", "ignore-sync", ...WAITING, ...MANY],
+    options: ["force", "ignore-sync", "check", "json", ...WAITING, ...MANY],
     examples: [
       ["mars primary mydata", "hand over to this host"],
       [
@@ -143,7 +143,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     isCommon: true,
     details:
       "Not needed for a handover: type primary on the new host instead. Nobody can write until there is a primary again.",
-    options: ["force", ...WAITING, ...MANY],
+    options: ["force", "check", "json", ...WAITING, ...MANY],
   },
 
   // Switches.

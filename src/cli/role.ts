@@ -35,6 +35,7 @@ import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import { NOBODY } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { rehearsePrimary, rehearseSecondary } from "./rehearse.ts";
 import { Takeover, weakWrite } from "./takeover.ts";
 import { openObstacles } from "./switches.ts";
 import { runSystemd } from "./systemd_run.ts";
@@ -43,21 +44,23 @@ import { mayMoveUnits, wantLink } from "./units.ts";
 export const ROLE_COMMANDS: readonly Command[] = [
   {
     name: "primary",
-    usage: "RES [--force] [--ignore-sync]",
+    usage: "RES [--force] [--ignore-sync] [--check]",
     summary: "Make this host primary; hand over, or --force after a loss",
     subject: "resources",
     wordsMin: 0,
     wordsMax: 0,
     phases: (desk, resource) => new Takeover(desk, resource).phases(),
+    rehearse: rehearsePrimary,
   },
   {
     name: "secondary",
-    usage: "RES",
+    usage: "RES [--check]",
     summary: "Leave the primary role; nobody is primary then",
     subject: "resources",
     wordsMin: 0,
     wordsMax: 0,
     phases: secondary,
+    rehearse: rehearseSecondary,
   },
 ];
 

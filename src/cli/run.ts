@@ -117,6 +117,22 @@ async function attempt(
   }
 }
 
+/** The same command, which only looks. @throws UsageError if there is none */
+function rehearsalOf(command: Command): Command {
+  const { name, usage, summary, subject, wordsMin, wordsMax, rehearse } =
+    command;
+  if (rehearse === undefined) {
+    throw new UsageError(
+      `Cannot rehearse "${name}": --check goes with primary and secondary`,
+    );
+  }
+  return {
+    ...{ name, usage, summary, subject, wordsMin, wordsMax },
+    isReading: true,
+    run: rehearse,
+  };
+}
+
 /** What was typed, understood as far as that is possible without the tree. */
 interface Call {
   readonly command: Command;
@@ -132,8 +148,9 @@ interface Call {
 /** @throws UsageError */
 function callOf(line: CommandLine, color: boolean): Call {
   const [typed = "", ...rest] = namedWords(line.words);
-  const command = commandOf(typed, rest[0]);
   const options = optionsOf(line, color);
+  const row = commandOf(typed, rest[0]);
+  const command = options.check ? rehearsalOf(row) : row;
   const { subject, words } = subjectOf(command, rest);
   const isTimed = command.isQuiet === true && isList(subject) &&
     options.verbose <= 0 && !options.dryRun;
