@@ -108,6 +108,9 @@ export class Daemon {
   readonly #handlers: PeerServices["handlers"];
   #networkState: string | undefined;
   readonly #failures = new Failures();
+  #isTreeGone = false;
+  /** As it was when it could be looked at last. */
+  #space: Space;
   /** Of earlier daemons, and nobody's. */
   #left: readonly LeftDevice[] = [];
 
@@ -124,6 +127,7 @@ export class Daemon {
     this.#startedAtMs = this.#clock.monotonicMs() - options.replacedMs;
     this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
     this.#emergency = new EmergencyWatch(this.#reserveBytes);
+    this.#space = parts.space();
     const { host } = this.#settings;
     // Whatever an earlier process wrote and did not flush counts as durable.
     this.#tree.flush();
@@ -341,11 +345,11 @@ export class Daemon {
 
   async #round(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
-    this.#lookout.look(nowMs);
+    this.#lookAtTree(nowMs);
     const names = this.#cluster.links(this.#tree.snapshot());
     this.#failures.try("cluster", () => this.#publish(names));
     const { level } = this.#emergency;
-    const space = this.#parts.space();
+    const space = this.#lookAtSpace();
     this.#emergency.look(space);
     const hasRisen = this.#emergency.level > level;
     const snapshot = this.#tree.snapshot();
@@ -361,6 +365,21 @@ export class Daemon {
     await this.#resources.step(round, [this.#hasGraceEnded(), this.#left]);
     // A sign of life is an answer, too: it comes after what it answers with.
     if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
+  }
+
+  /** One that is away stays as it is known; it may come back changed. */
+  #lookAtTree(nowMs: number): void {
+    const isGone = this.#parts.isTreeGone?.() === true;
+    if (this.#isTreeGone && !isGone) this.#lookout.distrust();
+    this.#isTreeGone = isGone;
+    this.#failures.try("tree", () => this.#lookout.look(nowMs));
+  }
+
+  #lookAtSpace(): Space {
+    this.#failures.try("space", () => {
+      this.#space = this.#parts.space();
+    });
+    return this.#space;
   }
 
   /** A new address or route may lead to whom none led before. */
@@ -445,7 +464,7 @@ export class Daemon {
   /** Ends workers and transfers, then says so. */
   async #stop(): Promise<void> {
     await this.#resources.stop();
-    this.#tellAlive(this.#clock.monotonicMs(), this.#parts.space());
-    this.#tree.flush();
+    this.#tellAlive(this.#clock.monotonicMs(), this.#lookAtSpace());
+    this.#failures.try("flush", () => this.#tree.flush());
   }
 }

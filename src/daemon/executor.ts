@@ -41,6 +41,7 @@ import { stateValues } from "./states.ts";
 import { CompletionMeter, RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
 import type { Verification } from "./verification.ts";
+import type { ResourceVow } from "./vows.ts";
 
 /** What an executor needs from the daemon. */
 export interface ExecutorOptions {
@@ -53,6 +54,7 @@ export interface ExecutorOptions {
   readonly logDirectory: LogDirectory;
   readonly nbdSocketPath: (device: string) => string;
   readonly links: ResourceLinks;
+  readonly vow: ResourceVow;
   /** Writes links of this host and tells the peers. */
   readonly publish: (links: readonly LinkValue[]) => void;
   /** The link as it stands on disk; tombstones are undefined. */
@@ -163,12 +165,14 @@ export class Executor {
 
   /** One round; see the head of the file. @throws MarsError */
   async step(round: Round): Promise<void> {
-    const { resource, host, logs, transfers, verification } = this.#options;
+    const { resource, host, logs, transfers, verification, vow } =
+      this.#options;
     // What it said about the damage does not hold any more.
     if (transfers.takeRepaired()) this.#stopWorker();
     const worker = this.#worker();
     const snapshot = round.snapshot();
-    const view = resourceView(snapshot, resource, host);
+    const told = resourceView(snapshot, resource, host);
+    const view = vow.counting(told);
     await this.#refreshLogs(snapshot, view, worker);
     const planned = plan(view, {
       logs: logs.all,
@@ -182,16 +186,21 @@ export class Executor {
     });
     const next = this.#inTurn(planned, round);
     let refusal: MarsError | undefined;
-    const attempt = async (step: () => void | Promise<void>): Promise<void> => {
+    const attempt = async (step: () => void | Promise<void>) => {
       try {
         await step();
+        return true;
       } catch (error) {
         if (!(error instanceof MarsError)) throw error;
         refusal ??= error;
+        return false;
       }
     };
     await attempt(() => this.#changeFiles(next, worker));
-    await attempt(() => this.#publishPositions(next, snapshot, view));
+    const publishing = () => this.#publishPositions(next, snapshot, view);
+    const isPublished = await attempt(publishing);
+    const isDurable = isPublished && !this.#isFlushOwed;
+    await attempt(() => vow.settle(isDurable, told, next, worker));
     if (this.#isDiskFree(next)) this.#adjust(next, view);
     transfers.adjust(next, view);
     const facts = replayFacts(this.#desired, this.#worker(), view);
@@ -200,8 +209,8 @@ export class Executor {
     this.#measure(next, view);
     const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
     if (isOn) {
-      const told = withLeft(next, view.own?.device, round.leftDevices);
-      await attempt(() => this.#publishStates(told, round.snapshot()));
+      const shown = withLeft(next, view.own?.device, round.leftDevices);
+      await attempt(() => this.#publishStates(shown, round.snapshot()));
     }
     if (refusal !== undefined) throw refusal;
   }
@@ -394,7 +403,8 @@ export class Executor {
       this.#handle.onChange(this.#options.wake);
     }
     // Writing past the log is safe only when its end is known for good.
-    const isTooEarly = this.#isFlushOwed && next.bypass === "serve";
+    const isTooEarly = this.#isFlushOwed && next.bypass === "serve" &&
+      !this.#options.vow.isKept;
     this.#desired = desiredOf(
       isTooEarly ? { ...next, bypass: "prepare" } : next,
       this.#desired,

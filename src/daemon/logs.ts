@@ -6,6 +6,7 @@
  * flushed when the daemon starts. One that is being fetched or written is
  * durable only as far as its writer says.
  */
+import { MarsError } from "../base/errors.ts";
 import { logFileName, type LogName } from "../base/names.ts";
 import type { LogDirectory, LogFile } from "../log/files.ts";
 import { finalEndBytes } from "../resource/history.ts";
@@ -24,6 +25,7 @@ export class ResourceLogs {
   readonly #isWatched: () => boolean;
   readonly #realMs: () => number;
   #files: readonly LogFile[] = [];
+  #hasListed = false;
   #reusesLeft = 0;
   /** Logs that are being fetched: durable bytes by file name. */
   readonly #fetched = new Map<string, number>();
@@ -90,8 +92,7 @@ export class ResourceLogs {
       const name = logFileName(log);
       // A file that arrived after its tombstone, or was busy when it came.
       if (isDeleted(log)) {
-        await this.#directory.delete(log);
-        this.changed();
+        await this.#remove(log);
         continue;
       }
       const isWritten = worker?.role === "log" && log.host === this.#host &&
@@ -126,6 +127,16 @@ export class ResourceLogs {
     }
   }
 
+  async #remove(log: LogName): Promise<void> {
+    this.changed();
+    try {
+      await this.#directory.delete(log);
+    } catch (error) {
+      // The next look tries again.
+      if (!(error instanceof MarsError)) throw error;
+    }
+  }
+
   async #list(isQuiet: boolean): Promise<readonly LogFile[]> {
     if (isQuiet && this.#reusesLeft > 0) {
       this.#reusesLeft--;
@@ -133,7 +144,14 @@ export class ResourceLogs {
     }
     // Before the list: what comes while it is read makes it void.
     this.#reusesLeft = isQuiet && this.#isWatched() ? REUSES_MAX : 0;
-    this.#files = await this.#directory.list();
+    try {
+      this.#files = await this.#directory.list();
+      this.#hasListed = true;
+    } catch (error) {
+      // Whoever writes must be able to go on without its log then.
+      if (!(error instanceof MarsError) || !this.#hasListed) throw error;
+      this.#reusesLeft = 0;
+    }
     return this.#files;
   }
 

@@ -66,6 +66,15 @@ export class Lookout {
     this.#isDistrustful ||= everything;
   }
 
+  /**
+   * The tree was away: what is known of it may be wrong, and what was watched
+   * may be another file system.
+   */
+  distrust(): void {
+    this.ask(true);
+    this.#isBlind = true;
+  }
+
   /** Reads what is due. @throws MarsError */
   look(nowMs: number): void {
     const { tree, lamport, onChanged, onCorrected } = this.#options;

@@ -21,6 +21,7 @@ import type { ReadStretch } from "./log_records.ts";
 import type { Network } from "./peer_lines.ts";
 import type { SocketOptions } from "./sockets.ts";
 import type { Space } from "./space.ts";
+import type { VowShelf } from "./vows.ts";
 
 /** What a daemon works with. */
 export interface DaemonParts {
@@ -50,8 +51,12 @@ export interface DaemonParts {
   readonly files: FileOpener;
   readonly logDirectory: (path: string) => LogDirectory;
   readonly readStretch: ReadStretch;
-  /** Of the file system that holds the tree. */
+  /** Of the file system that holds the tree. @throws MarsError */
   readonly space: () => Space;
+  /** Positions that the tree could not take; without them clients wait. */
+  readonly vows?: VowShelf | undefined;
+  /** Whether the file system of the tree has gone, for the time being. */
+  readonly isTreeGone?: () => boolean;
   readonly startWorker: (subject: WorkerSubject) => Dataplane;
   readonly network: Network;
   /** Of the socket of a line; undefined where lines have none. */

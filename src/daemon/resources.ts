@@ -22,6 +22,7 @@ import type { Running } from "./services.ts";
 import { readRecords } from "./log_records.ts";
 import { type Lines, Transfers } from "./transfers.ts";
 import { Verification } from "./verification.ts";
+import { ResourceVow } from "./vows.ts";
 
 export interface ResourcesOptions {
   readonly settings: Settings;
@@ -207,8 +208,15 @@ export class Resources {
 
   #begin(resource: string): Running {
     const { settings, tree, lines, isWatched, now } = this.#options;
-    const { files, startWorker, logDirectory, clock, lamport, readStretch } =
-      this.#options.parts;
+    const {
+      files,
+      startWorker,
+      logDirectory,
+      clock,
+      lamport,
+      readStretch,
+      vows,
+    } = this.#options.parts;
     const host = this.#host;
     const directory = logDirectory(
       `${settings.marsDir}/${linkPath.resource(resource)}`,
@@ -246,6 +254,7 @@ export class Resources {
       logDirectory: directory,
       nbdSocketPath: (device) => nbdSocketPath(settings, device),
       links: new ResourceLinks({ resource, host, snapshot: tree.snapshot() }),
+      vow: new ResourceVow(resource, vows),
       flushTree: () => tree.flush(),
       linkOnDisk: (path) => {
         const value = this.#options.parts.disk.value(path);

@@ -10,6 +10,7 @@
  * Source: emergency mode of MARS, as it is documented.
  */
 import { statfsSync } from "node:fs";
+import { asMarsError } from "../tree/scan.ts";
 
 const GIB = 1 << 30;
 
@@ -66,13 +67,14 @@ export class EmergencyWatch {
   }
 }
 
-/** Space of the file system that holds `path`. */
+/** Space of the file system that holds `path`. @throws MarsError */
 export function spaceOf(path: string): Space {
-  const status = statfsSync(path);
-  return {
-    freeBytes: status.bavail * status.bsize,
-    totalBytes: status.blocks * status.bsize,
-  };
+  try {
+    const { bavail, blocks, bsize } = statfsSync(path);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  } catch (error) {
+    throw asMarsError("look at the space of", path, error);
+  }
 }
 
 /** What is told of the space, and what follows for every resource. */

@@ -37,6 +37,8 @@ import { setSocketOptions } from "./sockets.ts";
 import { RESERVE_BYTES, spaceOf } from "./space.ts";
 import { Successor } from "./successor.ts";
 import { Supervisor } from "./supervisor.ts";
+import { TreeGuard } from "./tree_guard.ts";
+import { systemVows } from "./vows.ts";
 
 /** Name of the unit; see `cli/service_files.ts`. */
 const SERVICE = "mars.service";
@@ -125,7 +127,11 @@ async function systemParts(
   const trust = await TrustStore.load(etcDir);
   const clock = systemClock;
   const lamport = new LamportClock(clock);
-  const disk = new LinkFiles(marsDir, shim);
+  const disk = new TreeGuard(new LinkFiles(marsDir, shim), {
+    witness: `actual-${host}`,
+    root: marsDir,
+    monotonicMs: () => clock.monotonicMs(),
+  });
   const files = systemFiles(shim);
   const crc = shimCrc32c(shim);
   const watch = TreeWatch.open({ root: marsDir, shim });
@@ -161,9 +167,14 @@ async function systemParts(
     leftDevices: (snapshot) => left.look(snapshot),
     crc,
     files,
-    logDirectory,
     readStretch: stretchReader(files, crc),
-    space: () => spaceOf(marsDir),
+    logDirectory: (path) => disk.guarded(logDirectory(path)),
+    space: () => {
+      disk.assertThere();
+      return spaceOf(marsDir);
+    },
+    vows: systemVows(etcDir),
+    isTreeGone: () => disk.isGone,
     startWorker: (subject) =>
       new DataplaneHandle({
         ...subject,

@@ -22,6 +22,7 @@
  * nothing; the rest is tried again in each round. Whatever is missing after a
  * crash, the replay link suffices: the log it names is made, and logged into.
  * Only if not even that link can be written (the file system is read-only, say)
+ * the position is kept elsewhere, see `daemon/vows.ts`; where that fails, too,
  * clients wait until it can, as for a disk whose cable is out.
  */
 import type { LogName } from "../base/names.ts";

@@ -4,173 +4,31 @@
  */
 import { statfsSync } from "node:fs";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { portableCrc32c } from "../../src/log/checksum.ts";
 import { LogScanner } from "../../src/log/scanner.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { randomOf, Recorder } from "../support/recorder.ts";
+import {
+  BLOCKS,
+  connect,
+  DISK_BYTES,
+  hasExt4,
+  inEmergency,
+  isLogging,
+  LANES,
+  listening,
+  MIB,
+  primaryOn,
+  SmallTree,
+  state,
+  type TreeKind,
+  Writer,
+} from "../support/small_tree.ts";
 
-const MIB = 1024 * 1024;
-const DISK_BYTES = 16 * MIB;
-const BLOCKS = 1024;
-const LANES = 8;
 const KILLS = 4;
-/** Size of a tmpfs, or a file system on which long links need a block. */
-type TreeKind = "8m" | "24m" | "96m" | "ext4";
 
 /** Time that a client is let write while its daemon is about to be killed. */
 const LIFE_MS_MAX = 400;
-
-/** A tree on a small file system of its own; unmounts it at the end. */
-class SmallTree {
-  readonly host: Host;
-  readonly #kind: TreeKind;
-
-  constructor(host: Host, kind: TreeKind) {
-    this.host = host;
-    this.#kind = kind;
-    const { marsDir, directory } = host;
-    if (kind !== "ext4") {
-      mount("-t", "tmpfs", "-o", `size=${kind}`, "mars", marsDir);
-      return;
-    }
-    const image = `${directory}/tree`;
-    Deno.writeFileSync(image, new Uint8Array(0));
-    Deno.truncateSync(image, 24 * MIB);
-    // Nothing is kept for root, nor for a journal.
-    const words = ["-m", "0", "-I", "256", "-O", "^has_journal", image];
-    command("mkfs.ext4", "-q", ...words);
-    mount("-o", "loop", image, marsDir);
-    Deno.writeFileSync(this.#ballast, new Uint8Array(14 * MIB));
-  }
-
-  /** Leaves no block over. */
-  fill(): void {
-    const { marsDir } = this.host;
-    using file = Deno.openSync(`${marsDir}/filling`, {
-      create: true,
-      append: true,
-    });
-    const block = new Uint8Array(1024);
-    try {
-      for (;;) file.writeSync(block);
-    } catch (error) {
-      assertStringIncludes(String(error), "No space left");
-    }
-  }
-
-  /** Makes room. */
-  grow(): void {
-    if (this.#kind === "ext4") Deno.removeSync(this.#ballast);
-    else mount("-o", "remount,size=128m", this.host.marsDir);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.host.end("SIGKILL");
-    command("umount", "-l", this.host.marsDir);
-  }
-
-  get #ballast(): string {
-    return `${this.host.marsDir}/ballast`;
-  }
-}
-
-/** Runs a program that must succeed. */
-function command(program: string, ...words: string[]): void {
-  const { success, stderr } = new Deno.Command(program, { args: words })
-    .outputSync();
-  assert(success, new TextDecoder().decode(stderr));
-}
-
-function mount(...words: string[]): void {
-  command("mount", ...words);
-}
-
-/** Whether a file can become a file system and be mounted. */
-function hasExt4(): boolean {
-  if (Deno.uid() !== 0) return false;
-  try {
-    Deno.statSync("/dev/loop-control");
-    return new Deno.Command("mkfs.ext4", { args: ["-V"] }).outputSync().success;
-  } catch {
-    return false; // One of them is missing.
-  }
-}
-
-/** Writes from several lanes until it is told to stop. */
-class Writer {
-  readonly #recorder: Recorder;
-  readonly #client: NbdClient;
-  readonly #lanes: Promise<void>[] = [];
-  #isStopped = false;
-
-  constructor(recorder: Recorder, client: NbdClient) {
-    this.#recorder = recorder;
-    this.#client = client;
-    for (let lane = 0; lane < LANES; lane++) this.#lanes.push(this.#run(lane));
-  }
-
-  async #run(lane: number): Promise<void> {
-    for (let count = 0; !this.#isStopped; count++) {
-      await this.#recorder.writeOne(this.#client);
-      if (lane === 0 && count % 50 === 0) await this.#client.flush();
-    }
-  }
-
-  /** Waits until so many more writes have been acknowledged. */
-  async more(count: number): Promise<void> {
-    const goal = this.#recorder.acknowledgedCount + count;
-    await Promise.race([
-      waitFor(
-        `${count} more writes`,
-        () => this.#recorder.acknowledgedCount >= goal,
-      ),
-      // A lane that fails ends the wait at once.
-      Promise.all(this.#lanes),
-    ]);
-  }
-
-  /** @throws the first error that a client has seen */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await Promise.all(this.#lanes);
-    await this.#client.flush();
-    await this.#client.disconnect();
-  }
-}
-
-async function connect(host: Host): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet, or the socket of a dead daemon.
-    }
-  });
-}
-
-async function listening(host: Host, ...words: string[]): Promise<void> {
-  const before = host.traces().split("daemon: Started").length;
-  host.start(...words);
-  await waitFor(
-    `${host.name} to listen`,
-    () => host.traces().split("daemon: Started").length > before,
-  );
-}
-
-/** Alpha, alone in a cluster, primary of "r", on a tree of this kind. */
-async function primaryOn(
-  hosts: Hosts,
-  kind: TreeKind,
-  ...words: string[]
-): Promise<SmallTree> {
-  const tree = new SmallTree(hosts.add("alpha"), kind);
-  const alpha = tree.host;
-  await listening(alpha, ...words);
-  await alpha.must("create-cluster", `--ip=127.0.0.1:${alpha.port}`);
-  await alpha.must("create-resource", "r", alpha.makeDisk(DISK_BYTES));
-  return tree;
-}
 
 function hasFile(path: string): boolean {
   try {
@@ -179,24 +37,6 @@ function hasFile(path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-function state(host: Host, name: string): string | undefined {
-  return host.link(`resource-r/actual-${host.name}/${name}`);
-}
-
-async function inEmergency(host: Host): Promise<void> {
-  await host.waitLink(
-    `resource-r/actual-${host.name}/is-emergency`,
-    (value) => value === "1",
-  );
-}
-
-async function isLogging(host: Host): Promise<void> {
-  await waitFor(
-    `${host.name} to log again`,
-    () => state(host, "has-emergency") === "0",
-  );
 }
 
 /** The log that the replay link of `host` names, and the byte in it. */
