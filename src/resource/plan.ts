@@ -16,7 +16,7 @@
  *     designated ....................... go on; rotate into an empty next log
  *     not designated ................... leave: drain once nobody has it open
  *   copy incomplete .................... sync, if a source may be read
- *   log shorter than the position ...... fetch
+ *   log shorter than the position ...... fetch; lead, if forced
  *   log longer than the position ....... replay (recovery is just that)
  *   log applied to its end
  *     designated, own empty log ........ log into it
@@ -203,18 +203,17 @@ function following(
     // One that had something in it was lost; to begin it anew would hide that.
     const isOwnStart = isDesignated && reached.log.host === view.host &&
       reached.bytes === 0 && promisedBytes(view, reached.log) === 0;
-    return isOwnStart
-      ? { ...base, logFiles: [{ kind: "create", log: reached.log }] }
-      : blocked(base, "inf-fetch", `Log ${nameOf(reached.log)} is not here`);
+    if (isOwnStart) {
+      return { ...base, logFiles: [{ kind: "create", log: reached.log }] };
+    }
+    const text = `Log ${nameOf(reached.log)} is not here`;
+    return without(view, own, facts, reached, blocked(base, "inf-fetch", text));
   }
   if (file.bytes < reached.bytes) {
-    return blocked(
-      base,
-      "inf-fetch",
-      `Log ${
-        nameOf(reached.log)
-      } ends at ${file.bytes}, replay is at ${reached.bytes}`,
-    );
+    const text = `Log ${
+      nameOf(reached.log)
+    } ends at ${file.bytes}, replay is at ${reached.bytes}`;
+    return without(view, own, facts, reached, blocked(base, "inf-fetch", text));
   }
   if (file.bytes > reached.bytes) {
     return replaying(view, own, facts, reached, base, file.bytes);
@@ -234,6 +233,23 @@ function following(
   return isDesignated
     ? leading(view, own, facts, reached, base)
     : waiting(view, facts, reached, base);
+}
+
+/**
+ * The log at the position is not here, or not up to there. Who is forced to
+ * lead without fetching goes on behind what is on its disk nevertheless.
+ */
+function without(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  reached: Position,
+  told: Plan,
+): Plan {
+  const isForced = view.designated === view.host && !own.desired.fetch;
+  return isForced && facts.mayLead && copyGap(own, reached) === undefined
+    ? beginOwnLog(view, facts, reached, told)
+    : told;
 }
 
 /**

@@ -126,6 +126,24 @@ Deno.test("plan() tells of a disk that was let go what its logs still hold", () 
   assertEquals(other.publish, []);
 });
 
+Deno.test("plan() leads without the log of its position only if it is forced", () => {
+  const links = {
+    primary: "beta",
+    "replay-beta": "log-000000004-alpha,100,0",
+  };
+  const waits = planOf("beta", links, {});
+  assertEquals([waits.role, waits.logFiles.length], ["idle", 0]);
+  assertStringIncludes(texts(waits), 'Log 4 of "alpha" is not here');
+  const forced = { ...links, "todo-beta/connect": "0" };
+  const begins = planOf("beta", forced, {});
+  assertEquals(begins.logFiles, [{ kind: "create", log: log(5, "beta") }]);
+  const logs = [{ log: log(5, "beta"), bytes: 0 }];
+  const goes = planOf("beta", forced, { logs });
+  assertEquals(published(goes, "replay-beta"), "log-000000005-beta,0,0");
+  // Peers may know better, for a moment.
+  assertEquals(planOf("beta", forced, { mayLead: false }).logFiles, []);
+});
+
 Deno.test("plan() logs into an empty own log", () => {
   const next = planOf(
     "alpha",
