@@ -20,7 +20,8 @@
  * Source: `marsadm leave-resource`, `delete-resource`, which leave temporary
  * links behind and delete logs by reach in a separate step.
  */
-import { versionOf } from "../resource/history.ts";
+import type { LogName } from "../base/names.ts";
+import { findSplits, versionOf } from "../resource/history.ts";
 import { reachOf } from "../resource/reach.ts";
 import { type ResourceView, resourceView, sameLog } from "../resource/view.ts";
 import { linkPath, nameOf } from "../tree/path.ts";
@@ -246,8 +247,16 @@ export async function onlyCopies(
   const view = resourceView(snapshot, resource, desk.host);
   const others = view.members.filter(({ host }) => host !== view.host);
   const reach = reachOf(view, othersOf(view));
+  // What comes behind all that the others know is theirs to be replayed, too,
+  // unless it is the side of a split brain that is given up.
+  const hasParted = findSplits(view).some(({ hosts }) =>
+    hosts.includes(view.host)
+  );
+  const isNext = (log: LogName): boolean =>
+    others.length > 0 && !hasParted && log.sequence > reach.highestSequence;
   const files = (await desk.logs.list(resource)).filter(({ log, sizeBytes }) =>
-    sizeBytes > 0 && log.host === view.host && reach.needsLog(log)
+    sizeBytes > 0 && log.host === view.host &&
+    (reach.needsLog(log) || isNext(log))
   );
   return files.filter(({ log, sizeBytes }) =>
     !others.some(({ host, replay }) => {
