@@ -21,7 +21,8 @@
  * links behind and delete logs by reach in a separate step.
  */
 import type { LogName } from "../base/names.ts";
-import { findSplits, versionOf } from "../resource/history.ts";
+import { versionOf } from "../resource/history.ts";
+import { findSplits } from "../resource/parting.ts";
 import { reachOf } from "../resource/reach.ts";
 import { type ResourceView, resourceView, sameLog } from "../resource/view.ts";
 import { linkPath, nameOf } from "../tree/path.ts";

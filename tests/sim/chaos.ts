@@ -294,6 +294,7 @@ export function chaosOf(
       storage.act();
     },
     end: () => {
+      storage.end();
       for (const host of world.hosts) {
         setClock(world, host, 0);
         host.clock.setDrift(0);

@@ -7,6 +7,7 @@
  *   nothing durable is lost, unless somebody has forced something
  */
 import { logFileName } from "../../src/base/names.ts";
+import { holeBehind } from "../../src/resource/history.ts";
 import { findSplits } from "../../src/resource/parting.ts";
 import {
   isConsistent,
@@ -44,7 +45,13 @@ export async function repair(world: ClusterWorld): Promise<void> {
     furthest(world, members) === undefined;
   if (isHopeless) return world.note("there is no complete copy");
   const leader = await chooseLeader(world, members);
-  await world.until(AGREE_MS, () => disagreement(world));
+  await world.until(
+    AGREE_MS,
+    () =>
+      viewOf(leader).own?.hasEmergency === true
+        ? `${leader.name} stays in emergency mode`
+        : disagreement(world),
+  );
   for (const host of members) {
     const isPaused = host !== leader && !switchesOf(host).sync;
     if (isPaused) await must(world, host, "resume-sync", RESOURCE);
@@ -180,6 +187,10 @@ function isLost(
   const isCopy = (own?.syncedBytes ?? 0) >= (sizeBytes ?? 0);
   // Copying from one who has parted since.
   const isAhead = replay.log.sequence > (current?.sequence ?? 0);
+  // What was written meanwhile is in no log.
+  const isBeforeHole =
+    holeBehind(viewOf(host), replay.log.sequence, leader.name) !== undefined;
+  if (isBeforeHole) return true;
   if (!isCopy) return isAhead;
   // An orphan: its log was deleted when nobody knew of it.
   const isOrphan = current !== undefined &&
@@ -248,7 +259,6 @@ function checkLosses(world: ClusterWorld, leader: SimHost): void {
   if (replay === undefined) return;
   const tip = { log: replay.log, bytes: replay.startBytes + replay.dirtyBytes };
   for (const { log, bytes } of world.truth.missingIn(tip)) {
-    if (world.watch.record(log.host).hasLeft) continue;
     throw new Violation(
       `${bytes} durable bytes of ${logFileName(log)} are not in the history ` +
         `of ${leader.name}, and nobody forced anything`,

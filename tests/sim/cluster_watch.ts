@@ -208,6 +208,7 @@ export class ClusterWatch implements WorkerWatch {
     worker: SimWorker,
     log: LogName,
     behind: Position | undefined,
+    isBypassed: boolean,
   ): void {
     const { truth, time } = this.#world;
     const { host: name } = worker.options;
@@ -248,10 +249,12 @@ export class ClusterWatch implements WorkerWatch {
       );
     }
     const known = from === undefined ? undefined : truth.stateAt(from);
-    const isRotation = behind !== undefined && known !== undefined;
+    const isRotation = behind !== undefined && known !== undefined &&
+      !isBypassed;
     truth.begin(log, {
       base: isRotation ? known : stateOf(disk),
       from,
+      isBypassed,
       mayRepeat: record.hasGivenUp,
     });
     record.highest = { log, bytes: Number.MAX_SAFE_INTEGER };

@@ -52,6 +52,11 @@ const JOURNAL_MS = 5_000;
 const FLUSH_MS = { least: 0.1, span: 3 };
 const ACCESS_MS = { least: 0.01, span: 0.2 };
 
+/** Of an empty file system. Logs are so small that they do not count. */
+const SIZE_BYTES = 2 ** 30;
+/** Each of the four reserves that daemons keep. */
+export const RESERVE_BYTES = 2 ** 23;
+
 export class SimFileSystem {
   readonly #time: VirtualTime;
   readonly #random: Random;
@@ -60,6 +65,8 @@ export class SimFileSystem {
   /** Undoes changes since the last flush, oldest first. */
   readonly #journal: { readonly atMs: number; readonly undo: () => void }[] =
     [];
+  /** As chaos sets it. */
+  freeBytes = SIZE_BYTES;
   #lastStampNs = 0n;
   #snapshot = new Snapshot([]);
   /** Names that changed since then. */
@@ -71,6 +78,13 @@ export class SimFileSystem {
     this.#time = time;
     this.#random = random;
     this.#entries.set("", this.#newDirectory());
+  }
+
+  readonly totalBytes = SIZE_BYTES;
+
+  /** Whether no file of the tree can grow; links still can be made. */
+  get isFull(): boolean {
+    return this.freeBytes === 0;
   }
 
   addDisk(path: string, lengthBytes: number): VolatileFile {
@@ -380,7 +394,11 @@ export class SimFileSystem {
       const errno = entry === undefined ? ERRNO.ENOENT : ELOOP;
       throw new SyscallError("open", path, errno);
     }
-    return this.#handle(path, entry.file, life, () => {
+    const { file } = entry;
+    return this.#handle(path, file, life, (endBytes) => {
+      if (this.isFull && endBytes > file.lengthBytes) {
+        throw new SyscallError("write", path, ERRNO.ENOSPC);
+      }
       entry.changedAtMs = Date.now();
     });
   }
@@ -389,7 +407,7 @@ export class SimFileSystem {
     path: string,
     file: VolatileFile,
     life: Life,
-    onWrite: () => void = () => {},
+    onWrite: (endBytes: number) => void = () => {},
   ): RandomFile {
     let isOpen = true;
     const use = <T>(
@@ -409,12 +427,12 @@ export class SimFileSystem {
         use(ACCESS_MS, () => file.read(target, offsetBytes)),
       write: (source, offsetBytes) =>
         use(ACCESS_MS, () => {
-          onWrite();
+          onWrite(offsetBytes + source.length);
           file.write(source, offsetBytes);
         }),
       zero: (offsetBytes, lengthBytes) =>
         use(ACCESS_MS, () => {
-          onWrite();
+          onWrite(offsetBytes + lengthBytes);
           file.write(new Uint8Array(lengthBytes), offsetBytes);
         }),
       // It has no holes to tell of.

@@ -21,7 +21,7 @@ import { portableCrc32c } from "../../src/log/checksum.ts";
 import type { Snapshot } from "../../src/tree/snapshot.ts";
 import { LinkTree } from "../../src/tree/store.ts";
 import { commandEffects } from "./effects.ts";
-import { ROOT, SimFileSystem } from "./file_system.ts";
+import { RESERVE_BYTES, ROOT, SimFileSystem } from "./file_system.ts";
 import { Life } from "./life.ts";
 import type { SimNetwork } from "./network.ts";
 import type { Random } from "./random.ts";
@@ -41,7 +41,6 @@ export interface HostOptions {
 }
 
 /** Enough for everything; emergencies are tested elsewhere. */
-const SPACE = { freeBytes: 2 ** 42, totalBytes: 2 ** 43 };
 
 /** A clock that steps and drifts. */
 export class SimClock implements Clock {
@@ -163,7 +162,7 @@ export class SimHost {
     const daemon = new Daemon({
       settings: settingsOf(this.#line([])),
       buildTag: "simulated",
-      reserveBytes: 0,
+      reserveBytes: RESERVE_BYTES,
       replacedMs: 0,
       signal: stopping.signal,
       onReady: () => {},
@@ -185,10 +184,12 @@ export class SimHost {
       tellSystemd: () => {},
       files: this.files.files(life),
       logDirectory: (path) => this.files.logDirectory(path, life),
+      crc: portableCrc32c,
       readStretch: stretchReader(this.files.files(life), portableCrc32c),
       space: () => {
         life.check();
-        return SPACE;
+        const { freeBytes, totalBytes } = this.files;
+        return { freeBytes, totalBytes };
       },
       startWorker: (subject) => this.#startWorker(subject, life),
       network: this.#network(life),

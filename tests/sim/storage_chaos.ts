@@ -1,16 +1,19 @@
 /**
- * What storage does at random: bits of logs that rot.
+ * What storage does at random: bits that rot, file systems that fill up.
  *
  * It has a random stream of its own, so that a run without it goes the same way
  * as one in which nothing happens.
  *
  *   rot   one bit of a copy of a log, as long as its author, or another host,
  *         has those bytes intact: then it must come right by itself
+ *   space   less than one to four of the reserves is left, or nothing at all,
+ *           until there is room again
  */
 import { logFileName } from "../../src/base/names.ts";
 import { linkPath } from "../../src/tree/path.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
+import { RESERVE_BYTES } from "./file_system.ts";
 import { Random } from "./random.ts";
 import { RESOURCE } from "./records.ts";
 
@@ -18,6 +21,7 @@ import { RESOURCE } from "./records.ts";
 const RUN_SHARE = 0.3;
 /** Of events of the other kinds that one of these follows. */
 const EVENT_SHARE = 0.03;
+const RESERVES = 4;
 
 export class StorageChaos {
   readonly #world: ClusterWorld;
@@ -27,7 +31,10 @@ export class StorageChaos {
   constructor(world: ClusterWorld) {
     this.#world = world;
     this.#random = new Random(world.seed ^ 0x5707a6e);
-    const kinds = [(host: SimHost) => this.#rot(host)];
+    const kinds = [
+      (host: SimHost) => this.#rot(host),
+      (host: SimHost) => this.#setSpace(host),
+    ];
     this.#kinds = kinds.filter(() => this.#random.chance(RUN_SHARE));
   }
 
@@ -38,6 +45,24 @@ export class StorageChaos {
     const { hosts } = this.#world;
     const host = hosts[this.#random.below(hosts.length)];
     if (kind !== undefined && host !== undefined) kind(host);
+  }
+
+  /** There is room everywhere. */
+  end(): void {
+    for (const { files } of this.#world.hosts) {
+      files.freeBytes = files.totalBytes;
+    }
+  }
+
+  #setSpace(host: SimHost): void {
+    const { files, name } = host;
+    const reserves = this.#random.below(RESERVES + 1);
+    const isRoom = files.freeBytes < files.totalBytes ||
+      this.#random.chance(0.3);
+    files.freeBytes = isRoom
+      ? files.totalBytes
+      : Math.max(0, reserves - 0.5) * RESERVE_BYTES;
+    this.#world.note(`${name}: ${files.freeBytes} bytes are free`);
   }
 
   #rot(host: SimHost): void {

@@ -48,14 +48,16 @@ export class Truth {
 
   /**
    * @param mayRepeat the author gave up what it had, and may use names again
+   * @param isBypassed the disk has been written to without a log since `from`
    * @throws Violation if the log was written before, or does not follow
    */
   begin(
     log: LogName,
-    { base, from, mayRepeat }: {
+    { base, from, mayRepeat, isBypassed }: {
       readonly base: DiskState;
       readonly from: Position | undefined;
       readonly mayRepeat: boolean;
+      readonly isBypassed: boolean;
     },
   ): void {
     const lives = this.#lives(log);
@@ -67,7 +69,7 @@ export class Truth {
         } is begun again, ${before.durableBytes} bytes of it were durable`,
       );
     }
-    if (from !== undefined) {
+    if (from !== undefined && !isBypassed) {
       this.check(from, base, `${logFileName(log)} begins`);
     }
     if (before?.durableBytes === 0) lives.pop();
@@ -152,8 +154,20 @@ export class Truth {
     let at: Position | undefined = tip;
     for (let step = 0; at !== undefined && step < STEPS_MAX; step++) {
       yield at;
-      at = this.#lives(at.log).at(-1)?.from;
+      const life = this.#lives(at.log).at(-1);
+      at = life === undefined ? this.#before(at.log) : life.from;
     }
+  }
+
+  /** What a host had before a hole in the numbers of its logs. */
+  #before(hole: LogName): Position | undefined {
+    const ends = [...this.#logs.values()].flatMap((lives) => lives.slice(-1))
+      .filter(({ log }) =>
+        log.host === hole.host && log.sequence < hole.sequence
+      )
+      .sort((left, right) => right.log.sequence - left.log.sequence);
+    const [last] = ends;
+    return last && { log: last.log, bytes: last.durableBytes };
   }
 
   #lives(log: LogName): TrueLog[] {

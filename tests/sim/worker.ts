@@ -3,7 +3,8 @@
  * obeys the contract of the mailbox.
  *
  *   log      records are appended, durable a little later, and written back;
- *            as long as a client has the device open it is served
+ *            as long as a client has the device open it is served. Without room
+ *            for the log writes wait, and go to the disk when they may
  *   replay   records are applied one by one; a checkpoint flushes the disk and
  *            moves the position
  *
@@ -37,11 +38,13 @@ export interface WorkerWatch {
    * It begins to log.
    *
    * @param behind end of its own log that it leaves; undefined at the begin
+   * @param isBypassed it has written to the disk without a log since
    */
   readonly onLog: (
     worker: SimWorker,
     log: LogName,
     behind: Position | undefined,
+    isBypassed: boolean,
   ) => void;
   /** Records before `at` are on their way to the disk. */
   readonly onApplied: (worker: SimWorker, at: Position) => void;
@@ -137,6 +140,10 @@ export class SimWorker implements Dataplane {
   /** Newest first is the one written to. */
   #open: OpenLog[] = [];
   #clientCount = 0;
+  /** As in `logger/bypass.ts`. */
+  #bypass: "none" | "prepare" | "ready" | "direct" = "none";
+  /** Writes that wait for the end of that, or for the permission. */
+  #held: SimRecord[] = [];
 
   constructor(options: WorkerOptions) {
     this.options = options;
@@ -206,20 +213,38 @@ export class SimWorker implements Dataplane {
     this.#wake();
   }
 
-  /** Appends one write; acknowledged at once, durable later. */
+  /** One write; acknowledged at once, durable later. */
   write(): void {
-    const [current] = this.#open;
-    if (current === undefined) return;
-    const { truth } = this.options;
+    const { truth, files } = this.options;
+    if (this.#open.length === 0) return;
     const record = {
       id: truth.nextWrite(),
       cell: this.#random.below(CELL_COUNT),
     };
+    if (this.#bypass === "none" && files.isFull) {
+      this.#bypass = "prepare";
+      this.#report({ logErrno: ERRNO.ENOSPC });
+      this.#wake();
+    }
+    this.#take(record);
+  }
+
+  /** To the log, to the disk, or to those that wait. */
+  #take(record: SimRecord): void {
+    const { disk } = this;
+    const [current] = this.#open;
+    if (this.#bypass === "direct" && disk !== undefined) {
+      return writeCell(disk, record);
+    }
+    if (this.#bypass !== "none" || current === undefined) {
+      this.#held.push(record);
+      return;
+    }
     const offsetBytes = current.file.lengthBytes;
     current.file.write(encodeRecord(record, offsetBytes), offsetBytes);
     const endBytes = offsetBytes + RECORD_BYTES;
     current.dirty.push({ record, endBytes });
-    truth.append(current.log, record);
+    this.options.truth.append(current.log, record);
     this.#report({ loggedBytes: endBytes });
   }
 
@@ -316,6 +341,7 @@ export class SimWorker implements Dataplane {
         if (this.#clientCount === 0) break;
         continue;
       }
+      await this.#goAround(now);
       if (isWanted) await this.#rotate(now);
       if (this.#random.chance(0.3)) await this.#writeBack();
       else await this.#flushLog();
@@ -325,7 +351,50 @@ export class SimWorker implements Dataplane {
       truth.setDurable(log, durableBytes);
     }
     this.#open = [];
-    this.#setRole("idle", { deviceOn: 0, deviceBytes: 0, openCount: 0 });
+    // Whoever waits there is told that it has failed.
+    this.#held = [];
+    this.#bypass = "none";
+    this.#setRole("idle", {
+      deviceOn: 0,
+      deviceBytes: 0,
+      openCount: 0,
+      bypass: 0,
+      logErrno: 0,
+    });
+  }
+
+  /** A step of the way around a log that has no room. */
+  async #goAround(desired: Desired): Promise<void> {
+    if (this.#bypass === "none" && desired.bypass !== "off") {
+      this.#bypass = "prepare";
+    }
+    if (this.#bypass === "prepare") {
+      const mayGoOn = desired.bypass === "off" && this.#actual.logErrno === 0;
+      if (mayGoOn) return this.#release("none");
+      await this.#writeBack();
+      const isClean = this.#open.every(({ dirty }) => dirty.length === 0);
+      if (isClean && this.#open.length === 1) {
+        this.#bypass = "ready";
+        this.#report({ bypass: 1 });
+      }
+    }
+    if (this.#bypass === "ready" && desired.bypass === "serve") {
+      this.#release("direct");
+      this.#report({ bypass: 2 });
+    }
+    if (this.#bypass === "direct") await this.#flushDisk();
+  }
+
+  /** Lets those go on that wait. */
+  #release(bypass: "none" | "direct"): void {
+    this.#bypass = bypass;
+    for (const record of this.#held.splice(0)) this.#take(record);
+  }
+
+  async #flushDisk(): Promise<void> {
+    const finish = this.disk?.beginFlush();
+    await this.#delay(0.2, 4);
+    finish?.();
   }
 
   /** Takes a log that is there and empty. */
@@ -339,6 +408,7 @@ export class SimWorker implements Dataplane {
       this,
       log,
       current && { log: current.log, bytes: current.file.lengthBytes },
+      this.#bypass !== "none",
     );
     this.#open.unshift({ log, file, dirty: [], durableBytes: 0 });
     return true;
@@ -348,6 +418,8 @@ export class SimWorker implements Dataplane {
     const [current, before] = this.#open;
     if (current === undefined || before !== undefined) return;
     if (desired.logSequence <= current.log.sequence) return;
+    if (this.#bypass === "prepare") return;
+    if (this.#bypass === "direct") await this.#flushDisk();
     await this.#flushLog();
     // Clients may have written meanwhile; they must not be left behind.
     current.file.flush();
@@ -361,7 +433,9 @@ export class SimWorker implements Dataplane {
       loggedBytes: 0,
       durableBytes: 0,
       logErrno: 0,
+      bypass: 0,
     });
+    this.#release("none");
   }
 
   async #flushLog(): Promise<void> {
@@ -392,9 +466,7 @@ export class SimWorker implements Dataplane {
       }
       open.dirty = open.dirty.filter(({ endBytes }) => endBytes > goalBytes);
     }
-    const finish = disk.beginFlush();
-    await this.#delay(0.2, 4);
-    finish();
+    await this.#flushDisk();
     // Nothing is written to an old log any more.
     if (this.#open.length > 1) this.#open.pop();
     const [oldest] = this.#open;
