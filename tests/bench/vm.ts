@@ -14,7 +14,7 @@
  *   --markdown     tables as they stand in docs/benchmarks.md
  *   --svg=FILE     a plot
  *   --results=FILE where everything is noted; build/bench-vm.json
- *   --from=FILE    nothing is measured: what was noted there
+ *   --from=FILE,…  nothing is measured: what was noted there
  */
 // A bench is there to be read.
 // deno-lint-ignore-file no-console
@@ -99,6 +99,7 @@ interface Settings {
   readonly rounds: number;
   readonly seconds: number;
   readonly logs: string;
+  readonly resultsPath: string;
 }
 
 /** What is noted in a file. */
@@ -123,24 +124,21 @@ async function main(): Promise<number> {
   const length = options["quick"] === true ? QUICK : FULL;
   const known = { ...PARTS, [PROFILE]: true };
   const from = word("from");
-  const results = from !== undefined ? read(from) : await measureAll({
-    parts: options._.length === 0
-      ? Object.keys(known)
-      : options._.map((name) => oneOf(known, String(name))),
-    engine: oneOf(ENGINES, word("engine") ?? "uml"),
-    targets: (word("targets") ?? Object.keys(TARGET_TITLES).join(","))
-      .split(",").map((name) => oneOf(TARGET_TITLES, name)),
-    works: word("works")?.split(","),
-    rounds: Number(word("rounds") ?? length.rounds),
-    seconds: Number(word("seconds") ?? length.seconds),
-    logs: word("logs") ?? "ext4",
-  });
-  if (from === undefined) {
-    Deno.writeTextFileSync(
-      word("results") ?? `${ROOT}/build/bench-vm.json`,
-      `${JSON.stringify(results, undefined, 1)}\n`,
-    );
-  }
+  const results = from !== undefined
+    ? read(from.split(","))
+    : await measureAll({
+      parts: options._.length === 0
+        ? Object.keys(known)
+        : options._.map((name) => oneOf(known, String(name))),
+      engine: oneOf(ENGINES, word("engine") ?? "uml"),
+      targets: (word("targets") ?? Object.keys(TARGET_TITLES).join(","))
+        .split(",").map((name) => oneOf(TARGET_TITLES, name)),
+      works: word("works")?.split(","),
+      rounds: Number(word("rounds") ?? length.rounds),
+      seconds: Number(word("seconds") ?? length.seconds),
+      logs: word("logs") ?? "ext4",
+      resultsPath: word("results") ?? `${ROOT}/build/bench-vm.json`,
+    });
   const cases = casesOf(results.runs);
   const groups = groupsOf(cases);
   const goals = goalsOf(cases, results.runs);
@@ -169,19 +167,32 @@ function oneOf(
   );
 }
 
-function read(path: string): Results {
-  // True because only `main` writes such files.
-  return JSON.parse(Deno.readTextFileSync(path)) as Results;
+function read(paths: readonly string[]): Results {
+  // True because only `measureAll` writes such files.
+  const all = paths.map((path) =>
+    JSON.parse(Deno.readTextFileSync(path)) as Results
+  );
+  const profile = all.findLast(({ profile }) => profile !== undefined)?.profile;
+  const runs = all.flatMap(({ runs }) => runs);
+  return profile === undefined ? { runs } : { runs, profile };
 }
 
 async function measureAll(settings: Settings): Promise<Results> {
-  const runs: Run[] = [];
-  let profile: Profile | undefined;
+  let results: Results = { runs: [] };
   for (const name of settings.parts) {
-    if (name === PROFILE) profile = await measureProfile(settings);
-    else runs.push(...await measure(name, settings));
+    results = name === PROFILE
+      ? { ...results, profile: await measureProfile(settings) }
+      : {
+        ...results,
+        runs: [...results.runs, ...await measure(name, settings)],
+      };
+    // The next part may fail, or be given up.
+    Deno.writeTextFileSync(
+      settings.resultsPath,
+      `${JSON.stringify(results, undefined, 1)}\n`,
+    );
   }
-  return profile === undefined ? { runs } : { runs, profile };
+  return results;
 }
 
 /** One part in one machine. */
