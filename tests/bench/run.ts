@@ -28,6 +28,7 @@ import { benchRandomWrites } from "./random_writes.ts";
 import { benchReplayRate } from "./replay_rate.ts";
 import { benchScanRate } from "./scan_rate.ts";
 import { benchSequentialWrites } from "./sequential_writes.ts";
+import { benchSync } from "./sync.ts";
 import { benchStarts } from "./starts.ts";
 import { benchVisibleLinks } from "./visible_links.ts";
 
@@ -47,6 +48,7 @@ const PARTS: readonly Part[] = [
   part("replay", benchReplayRate, "fio"),
   part("fetch", benchLogFetch),
   part("distance", benchDistance, "fio", "chrt"),
+  part("sync", benchSync),
   part("links", benchVisibleLinks),
   part("metadata", benchMetadataScale),
   part("start", benchStarts),
