@@ -414,6 +414,8 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
   "get-log-quota": SETTING,
   "set-global-sync-limit-value": SETTING,
   "get-global-sync-limit-value": SETTING,
+  "set-global-sync-flip-interval-sec": SETTING,
+  "get-global-sync-flip-interval-sec": SETTING,
   "set-global-enabled-log-compressions": SETTING,
   "get-global-enabled-log-compressions": SETTING,
   "set-global-enabled-net-compressions": SETTING,

@@ -53,6 +53,22 @@ const GLOBAL_SETTINGS: readonly GlobalSetting[] = [
     decode: (value) => value,
     hasOldName: true,
   },
+  {
+    name: "global-sync-flip-interval-sec",
+    usage: "SECONDS",
+    about:
+      "after how long an initial copy on this host rests for replay, 60; less than 8: never",
+    hasOldName: false,
+    path: (host) => linkPath.syncFlip(host),
+    encode: (_desk, text) => {
+      const count = parseCount(text);
+      if (count !== undefined) return String(count);
+      throw new UsageError(
+        `Cannot use "${text}" as flip interval: expected seconds, 0 for never`,
+      );
+    },
+    decode: (value) => value,
+  },
   masked("enabled-log-compressions", COMPRESSIONS),
   masked("enabled-net-compressions", COMPRESSIONS),
   masked("disabled-log-digests", DIGESTS),

@@ -21,6 +21,7 @@ import { trace } from "../base/trace.ts";
 import type { JsonObject } from "../peer/rpc.ts";
 import type { JoinRequest } from "../peer/token.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
+import { FLIP_S } from "../resource/sync_turns.ts";
 import { obstacleToSync } from "../resource/sync_limit.ts";
 import { LinkIntake } from "../transfer/intake.ts";
 import { linkPath, nameOf } from "../tree/path.ts";
@@ -394,8 +395,9 @@ export class Daemon {
   /** What holds for all resources in this round. */
   #roundOf(snapshot: Snapshot, space: Space): Round {
     const { host } = this.#settings;
-    const limit = parseCount(snapshot.value(linkPath.syncLimit(host)) ?? "") ??
-      0;
+    const count = (path: string): number | undefined =>
+      parseCount(snapshot.value(path) ?? "");
+    const limit = count(linkPath.syncLimit(host)) ?? 0;
     return {
       snapshot: () => this.#tree.snapshot(),
       isRunning: this.#isRunning,
@@ -404,6 +406,7 @@ export class Daemon {
       ...spaceFacts(space, this.#reserveBytes),
       logShare: (resource) => this.#resources.logShare(resource),
       obstacleToSync: obstacleToSync(this.#resources.syncWishes(), limit),
+      flipIntervalS: count(linkPath.syncFlip(host)) ?? FLIP_S,
       leftDevices: this.#left,
     };
   }

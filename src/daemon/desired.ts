@@ -70,3 +70,18 @@ export function replayFacts(
     sourceAt: source && { log: source.log, bytes: source.startBytes },
   };
 }
+
+/** The plan while replay has not ended yet. */
+export function withoutSync(next: Plan): Plan {
+  return next.sync === undefined ? next : { ...next, sync: undefined };
+}
+
+/** A worker learns that its disk has grown when it has to. */
+export function measured(
+  worker: Actual | undefined,
+  diskBytes: number,
+): Actual | undefined {
+  return worker === undefined || worker.diskBytes === 0
+    ? worker
+    : { ...worker, diskBytes: Math.max(worker.diskBytes, diskBytes) };
+}

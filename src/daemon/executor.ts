@@ -28,11 +28,18 @@ import {
   NOTHING,
   type Plan,
 } from "../resource/plan_types.ts";
+import { SyncTurns } from "../resource/sync_turns.ts";
 import type { SyncWish } from "../resource/sync_limit.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { desiredOf, replayFacts, toldBy } from "./desired.ts";
+import {
+  desiredOf,
+  measured,
+  replayFacts,
+  toldBy,
+  withoutSync,
+} from "./desired.ts";
 import { type LeftDevice, withLeft } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
@@ -81,6 +88,8 @@ export interface Round {
   /** Logs of a resource here, as a multiple of the mean of all. */
   readonly logShare: (resource: string) => number;
   readonly rotateBytes: number;
+  /** How long a copy goes on before replay has its turn. */
+  readonly flipIntervalS: number;
   /** Why no more disks may be copied at once; undefined if one may. */
   readonly obstacleToSync: (resource: string) => string | undefined;
   /** Devices of the kernel that nobody serves, and that are open. */
@@ -111,6 +120,7 @@ export class Executor {
   #diskBytes = 0;
   #measuredAtMs = -Infinity;
   #isAsked = false;
+  readonly #turns = new SyncTurns();
   #measuring: Promise<void> | undefined;
   /** A new log was named, or a copy given up, and that is not durable yet. */
   #isFlushOwed = false;
@@ -176,14 +186,21 @@ export class Executor {
     await this.#refreshLogs(snapshot, view, worker);
     const planned = plan(view, {
       logs: logs.all,
-      worker: this.#measured(worker),
+      worker: measured(worker, this.#diskBytes),
       isRunning: round.isRunning,
+      isReplaysTurn: this.#turns.isReplay(this.#options.monotonicMs(), {
+        isSyncing: transfers.isSyncing,
+        intervalS: round.flipIntervalS,
+      }),
       mayLead: round.mayLead(view.members.map((member) => member.host)),
       emergencyLevel: round.emergencyLevel,
       restPercent: round.restPercent,
       logShare: round.logShare(resource),
       rotateBytes: round.rotateBytes,
     });
+    if (planned.sync !== undefined) {
+      this.#turns.give(this.#options.monotonicMs());
+    }
     const next = this.#inTurn(planned, round);
     let refusal: MarsError | undefined;
     const attempt = async (step: () => void | Promise<void>) => {
@@ -202,7 +219,7 @@ export class Executor {
     const isDurable = isPublished && !this.#isFlushOwed;
     await attempt(() => vow.settle(isDurable, told, next, worker));
     if (this.#isDiskFree(next)) this.#adjust(next, view);
-    transfers.adjust(next, view);
+    transfers.adjust(this.#isAtRest() ? next : withoutSync(next), view);
     const facts = replayFacts(this.#desired, this.#worker(), view);
     verification.adjust(next.verify, view, facts);
     // Guests have a device and no disk: nothing runs, and they say so.
@@ -213,15 +230,6 @@ export class Executor {
       await attempt(() => this.#publishStates(shown, round.snapshot()));
     }
     if (refusal !== undefined) throw refusal;
-  }
-
-  /** A worker learns that its disk has grown when it has to. */
-  #measured(worker: Actual | undefined): Actual | undefined {
-    if (worker === undefined || worker.diskBytes === 0) return worker;
-    return {
-      ...worker,
-      diskBytes: Math.max(worker.diskBytes, this.#diskBytes),
-    };
   }
 
   /** Without the copy that others have to end before. */
@@ -382,6 +390,15 @@ export class Executor {
     const isRepaired = verification.holdAt !== undefined &&
       next.verify === undefined;
     return !isCopied && !isRepaired;
+  }
+
+  /** Whether no replay writes to the disk any more; then a copy may begin. */
+  #isAtRest(): boolean {
+    if (this.#options.transfers.isSyncing) return true;
+    const handle = this.#handle;
+    if (handle === undefined) return this.#stopping === undefined;
+    return this.#desired?.role === "idle" && handle.isCurrent &&
+      handle.actual().role === "idle";
   }
 
   #adjust(wanted: Plan, view: ResourceView): void {

@@ -82,6 +82,7 @@ export class Resources {
       round.emergencyLevel,
       round.restPercent,
       round.rotateBytes,
+      round.flipIntervalS,
       this.syncWishes(),
       facts,
     ];

@@ -27,7 +27,11 @@ import { type ResourceView, sameLog } from "../resource/view.ts";
 import { type FetchResult, LogFetcher } from "../transfer/fetch.ts";
 import { ReadSize } from "../transfer/read_size.ts";
 import type { FileOpener } from "../transfer/file.ts";
-import { DiskSync, type SyncResult } from "../transfer/sync.ts";
+import {
+  DiskSync,
+  type SyncProgress,
+  type SyncResult,
+} from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
 import { parseReplay } from "../tree/values.ts";
 import type { ResourceLogs } from "./logs.ts";
@@ -72,6 +76,8 @@ interface RunningFetch {
 interface RunningSync {
   readonly source: string;
   readonly sync: DiskSync;
+  /** What it reaches from now on may not count: nothing is told any more. */
+  isOver: boolean;
 }
 
 // Ours. A line that was cut is tried again at once; a peer that keeps failing
@@ -342,9 +348,12 @@ export class Transfers {
   }
 
   #adjustSync(wanted: SyncPlan | undefined, view: ResourceView): void {
-    const running = this.#sync;
-    if (running !== undefined) {
-      if (wanted?.source !== running.source) running.sync.stop();
+    const before = this.#sync;
+    if (before !== undefined) {
+      if (wanted?.source !== before.source) {
+        before.isOver = true;
+        before.sync.stop();
+      }
       return;
     }
     const path = view.own?.disk;
@@ -368,19 +377,25 @@ export class Transfers {
       sizeBytes: wanted.sizeBytes,
       ...wanted.ranges !== undefined && { extents: wanted.ranges },
       mode: this.#syncMode,
-      onProgress: ({ syncedBytes }) => {
+      onProgress: (progress) => {
+        const { syncedBytes } = progress;
+        if (running.isOver) return;
         this.#syncObstacle = "";
         this.#syncedBytes += Math.max(0, syncedBytes - lastBytes);
         lastBytes = syncedBytes;
+        const links = [verifyStatus(resource, host, progress)];
         // The last step is published only together with `syncpos`.
-        if (syncedBytes >= wanted.sizeBytes) return;
-        publish([{
-          path: linkPath.syncStatus(resource, host),
-          value: String(syncedBytes),
-        }]);
+        if (syncedBytes < wanted.sizeBytes) {
+          links.push({
+            path: linkPath.syncStatus(resource, host),
+            value: String(syncedBytes),
+          });
+        }
+        publish(links);
       },
     });
-    this.#sync = { source: found.host, sync };
+    const running: RunningSync = { source: found.host, sync, isOver: false };
+    this.#sync = running;
     sync.finished.then((result) => this.#endSync(result, wanted, found.rpc));
   }
 
@@ -391,7 +406,8 @@ export class Transfers {
   ): Promise<void> {
     const { resource, wake } = this.#options;
     try {
-      if (result.kind === "complete") {
+      if (this.#sync?.isOver === true) this.#syncObstacle = "";
+      else if (result.kind === "complete") {
         await this.#confirmSync(wanted, rpc);
         this.#syncObstacle = "";
         this.#syncMode = "compare";
@@ -425,6 +441,8 @@ export class Transfers {
     if (parseReplay(value) === undefined) {
       throw new FormatError(`Cannot use position "${value}"`);
     }
+    // It was asked to stop meanwhile.
+    if (this.#sync?.isOver === true) return;
     publish([{ path: linkPath.syncPos(resource, host), value }]);
     publish([{
       path: linkPath.syncStatus(resource, host),
@@ -451,4 +469,20 @@ function fetchText(log: LogName, source: string, result: FetchResult): string {
     case "failed":
       return `${subject}: ${result.message}`;
   }
+}
+
+/** Prescribed by MARS: blocks of so many bytes that were equal, or were not. */
+const STATUS_BLOCK_BYTES = 4096;
+
+function verifyStatus(
+  resource: string,
+  host: string,
+  { equalBytes, zeroedBytes, copiedBytes }: SyncProgress,
+): LinkValue {
+  const counts = [equalBytes, zeroedBytes + copiedBytes]
+    .map((bytes) => Math.ceil(bytes / STATUS_BLOCK_BYTES));
+  return {
+    path: linkPath.verifyStatus(resource, host),
+    value: counts.join(","),
+  };
 }

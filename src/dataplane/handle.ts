@@ -44,6 +44,8 @@ export interface Dataplane {
   adjust(desired: Desired): void;
   /** What the worker does, as far as it has said. */
   actual(): Actual;
+  /** Whether it has adopted what it was told last. */
+  readonly isCurrent: boolean;
   /** Calls back after `actual()` or `failure` changed. */
   onChange(callback: () => void): void;
   /** Why the worker ended by itself; `undefined` while it is well. */
@@ -96,6 +98,10 @@ export class DataplaneHandle implements Dataplane {
     const { stampNs, value } = this.#mailbox.readActual();
     this.#options.lamport.observe(stampNs);
     return value;
+  }
+
+  get isCurrent(): boolean {
+    return this.actual().desiredVersion === this.desiredVersion;
   }
 
   /** Version of the last `Desired`; compare with `actual().desiredVersion`. */

@@ -92,6 +92,7 @@ function planOf(
     mayLead: true,
     emergencyLevel: 0,
     restPercent: 100,
+    isReplaysTurn: false,
     logShare: 1,
     rotateBytes: Infinity,
     ...facts,
@@ -214,6 +215,7 @@ Deno.test("plan() does not go on with a copy across a hole", () => {
   const facts = { worker: { ...READY, role: "idle" as const, bypass: 0 } };
   const partial = {
     "syncstatus-beta": "4096",
+    "syncfrom-beta": "alpha",
     "actual-alpha/is-primary": "1",
   };
   const copying = planOf(partial, facts, "beta");

@@ -36,14 +36,12 @@ import {
   deviceTroubleText,
 } from "../base/device_trouble.ts";
 import { formatCount } from "../base/figures.ts";
-import type { LogName } from "../base/names.ts";
-import { linkPath } from "../tree/path.ts";
-import { formatReplay } from "../tree/values.ts";
+import { copying, staleSource } from "./copying.ts";
 import { leaderLinks, sized } from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
 import { stopped } from "./damage.ts";
 import { LOGS_AHEAD_MAX, planFetch, promisedBytes } from "./fetch.ts";
-import { holeBehind, nextLog, versionOf, versionText } from "./history.ts";
+import { nextLog, versionOf } from "./history.ts";
 import {
   blocked,
   localLog,
@@ -54,6 +52,7 @@ import {
 } from "./plan_types.ts";
 import { rotateBytesOf } from "./keep.ts";
 import {
+  moveTo,
   nameOf,
   ownLogsBehind,
   positionLinks,
@@ -61,11 +60,9 @@ import {
   untoldLinks,
 } from "./positions.ts";
 import { withResync } from "./resync.ts";
-import { rangesFor } from "./rewind_record.ts";
 import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
 import { withVerify } from "./verify.ts";
 import {
-  comparePositions,
   isSynced,
   type MemberState,
   type Position,
@@ -128,7 +125,7 @@ function decide(view: ResourceView, facts: PlanFacts): Plan {
     : undefined;
   return following(view, own, facts, reached, {
     ...base,
-    publish: positions,
+    publish: [...positions, ...staleSource(view, own)],
     fetch,
   });
 }
@@ -274,50 +271,6 @@ function copyGap(own: MemberState, reached: Position): string | undefined {
     : undefined;
 }
 
-/** Initial copy; replay rests meanwhile, so that it cannot overtake it. */
-function copying(
-  view: ResourceView,
-  own: MemberState,
-  facts: PlanFacts,
-  reached: Position,
-  base: Plan,
-): Plan {
-  const told = (text: string): Plan => blocked(base, "inf-sync-start", text);
-  const source = view.members.find((member) => member.host === view.designated);
-  if (view.designated === view.host) {
-    return told("Designated primary, but its own copy is not complete");
-  }
-  if (source?.replay === undefined) return told("No primary to copy from");
-  if (!own.desired.sync) return told("Sync is switched off");
-  if (!source.isPrimary) return told(`"${source.host}" does not lead yet`);
-  if (source.hasEmergency) return told(`"${source.host}" is in emergency mode`);
-  if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
-    return told("No room for the logs that come with a copy");
-  }
-  if (holeBehind(view, reached.log.sequence, source.host) !== undefined) {
-    return told(
-      `"${source.host}" was in emergency mode since the copy began; type invalidate`,
-    );
-  }
-  const sourceAt = {
-    log: source.replay.log,
-    bytes: source.replay.startBytes,
-  };
-  // An older block must not overwrite what replay has brought already.
-  if (comparePositions(reached, sourceAt) > 0) {
-    return told("Waiting for the primary to write back up to here");
-  }
-  return {
-    ...base,
-    sync: {
-      source: source.host,
-      startBytes: own.syncedBytes ?? 0,
-      sizeBytes: base.sizeBytes,
-      ranges: rangesFor(view.rewind, own.replay, base.sizeBytes),
-    },
-  };
-}
-
 /** Part of the log is not on the disk yet. */
 function replaying(
   view: ResourceView,
@@ -452,30 +405,4 @@ function messageKey(kind: "wait" | "hole" | "split"): string {
     case "wait":
       return "inf-versionlink-not-yet-exist";
   }
-}
-
-/** Moves the position to the beginning of `log`; the next plan works on it. */
-function moveTo(view: ResourceView, log: LogName, base: Plan): Plan {
-  const previousPath = linkPath.version(
-    view.resource,
-    log.sequence - 1,
-    view.host,
-  );
-  const previous = base.publish.find((link) => link.path === previousPath);
-  return {
-    ...base,
-    publish: [
-      ...base.publish.filter((link) =>
-        link.path !== linkPath.replay(view.resource, view.host)
-      ),
-      {
-        path: linkPath.version(view.resource, log.sequence, view.host),
-        value: versionText({ log, bytes: 0 }, previous?.value),
-      },
-      {
-        path: linkPath.replay(view.resource, view.host),
-        value: formatReplay({ log, startBytes: 0, dirtyBytes: 0 }),
-      },
-    ],
-  };
 }

@@ -69,6 +69,7 @@ function planOf(
     mayLead: true,
     emergencyLevel: 0,
     restPercent: 100,
+    isReplaysTurn: false,
     logShare: 1,
     rotateBytes: Infinity,
     ...facts,
@@ -468,6 +469,7 @@ Deno.test("plan() copies the disk before it replays", () => {
   const links = {
     "actual-alpha/is-primary": "1",
     "syncstatus-beta": "0",
+    "syncfrom-beta": "alpha",
     "replay-alpha": "log-000000001-alpha,4180,0",
     "replay-beta": "log-000000001-alpha,0,0",
   };

@@ -50,6 +50,8 @@ export interface PlanFacts {
   readonly mayLead: boolean;
   /** Space of the tree: 0 enough … 4 jammed. */
   readonly emergencyLevel: number;
+  /** A copy rests, so that replay can go on. */
+  readonly isReplaysTurn: boolean;
   /** What is free of the tree beyond the reserves, 0 … 100. */
   readonly restPercent: number;
   /** Logs of this resource here, as a multiple of the mean of all resources. */

@@ -14,6 +14,7 @@ import {
   type LinkValue,
   type LocalLog,
   localLog,
+  type Plan,
   type PlanFacts,
 } from "./plan_types.ts";
 import {
@@ -182,4 +183,30 @@ export function knownEndBytes(
 /** A log, for people. */
 export function nameOf(log: LogName): string {
   return `${log.sequence} of "${log.host}"`;
+}
+
+/** Moves the position to the beginning of `log`; the next plan works on it. */
+export function moveTo(view: ResourceView, log: LogName, base: Plan): Plan {
+  const previousPath = linkPath.version(
+    view.resource,
+    log.sequence - 1,
+    view.host,
+  );
+  const previous = base.publish.find((link) => link.path === previousPath);
+  return {
+    ...base,
+    publish: [
+      ...base.publish.filter((link) =>
+        link.path !== linkPath.replay(view.resource, view.host)
+      ),
+      {
+        path: linkPath.version(view.resource, log.sequence, view.host),
+        value: versionText({ log, bytes: 0 }, previous?.value),
+      },
+      {
+        path: linkPath.replay(view.resource, view.host),
+        value: formatReplay({ log, startBytes: 0, dirtyBytes: 0 }),
+      },
+    ],
+  };
 }

@@ -108,6 +108,10 @@ function obstacleTo(view: ResourceView, decided: Plan): string | undefined {
   if (!own.desired.fetch) return "fetch is switched off";
   if (!own.desired.replay) return "replay is switched off";
   if (decided.role !== "replay") return "replay does not run";
+  const isSplit = decided.obstacles.some(({ key }) =>
+    key === "err-splitbrain-detected"
+  );
+  if (isSplit) return "there is a split brain";
   return undefined;
 }
 

@@ -80,6 +80,8 @@ export interface MemberState {
   readonly replay: ReplayValue | undefined;
   readonly syncedBytes: number | undefined;
   readonly syncPosition: ReplayValue | undefined;
+  /** Whom it copies from, if that is not complete. */
+  readonly syncFrom: string | undefined;
   /** Numbers of the logs that it has; undefined if it was not told. */
   readonly logs: readonly LogRun[] | undefined;
   /** The log that it needs and nobody has any more; 0 for none. */
@@ -238,6 +240,7 @@ function memberState(
       snapshot.value(linkPath.syncPos(resource, host)),
       parseReplay,
     ),
+    syncFrom: snapshot.value(linkPath.syncFrom(resource, host)),
     logs: parseRuns(actualText("logs")),
     lostLog: parseCount(actualText("lost-log")) ?? 0,
     verifyRequest: decoded(

@@ -43,6 +43,7 @@ export const linkPath = {
   hostDefault: (host: string, name: string): string =>
     `defaults-${host}/${name}`,
   syncLimit: (host: string): string => `defaults-${host}/sync-limit`,
+  syncFlip: (host: string): string => `defaults-${host}/sync-flip-interval-sec`,
   syncPrefList: (host: string): string => `defaults-${host}/sync-pref-list`,
   todoGlobal: (name: string): string => `todo-global/${name}`,
   merged: (uuid: string): string => `todo-global/merged-${uuid}`,
@@ -109,6 +110,11 @@ const KINDS: readonly LinkKind[] = [
   { pattern: "ips/ip-<host>", owner: "any", value: "address" },
   { pattern: "defaults/<name>", owner: "any", value: "text" },
   { pattern: "defaults-<host>/sync-limit", owner: "any", value: "count" },
+  {
+    pattern: "defaults-<host>/sync-flip-interval-sec",
+    owner: "any",
+    value: "count",
+  },
   { pattern: "defaults-<host>/<name>", owner: "any", value: "text" },
   { pattern: "todo-global/<name>", owner: "any", value: "text" },
   { pattern: "userspace/<name>", owner: "any", value: "text" },

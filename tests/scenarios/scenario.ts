@@ -43,6 +43,7 @@ import { performCommand } from "../../src/cli/run.ts";
 import { type Effects, systemEffects } from "../../src/cli/effects.ts";
 import { parseCommandLine, settingsOf } from "../../src/cli/options.ts";
 import { plan } from "../../src/resource/plan.ts";
+import { formatState } from "../../src/resource/verify_links.ts";
 import type {
   Plan,
   PlanFacts,
@@ -398,6 +399,7 @@ class Stage implements Disposable {
       mayLead: this.#facts.get("mayLead") !== "no",
       emergencyLevel: number("emergencyLevel", 0),
       restPercent: number("restPercent", 100),
+      isReplaysTurn: number("isReplaysTurn", 0) === 1,
       logShare: number("logShare", 1),
       rotateBytes: number("rotateBytes", Infinity),
     };
@@ -445,6 +447,12 @@ function planLines(next: Plan): string[] {
   if (next.bypass !== "off") lines.push(`> bypass ${next.bypass}`);
   if (next.fetch !== undefined) lines.push(`> fetch ${short(next.fetch)}`);
   if (next.sync !== undefined) lines.push(`> sync ${short(next.sync)}`);
+  if (next.verify !== undefined) {
+    const { isRepair, state } = next.verify;
+    lines.push(
+      `> verify ${isRepair ? "repair" : "check"} ${formatState(state)}`,
+    );
+  }
   if (next.repair !== undefined) lines.push(`> repair ${short(next.repair)}`);
   for (const change of next.logFiles) {
     lines.push(`> ${change.kind} ${logFileName(change.log)}`);

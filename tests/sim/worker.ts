@@ -176,6 +176,10 @@ export class SimWorker implements Dataplane {
     return this.#actual;
   }
 
+  get isCurrent(): boolean {
+    return this.actual().desiredVersion === this.#version;
+  }
+
   onChange(callback: () => void): void {
     this.#callbacks.push(callback);
   }

@@ -1,0 +1,145 @@
+// Pure
+/**
+ * Initial copy: whether the disk may be copied now, from whom, and when replay
+ * has its turn in between.
+ *
+ * Replay and copy never run at the same time: an older block must not overwrite
+ * what replay has brought already. For the same reason replay in its turn goes
+ * no further than to what the primary has written back, and a copy does not
+ * begin while this host is ahead of that.
+ *
+ * Blocks from different primaries do not make one disk: of what the first one
+ * had, the second may have lost some. So it is noted whom a copy is from, and it
+ * begins anew when another one is primary; what is equal costs little then.
+ *
+ * Source: sync rules of MARS.
+ */
+import { linkPath } from "../tree/path.ts";
+import { TOMBSTONE } from "../tree/values.ts";
+import { holeBehind, nextLog } from "./history.ts";
+import {
+  blocked,
+  type LinkValue,
+  localLog,
+  type Plan,
+  type PlanFacts,
+} from "./plan_types.ts";
+import { moveTo } from "./positions.ts";
+import { rangesFor } from "./rewind_record.ts";
+import { TRANSFERS_LEVEL } from "./scarcity.ts";
+import {
+  comparePositions,
+  isSynced,
+  type MemberState,
+  type Position,
+  type ResourceView,
+  sameLog,
+} from "./view.ts";
+
+/** The copy of this host is not complete, and replay is at `reached`. */
+export function copying(
+  view: ResourceView,
+  own: MemberState,
+  facts: PlanFacts,
+  reached: Position,
+  base: Plan,
+): Plan {
+  const told = (text: string): Plan => blocked(base, "inf-sync-start", text);
+  const source = view.members.find((member) => member.host === view.designated);
+  if (view.designated === view.host) {
+    return told("Designated primary, but its own copy is not complete");
+  }
+  if (source?.replay === undefined) return told("No primary to copy from");
+  if (!own.desired.sync) return told("Sync is switched off");
+  if (!source.isPrimary) return told(`"${source.host}" does not lead yet`);
+  if (source.hasEmergency) return told(`"${source.host}" is in emergency mode`);
+  if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
+    return told("No room for the logs that come with a copy");
+  }
+  if (holeBehind(view, reached.log.sequence, source.host) !== undefined) {
+    return told(
+      `"${source.host}" was in emergency mode since the copy began; type invalidate`,
+    );
+  }
+  if (own.syncFrom !== source.host) return begun(view, own, source.host, base);
+  const sourceAt = {
+    log: source.replay.log,
+    bytes: source.replay.startBytes,
+  };
+  if (comparePositions(reached, sourceAt) > 0) {
+    return told("Waiting for the primary to write back up to here");
+  }
+  const ranges = rangesFor(view.rewind, own.replay, base.sizeBytes);
+  // A copy of a few ranges holds only as long as replay stays where it is.
+  const isTurn = facts.isReplaysTurn && own.desired.replay &&
+    ranges === undefined;
+  const turn = isTurn
+    ? replayTurn(view, facts, reached, sourceAt, base)
+    : undefined;
+  return turn ?? {
+    ...base,
+    sync: {
+      source: source.host,
+      startBytes: own.syncedBytes ?? 0,
+      sizeBytes: base.sizeBytes,
+      ranges,
+    },
+  };
+}
+
+/** The copy is from `source` now; what was copied from another does not count. */
+function begun(
+  view: ResourceView,
+  own: MemberState,
+  source: string,
+  base: Plan,
+): Plan {
+  const { resource, host } = view;
+  const isOther = own.syncFrom !== undefined;
+  return {
+    ...base,
+    publish: [
+      ...base.publish,
+      // First: a crash between both must not count them.
+      ...isOther
+        ? [{ path: linkPath.syncStatus(resource, host), value: "0" }]
+        : [],
+      { path: linkPath.syncFrom(resource, host), value: source },
+    ],
+  };
+}
+
+/** A copy that is complete is from nobody. */
+export function staleSource(view: ResourceView, own: MemberState): LinkValue[] {
+  if (own.syncFrom === undefined || !isSynced(view, own)) return [];
+  const path = linkPath.syncFrom(view.resource, view.host);
+  return [{ path, value: TOMBSTONE }];
+}
+
+/** What replay can do while the copy rests; undefined if that is nothing. */
+function replayTurn(
+  view: ResourceView,
+  facts: PlanFacts,
+  reached: Position,
+  sourceAt: Position,
+  base: Plan,
+): Plan | undefined {
+  const { log, bytes } = reached;
+  const fileBytes = localLog(facts.logs, log)?.bytes ?? 0;
+  const isSourceLog = sameLog(log, sourceAt.log);
+  if (!isSourceLog && log.sequence >= sourceAt.log.sequence) return undefined;
+  const goalBytes = isSourceLog
+    ? Math.min(fileBytes, sourceAt.bytes)
+    : fileBytes;
+  if (goalBytes > bytes) {
+    return {
+      ...base,
+      role: "replay",
+      log,
+      startBytes: bytes,
+      logEndBytes: goalBytes,
+    };
+  }
+  const next = isSourceLog ? undefined : nextLog(view, reached);
+  return next?.kind === "next" ? moveTo(view, next.log, base) : undefined;
+}
