@@ -92,7 +92,7 @@ const QUICK = ["main.ts", "src/cli/commands.ts"];
 
 const LINES_MAX = 500;
 /** Tables of text may be longer. */
-const TABLES = ["src/cli/macros/texts_default.ts"];
+const TABLES = ["src/cli/macros/texts_default.ts", "src/cli/help_topics.ts"];
 
 type Rule = {
   readonly name: string;

@@ -44,7 +44,7 @@ import { type LeftDevice, withLeft } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
 import { type ResourceLinks, tellEach } from "./resource_links.ts";
-import { stateValues } from "./states.ts";
+import { stateValues, summaryOf } from "./states.ts";
 import { CompletionMeter, RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
 import type { Verification } from "./verification.ts";
@@ -163,14 +163,8 @@ export class Executor {
 
   /** What runs here, for people. */
   summary(): string {
-    const actual = this.#handle?.actual();
-    const { transfers } = this.#options;
-    return [
-      actual?.role ?? "no worker",
-      ...(transfers.isFetching ? ["fetch"] : []),
-      ...(transfers.isSyncing ? ["sync"] : []),
-      ...(this.#options.verification.isRunning ? ["verify"] : []),
-    ].join(", ");
+    const { transfers, verification } = this.#options;
+    return summaryOf(this.#handle?.actual(), transfers, verification);
   }
 
   /** One round; see the head of the file. @throws MarsError */

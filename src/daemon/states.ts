@@ -97,3 +97,17 @@ function replayCode(worker: WorkerState | undefined): string {
   const byte = replayByte.toString(16).padStart(2, "0");
   return `${replayStatus},${replayDetail},0x${byte}`;
 }
+
+/** What runs for a resource, for people. */
+export function summaryOf(
+  worker: Pick<WorkerState, "role"> | undefined,
+  { isFetching, isSyncing }: Pick<Activity, "isFetching" | "isSyncing">,
+  { isRunning }: { readonly isRunning: boolean },
+): string {
+  return [
+    worker?.role ?? "no worker",
+    ...(isFetching ? ["fetch"] : []),
+    ...(isSyncing ? ["sync"] : []),
+    ...(isRunning ? ["verify"] : []),
+  ].join(", ");
+}
