@@ -24,6 +24,8 @@ const FAREWELL_MS = 60_000;
 export class Peers {
   readonly #options: PeersOptions;
   readonly #peers = new Map<string, PeerLines>();
+  /** Lines of hosts that are not known yet. */
+  readonly #early = new Map<string, RpcClient>();
   readonly #cancel = new AbortController();
   /** When it was first seen that this host has left; undefined: it has not. */
   #leftAtMs: number | undefined;
@@ -53,6 +55,10 @@ export class Peers {
       const peer = this.#peers.get(host) ?? new PeerLines(host, this.#options);
       this.#peers.set(host, peer);
       peer.setAddress(address);
+      const early = this.#early.get(host);
+      if (early === undefined) continue;
+      this.#early.delete(host);
+      peer.accept("meta", early);
     }
   }
 
@@ -104,8 +110,13 @@ export class Peers {
   /** A peer has dialed and can be called on its line. */
   accept(trafficClass: TrafficClass, rpc: RpcClient): void {
     const peer = this.#peers.get(rpc.peer);
-    // It is not known yet, or has left; its own calls are answered.
-    if (peer !== undefined) peer.accept(trafficClass, rpc);
+    if (peer !== undefined) return peer.accept(trafficClass, rpc);
+    // Its address has not arrived yet, or it has left.
+    if (trafficClass !== "meta") return;
+    this.#early.set(rpc.peer, rpc);
+    rpc.closed.then(() => {
+      if (this.#early.get(rpc.peer) === rpc) this.#early.delete(rpc.peer);
+    });
   }
 
   /** A peer that cannot dial this host wants a line. */

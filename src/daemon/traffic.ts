@@ -270,6 +270,7 @@ export class Traffic implements LineTerms {
   ): void {
     this.#options.setOptions?.(ports, {
       tos: this.#tos.get(trafficClass) ?? 0,
+      isBulk: trafficClass !== "meta",
       unansweredMs: this.#timing.silenceMs,
     });
   }

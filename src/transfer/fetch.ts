@@ -45,7 +45,7 @@ import {
 } from "./log_read.ts";
 import { WAIT_MS_MAX } from "./log_service.ts";
 import { READ_BYTES_MAX, ReadSize } from "./read_size.ts";
-import { ReadWindow } from "./read_window.ts";
+import { READS_MAX, READS_SURE, ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
 
 // Ours. Dead lines are found by the line itself; this only ends a call that a
@@ -137,7 +137,7 @@ export class LogFetcher {
   #askedBytes = 0;
   /** Reads in flight or not yet appended, oldest first. */
   readonly #pieces: Promise<Piece | undefined>[] = [];
-  readonly #window = new ReadWindow();
+  readonly #window = new ReadWindow(READS_MAX, READS_SURE);
   readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
   readonly #size: ReadSize;
   #check: LogCheck | undefined;
@@ -225,9 +225,11 @@ export class LogFetcher {
   /** What came before the line was lost, also of a reply that was coming in. */
   async #keepRest(appender: Appender): Promise<void> {
     if (this.#damage !== undefined) return;
-    for (const pending of this.#pieces.splice(0)) {
+    for (const pending of [...this.#pieces]) {
       const piece = await pending;
-      if (piece === undefined) break;
+      // Behind a part nothing fits any more.
+      const isNext = piece?.offsetBytes === appender.writtenBytes;
+      if (piece === undefined || !isNext) break;
       await this.#append(appender, piece);
     }
     const isStuck = this.#result?.kind === "lost" &&

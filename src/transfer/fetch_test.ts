@@ -472,7 +472,7 @@ Deno.test("LogFetcher keeps what came of a reply that was cut", async () => {
   );
   assertEquals((await fetch.end()).kind, "lost");
   const { length } = files.durable(LOCAL);
-  assert(length > 1_048_576 && length < 2_097_152, `${length} bytes`);
+  assert(length > 262_144 && length < 786_432, `${length} bytes`);
   assertEquals(files.durable(LOCAL), log.subarray(0, length));
   assertEquals(fetch.reports.at(-1)?.durableBytes, length);
 });

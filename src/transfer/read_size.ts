@@ -11,6 +11,8 @@ import { assert } from "../base/assert.ts";
 // Ours. Amortizes the cost of a call to nothing, and fits into a buffer of the
 // line.
 export const READ_BYTES_MAX = 1024 * 1024;
+// Ours. Several at once fill a far line sooner than one that is as long.
+const READ_BYTES_START = 256 * 1024;
 // Ours. Smaller than what a handshake costs, there is nothing to win.
 export const READ_BYTES_MIN = 4 * 1024;
 
@@ -19,7 +21,7 @@ const SHRINK_FACTOR = 4;
 const GROW_FACTOR = 2;
 
 export class ReadSize {
-  #bytes = READ_BYTES_MAX;
+  #bytes = READ_BYTES_START;
 
   /** How much to ask for. */
   get bytes(): number {

@@ -2,7 +2,7 @@
 /**
  * How many reads of one transfer are in flight: as many as the line holds.
  *
- *   starts at 1
+ *   starts at 1, or at READS_SURE where reads are small at first
  *   a read as quick as the quickest   one more, up to a bound
  *   a read that waited in a queue     as many, or one less
  *   a slow read                       half as many, at least 1
@@ -30,15 +30,16 @@ const FULL_FACTOR = 2;
 const CROWDED_FACTOR = 4;
 const CHANCE_MS = 50;
 // Ours. So many in flight are worth it on every line that is not slow.
-const READS_SURE = 4;
+export const READS_SURE = 4;
 
 export class ReadWindow {
   readonly #bound: number;
-  #readsMax = 1;
+  #readsMax: number;
   #quickestMs = Infinity;
 
-  constructor(bound = READS_MAX) {
+  constructor(bound = READS_MAX, start = 1) {
     this.#bound = bound;
+    this.#readsMax = start;
   }
 
   /** How many may be in flight now. */
