@@ -231,6 +231,19 @@ Deno.test("nextLog() knows that a hole is no end", () => {
   assertEquals(nextLog(viewOf("beta", BEHIND_HOLE), reached).kind, "hole");
 });
 
+Deno.test("findSplits() takes no copy from behind the hole for a side of its own", () => {
+  const before = versionText({ log: log(1), bytes: 2090 }, undefined);
+  const copied = {
+    ...BEHIND_HOLE,
+    "data-gamma": "/dev/gamma",
+    "replay-gamma": POSITION_12,
+    "version-000000012-gamma": V12,
+    // What it was before it copied anew.
+    "version-000000001-gamma": before,
+  };
+  assertEquals(findSplits(viewOf("beta", copied)), []);
+});
+
 Deno.test("findSplits() sees a split only if somebody passed the hole's begin", () => {
   assertEquals(findSplits(viewOf("beta", BEHIND_HOLE)), []);
   const forced = {

@@ -158,11 +158,25 @@ function stepBack(view: ResourceView, walk: Walk): void {
   walk.at = previous && { log: previous.log, bytes: previous.endBytes };
 }
 
-/** What a host had before a log that follows nothing: there it left off. */
+/**
+ * What came before a log that follows nothing: where its author left off. Who
+ * has copied behind it may have links of an earlier life, which count only if
+ * the author has none.
+ */
 function lastBefore(view: ResourceView, walk: Walk): VersionStep | undefined {
+  const sequence = walk.at?.log.sequence ?? 0;
+  return lastOf(view, walk.at?.log.host ?? walk.host, sequence) ??
+    lastOf(view, walk.host, sequence);
+}
+
+function lastOf(
+  view: ResourceView,
+  host: string,
+  endSequence: number,
+): VersionStep | undefined {
   for (const [sequence, links] of view.versions) {
-    if (sequence >= (walk.at?.log.sequence ?? 0)) continue;
-    const link = links.get(walk.host);
+    if (sequence >= endSequence) continue;
+    const link = links.get(host);
     if (link !== undefined) return link.value.self;
   }
   return undefined;

@@ -86,6 +86,8 @@ class Soak {
   readonly #hosts: readonly Host[];
   readonly #relays: readonly Relay[];
   readonly #random = randomOf(SEED);
+  /** What is still to happen before everything happens again. */
+  readonly #round: string[] = [];
   #primary: Host;
 
   constructor(hosts: readonly Host[], relays: readonly Relay[]) {
@@ -136,8 +138,10 @@ class Soak {
       pause: () => this.#pauseReplay(),
       view: () => this.#must(this.#any(), "view", "all"),
     };
-    const names = Object.keys(events);
-    const name = names[Math.floor(this.#random() * names.length)] ?? "";
+    // Each once in a round, in any order: or the logs would wait for luck.
+    if (this.#round.length === 0) this.#round.push(...Object.keys(events));
+    const index = Math.floor(this.#random() * this.#round.length);
+    const [name = ""] = this.#round.splice(index, 1);
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
     await events[name]?.();
   }
