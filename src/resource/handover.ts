@@ -65,6 +65,7 @@ export function preconditions(
     }
   }
   if (isForced || oldPrimary === view.host) return obstacles;
+  obstacles.push(...splitObstacles(view));
   for (const member of view.members) {
     if (member.host === view.host) continue;
     const mustBeClosed = member.host === oldPrimary && !options.hasUnits;
@@ -84,6 +85,23 @@ export function preconditions(
     }
   }
   return obstacles;
+}
+
+/**
+ * Who has parted from the designated primary has nothing to be handed over:
+ * taking the role would decide which side is lost, without saying so.
+ */
+function splitObstacles(view: ResourceView): string[] {
+  const { designated, host, resource } = view;
+  if (designated === undefined || designated === host) return [];
+  const isParted = findSplits(view).some(({ hosts }) =>
+    hosts.includes(host) && hosts.includes(designated)
+  );
+  return isParted
+    ? [
+      `split brain with "${designated}", see split show; type invalidate ${resource} to give up what this host wrote, or pause-fetch and primary --force to keep it`,
+    ]
+    : [];
 }
 
 /** Why this host may not go on yet, or what it may do. */

@@ -1,7 +1,12 @@
-/** avoidSplit() where scenarios of `primary` do not reach. */
-import { assertEquals } from "@std/assert";
+/** Every obstacle of a handover, and what vanishes by waiting. */
+import { assertEquals, assertMatch } from "@std/assert";
 import { Snapshot } from "../tree/snapshot.ts";
-import { type Avoidance, avoidSplit } from "./handover.ts";
+import {
+  type Avoidance,
+  avoidSplit,
+  numberGaps,
+  preconditions,
+} from "./handover.ts";
 import { versionText } from "./history.ts";
 import { resourceView } from "./view.ts";
 
@@ -130,4 +135,181 @@ Deno.test("avoidSplit() has nothing to avoid in a split brain", () => {
     ),
   };
   assertEquals(avoidance(split, { old: "alpha" }), { kind: "safe" });
+});
+
+// ---- what refuses ---------------------------------------------------------
+
+const SIZE_BYTES = 1 << 20;
+
+/** alpha is primary, beta has everything, gamma as well. */
+const READY: Readonly<Record<string, string>> = {
+  ...LEVEL,
+  size: String(SIZE_BYTES),
+  primary: "alpha",
+  "actual-alpha/is-primary": "1",
+  ...Object.fromEntries(
+    ["alpha", "beta", "gamma"].flatMap((host) => [
+      [`data-${host}`, "/dev/x"],
+      [`syncstatus-${host}`, String(SIZE_BYTES)],
+      [`replay-${host}`, REPLAY],
+      ...["attach", "connect", "sync", "allow-replay"].map((name) => [
+        `todo-${host}/${name}`,
+        "1",
+      ]),
+    ]),
+  ),
+};
+
+function obstaclesOf(
+  links: Readonly<Record<string, string>>,
+  options: { isForced?: true; ignoreSync?: true; host?: string } = {},
+): string[] {
+  const all = Object.entries({ ...READY, ...links });
+  const snapshot = new Snapshot(
+    all.filter(([, value]) => value !== "").map(([path, value]) => ({
+      path: `resource-r/${path}`,
+      value,
+      stampNs: 1n,
+    })),
+  );
+  return preconditions(resourceView(snapshot, "r", options.host ?? "beta"), {
+    isForced: options.isForced ?? false,
+    ignoreSync: options.ignoreSync ?? false,
+    oldPrimary: "alpha",
+    isRecent: () => true,
+    hasUnits: false,
+  });
+}
+
+const REFUSALS: readonly {
+  readonly name: string;
+  readonly links?: Readonly<Record<string, string>>;
+  readonly host?: string;
+  readonly planned: RegExp | undefined;
+  /** With fetch switched off. */
+  readonly forced: RegExp | undefined;
+}[] = [
+  {
+    name: "nothing is in the way",
+    planned: undefined,
+    forced: undefined,
+  },
+  {
+    name: "this host has no disk",
+    host: "delta",
+    planned: /"delta" has no disk/,
+    forced: /"delta" has no disk/,
+  },
+  {
+    name: "the device is open on the old primary",
+    links: { "actual-alpha/open-count": "2" },
+    planned: /open 2 times on "alpha"/,
+    forced: undefined,
+  },
+  {
+    name: "the disk is detached",
+    links: { "todo-beta/attach": "0" },
+    planned: /detached; type up/,
+    forced: /detached; type up/,
+  },
+  {
+    name: "fetch is off",
+    links: { "todo-beta/connect": "0" },
+    planned: /fetch is off; type resume-fetch/,
+    forced: undefined,
+  },
+  {
+    name: "replay is off",
+    links: { "todo-beta/allow-replay": "0" },
+    planned: /replay is off; type resume-replay/,
+    forced: /replay is off; type resume-replay/,
+  },
+  {
+    name: "replay has stopped at damage",
+    links: { "actual-beta/replay-code": "-74,-1,0x00" },
+    planned: /replay has stopped with -74/,
+    forced: undefined,
+  },
+  {
+    name: "the own copy is not complete",
+    links: { "syncstatus-beta": "4096" },
+    planned: /own copy is not complete/,
+    forced: /own copy is not complete/,
+  },
+  {
+    name: "the disk is not consistent yet",
+    links: { "syncpos-beta": "log-000000002-alpha,91,0" },
+    planned: /not consistent yet/,
+    forced: /not consistent yet/,
+  },
+  {
+    name: "another member is still copying",
+    links: { "syncstatus-gamma": "4096" },
+    planned: /"gamma" is still copying/,
+    forced: undefined,
+  },
+  {
+    name: "this host has parted from the primary",
+    links: {
+      "replay-beta": "log-000000003-beta,5,0",
+      "version-000000002-beta": V2_SHORT,
+      "version-000000003-beta": versionText(
+        { log: log(3, "beta"), bytes: 5 },
+        V2_SHORT,
+      ),
+    },
+    planned: /split brain with "alpha".*invalidate r/,
+    forced: undefined,
+  },
+];
+
+for (const { name, links = {}, host, planned, forced } of REFUSALS) {
+  Deno.test(`preconditions() when ${name}`, () => {
+    const refused = obstaclesOf(links, host === undefined ? {} : { host });
+    assertEquals(refused.length, planned === undefined ? 0 : 1);
+    if (planned !== undefined) assertMatch(refused[0] ?? "", planned);
+    const off = { ...links, "todo-beta/connect": "0" };
+    const left = obstaclesOf(off, {
+      isForced: true,
+      ...(host === undefined ? {} : { host }),
+    });
+    assertEquals(left.length, forced === undefined ? 0 : 1, left.join());
+    if (forced !== undefined) assertMatch(left[0] ?? "", forced);
+  });
+}
+
+Deno.test("preconditions() of a failover want fetch to be off", () => {
+  assertEquals(obstaclesOf({}, { isForced: true }), [
+    "fetch is on; type pause-fetch first",
+  ]);
+});
+
+Deno.test("preconditions() need not wait for copies that do not count", () => {
+  const copying = { "syncstatus-gamma": "4096" };
+  assertEquals(obstaclesOf(copying, { ignoreSync: true }), []);
+});
+
+Deno.test("numberGaps() wants the primary beyond numbers of lost logs", () => {
+  const gaps = (links: Readonly<Record<string, string>>): string[] => {
+    const snapshot = new Snapshot(
+      Object.entries({ ...READY, ...links }).map(([path, value]) => ({
+        path: `resource-r/${path}`,
+        value,
+        stampNs: 1n,
+      })),
+    );
+    return numberGaps(resourceView(snapshot, "r", "beta"), "alpha");
+  };
+  assertEquals(gaps({}), []);
+  assertEquals(gaps({ "userspace/used-log-beta": "2" }), []);
+  assertEquals(gaps({ "userspace/used-log-beta": "x" }), []);
+  assertMatch(
+    gaps({ "userspace/used-log-beta": "5" })[0] ?? "",
+    /"alpha" is in log 2, and must be in log 5 first/,
+  );
+  // Nobody rotates who does not lead.
+  assertEquals(
+    gaps({ "userspace/used-log-beta": "5", "actual-alpha/is-primary": "0" }),
+    [],
+  );
 });

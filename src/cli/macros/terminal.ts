@@ -8,7 +8,9 @@
  */
 import { formatBytes, formatDuration } from "../../base/figures.ts";
 import { logFileName } from "../../base/names.ts";
-import { MS_PER_S } from "../../base/time.ts";
+import { MS_PER_S, NS_PER_S } from "../../base/time.ts";
+import { splitBrainOf } from "../../resource/sides.ts";
+import { timeText } from "../readable.ts";
 import { treePathOf } from "../tree_words.ts";
 import {
   bytesBehind,
@@ -113,7 +115,7 @@ function moodOf(word: string): Mood {
 // ---- split brain ----------------------------------------------------------
 
 function splitLines(facts: ResourceFacts): string[] {
-  return facts.splits.flatMap((split) => [
+  const lines = facts.splits.flatMap((split) => [
     `SPLIT BRAIN of resource '${facts.resource}' after logfile '${
       ancestorOf(split)
     }' age ~${formatDuration(split.ageS)}`,
@@ -124,6 +126,29 @@ function splitLines(facts: ResourceFacts): string[] {
       } logfile_amount='${bytes}' (${formatBytes(bytes)})`;
     }),
   ]);
+  return lines.length === 0 ? [] : [...lines, ...sideLines(facts)];
+}
+
+/** Since when, who wrote last, and where to read on. */
+function sideLines({ view, snapshot, resource }: ResourceFacts): string[] {
+  const split = splitBrainOf(view, (path) => snapshot.stampNs(path));
+  if (split === undefined) return [];
+  const since = split.sinceNs === undefined
+    ? ""
+    : ` since ${stampText(split.sinceNs)}`;
+  const last = split.sides.map(({ host, lastWriteNs }) =>
+    lastWriteNs === undefined
+      ? `'${host}' wrote nothing`
+      : `'${host}' wrote last at ${stampText(lastWriteNs)}`
+  );
+  return [
+    `   parted${since}; ${last.join(", ")}`,
+    `   mars split show ${resource} tells the ways out`,
+  ];
+}
+
+function stampText(stampNs: bigint): string {
+  return timeText(Number(stampNs / NS_PER_S));
 }
 
 function ancestorOf({ ancestor }: ReportedSplit): string {
