@@ -19,6 +19,7 @@ import type { Bench, Measure } from "./bench.ts";
 import { benchDistance } from "./distance.ts";
 import { benchDurableWrites } from "./durable_writes.ts";
 import { type Figure, isMet, markdownTable, textTable } from "./figures.ts";
+import { benchHandover } from "./handover.ts";
 import { benchLogFetch } from "./log_fetch.ts";
 import { describeMachine } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
@@ -51,6 +52,7 @@ const PARTS: readonly Part[] = [
   part("sync", benchSync),
   part("links", benchVisibleLinks),
   part("metadata", benchMetadataScale),
+  part("handover", benchHandover),
   part("start", benchStarts),
   part("memory", benchMemory, "fio"),
   part("scan", benchScanRate),
