@@ -95,6 +95,13 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  mars_file_digest_later: {
+    name: "mars_file_digest",
+    // fd, offset, length, block, key, digests
+    parameters: ["i32", "f64", "u32", "u32", "buffer", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
   mars_file_forget_later: {
     name: "mars_file_forget",
     parameters: ["i32", "f64", "f64"], // fd, offset, length

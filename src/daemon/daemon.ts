@@ -37,7 +37,7 @@ import {
 } from "./connections.ts";
 import type { ControlDesk } from "./control.ts";
 import { Errands } from "./errands.ts";
-import type { Round } from "./executor.ts";
+import type { Round } from "./round.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { infoText } from "./info.ts";

@@ -40,8 +40,9 @@ import {
   toldBy,
   withoutSync,
 } from "./desired.ts";
-import { type LeftDevice, withLeft } from "./left_devices.ts";
+import { withLeft } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
+import type { Round } from "./round.ts";
 import type { Stamps } from "./messages.ts";
 import { type ResourceLinks, tellEach } from "./resource_links.ts";
 import { stateValues, summaryOf } from "./states.ts";
@@ -76,24 +77,6 @@ export interface ExecutorOptions {
   readonly now: () => Stamps;
   /** Asks for another round. */
   readonly wake: () => void;
-}
-
-/** What holds for the whole host in this round. */
-export interface Round {
-  readonly snapshot: () => Snapshot;
-  readonly isRunning: boolean;
-  readonly mayLead: (members: readonly string[]) => boolean;
-  readonly emergencyLevel: number;
-  readonly restPercent: number;
-  /** Logs of a resource here, as a multiple of the mean of all. */
-  readonly logShare: (resource: string) => number;
-  readonly rotateBytes: number;
-  /** How long a copy goes on before replay has its turn. */
-  readonly flipIntervalS: number;
-  /** Why no more disks may be copied at once; undefined if one may. */
-  readonly obstacleToSync: (resource: string) => string | undefined;
-  /** Devices of the kernel that nobody serves, and that are open. */
-  readonly leftDevices: readonly LeftDevice[];
 }
 
 // Ours. Positions move with every batch, but others only need to know where

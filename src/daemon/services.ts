@@ -114,6 +114,7 @@ async function openDisk(
     sizeBytes: file.sizeBytes(),
     read: (target, offsetBytes) => file.read(target, offsetBytes),
     nextData: (offsetBytes) => file.nextData(offsetBytes),
+    digest: (extent, blockBytes, seed) => file.digest(extent, blockBytes, seed),
     position: (end) => {
       const actual = logging(options, resource);
       return end === "from"

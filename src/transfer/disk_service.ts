@@ -1,8 +1,9 @@
 /**
  * The disks of this host, as far as peers may read them.
  *
- *   disk.digests  resource, offsetBytes, lengthBytes, blockBytes
- *                 -> body: DIGEST_BYTES per block, the last may be shorter
+ *   disk.digests  resource, offsetBytes, lengthBytes, blockBytes, seed
+ *                 -> body: DIGEST_BYTES per block, the last may be shorter;
+ *                    `isKeyed` if they are made with the seed
  *   disk.read     resource, offsetBytes, lengthBytes  -> body: the bytes
  *
  * Both answer the window of the log in which the disk was read, as `from` and
@@ -23,11 +24,13 @@ import {
 import {
   COARSE_BYTES,
   Digester,
+  type Digestible,
   type Extent,
   FINE_BYTES,
   readExactly,
+  type Seed,
+  SEED_BYTES,
 } from "./digest.ts";
-import type { RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
 import { countParam, textParam } from "./params.ts";
 
@@ -40,7 +43,7 @@ export const READ_BYTES_MAX = 1024 * 1024;
 const EXTENTS_SERVED = 4;
 
 /** A disk as a peer may read it. */
-export interface SourceDisk extends Pick<RandomFile, "read" | "nextData"> {
+export interface SourceDisk extends Digestible {
   readonly sizeBytes: number;
   /** Ends of the window, now; see above. @throws MarsError if it must not be read */
   position(end: "from" | "upTo"): string;
@@ -73,7 +76,11 @@ export function diskHandlers(source: DiskSource): RpcHandlers {
         checkInside(disk, extent, resource);
         const from = disk.position("from");
         const body = await answer(disk, extent);
-        const params: JsonObject = { from, upTo: disk.position("upTo") };
+        const params: JsonObject = {
+          from,
+          upTo: disk.position("upTo"),
+          isKeyed: seedOf(call) !== undefined,
+        };
         return { params, body };
       } finally {
         disk.close();
@@ -86,7 +93,8 @@ export function diskHandlers(source: DiskSource): RpcHandlers {
         const blockBytes = countParam(call.params, "blockBytes");
         const isBlock = blockBytes >= FINE_BYTES && blockBytes <= COARSE_BYTES;
         if (!isBlock) throw new MarsError("Cannot digest: illegal block size");
-        return await digester.digests(disk, extent, blockBytes);
+        const seed = seedOf(call);
+        return await digester.digests(disk, extent, { blockBytes, seed });
       }),
     "disk.read": async (call) => {
       // Before the gate: what a slow peer waits for must not hold up others.
@@ -98,6 +106,16 @@ export function diskHandlers(source: DiskSource): RpcHandlers {
       );
     },
   };
+}
+
+/** As hexadecimal digits; peers that are older have none. */
+function seedOf(call: RpcCall): Seed {
+  const text = call.params["seed"];
+  if (text === undefined) return undefined;
+  const isSeed = typeof text === "string" &&
+    text.length === 2 * SEED_BYTES && /^[0-9a-f]*$/.test(text);
+  if (!isSeed) throw new MarsError("Cannot digest: illegal seed");
+  return Uint8Array.fromHex(text);
 }
 
 function extentOf(call: RpcCall, lengthMax: number): Extent {

@@ -8,7 +8,10 @@
  */
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import { assert } from "../base/assert.ts";
+import { toHex } from "../base/bytes.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
+import type { Extent } from "./digest.ts";
+import { DIGEST_BYTES } from "./digest.ts";
 
 /** An open file or disk. Who opened it closes it, with nothing in flight. */
 export interface RandomFile {
@@ -37,6 +40,22 @@ export interface RandomFile {
    * `offsetBytes`. @throws SyscallError
    */
   nextData(offsetBytes: number): Promise<number>;
+
+  /**
+   * Digests of the blocks of a range, DIGEST_BYTES each, the last block may be
+   * shorter. Two different blocks are alike with a chance of 2^-63 for who does
+   * not know the seed; a block of zeroes has a digest of zeroes.
+   *
+   * @param blockBytes a multiple of 1024, at most 1 MiB
+   * @param seed 32 bytes
+   * @returns fewer only at the end of the file
+   * @throws SyscallError
+   */
+  digest(
+    extent: Extent,
+    blockBytes: number,
+    seed: Uint8Array,
+  ): Promise<Uint8Array>;
 
   /** Later reads of what is durable ask the disk itself. @throws SyscallError */
   forget(offsetBytes: number, lengthBytes: number): Promise<void>;
@@ -89,13 +108,14 @@ const WITHOUT_HOLES: readonly number[] = [
 
 /** The files of this machine. */
 export function systemFiles(shim: Shim): FileOpener {
+  const keys = new DigestKeys();
   return {
     async open(path: string, mode: OpenMode): Promise<RandomFile> {
       const fd = mode === "create"
         ? await openOrCreate(shim, path)
         : await openPath(shim, path, mode === "read" ? O_RDONLY : O_RDWR);
       if (fd < 0) throw new SyscallError("open", path, -fd);
-      return new SystemFile(shim, { path, fd });
+      return new SystemFile(shim, { path, fd, keys });
     },
   };
 }
@@ -138,15 +158,83 @@ async function openPath(
   return fd;
 }
 
+// Prescribed by the shim: what it takes as key.
+const DIGEST_KEY_BYTES = 8 * (128 + 2048);
+// Ours. As many peers copy or compare at a time, and more.
+const DIGEST_KEYS_MAX = 16;
+const KEY_ALGORITHM = "AES-CTR";
+
+/** Keys of digests, made of their seeds. */
+class DigestKeys {
+  readonly #keys = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+
+  of(seed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+    const name = toHex(seed);
+    let key = this.#keys.get(name);
+    if (key === undefined) {
+      if (this.#keys.size === DIGEST_KEYS_MAX) this.#keys.clear();
+      key = expanded(seed);
+      this.#keys.set(name, key);
+    }
+    return key;
+  }
+}
+
+async function expanded(seed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  const key = await crypto.subtle.importKey(
+    "raw",
+    owned(seed),
+    KEY_ALGORITHM,
+    false,
+    ["encrypt"],
+  );
+  const bytes = await crypto.subtle.encrypt(
+    { name: KEY_ALGORITHM, counter: new Uint8Array(16), length: 64 },
+    key,
+    new Uint8Array(DIGEST_KEY_BYTES),
+  );
+  return new Uint8Array(bytes);
+}
+
 class SystemFile implements RandomFile {
   readonly path: string;
   readonly #shim: Shim;
   readonly #fd: number;
+  readonly #keys: DigestKeys;
 
-  constructor(shim: Shim, file: { path: string; fd: number }) {
+  constructor(
+    shim: Shim,
+    file: { path: string; fd: number; keys: DigestKeys },
+  ) {
     this.#shim = shim;
     this.path = file.path;
     this.#fd = file.fd;
+    this.#keys = file.keys;
+  }
+
+  async digest(
+    { offsetBytes, lengthBytes }: Extent,
+    blockBytes: number,
+    seed: Uint8Array,
+  ): Promise<Uint8Array> {
+    const key = await this.#keys.of(seed);
+    const count = Math.ceil(lengthBytes / blockBytes);
+    const digests = new Uint8Array(count * DIGEST_BYTES);
+    const result = await this.#shim.mars_file_digest_later(
+      this.#fd,
+      offsetBytes,
+      lengthBytes,
+      blockBytes,
+      key,
+      digests,
+    );
+    if (result < 0) throw new SyscallError("read", this.path, -result);
+    // Also keeps the key alive while it is used.
+    assert(key.length === DIGEST_KEY_BYTES, "a key has its length");
+    const doneCount = result === lengthBytes
+      ? count
+      : Math.floor(result / blockBytes);
+    return digests.subarray(0, doneCount * DIGEST_BYTES);
   }
 
   async read(target: Uint8Array, offsetBytes: number): Promise<number> {

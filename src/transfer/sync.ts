@@ -45,9 +45,10 @@
  * are stricter than the original.
  */
 import { assert } from "../base/assert.ts";
+import { toHex } from "../base/bytes.ts";
 import { ERRNO, MarsError, SyscallError } from "../base/errors.ts";
 import type { Pace } from "../base/throttle.ts";
-import type { RpcClient } from "../peer/rpc.ts";
+import type { RpcClient, RpcReply } from "../peer/rpc.ts";
 import {
   blockCountOf,
   COARSE_BYTES,
@@ -57,6 +58,8 @@ import {
   type Extent,
   FINE_BYTES,
   merged,
+  type Seed,
+  SEED_BYTES,
 } from "./digest.ts";
 import { EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
@@ -74,6 +77,9 @@ const READS_IN_FLIGHT_MAX = 16;
 // Ours. What is equal between pages that differ is cheaper fetched than left
 // out, up to this length: a call has about as many bytes.
 const GAP_BYTES = FINE_BYTES;
+
+// A digest of such bytes stands for a block that is not to be believed.
+const NO_DIGEST_BYTE = 1;
 
 // Ours. Dead lines are found by the line itself; this only ends a call that a
 // living peer forgot.
@@ -135,6 +141,7 @@ export class DiskSync {
   readonly finished: Promise<SyncResult>;
   readonly #options: SyncOptions;
   readonly #cancel = new AbortController();
+  readonly #seed = crypto.getRandomValues(new Uint8Array(SEED_BYTES));
   readonly #digester = new Digester();
   readonly #density = new Density();
   readonly #comparisons = new Gate(COMPARISONS_MAX);
@@ -279,16 +286,17 @@ export class DiskSync {
     extent: Extent,
     blockBytes: number,
   ): Promise<Comparison> {
-    const theirs = await this.#digests(extent, blockBytes);
+    const { theirs, seed } = await this.#digests(extent, blockBytes);
     return await this.#comparisons.pass(async () => {
       if (this.#result !== undefined) return { zero: [], differing: [] };
       // What is here does not count: nothing is equal then.
       const own = this.#options.mode === "compare"
-        ? await this.#digester.digests(file, extent, blockBytes)
-        : new Uint8Array(theirs.length);
+        ? await this.#digester.digests(file, extent, { blockBytes, seed })
+        : new Uint8Array(theirs.length).fill(NO_DIGEST_BYTE);
       const found = await this.#digester.compare({
         extent,
         blockBytes,
+        seed,
         own,
         theirs,
       });
@@ -301,10 +309,21 @@ export class DiskSync {
     });
   }
 
-  async #digests(extent: Extent, blockBytes: number): Promise<Uint8Array> {
-    const digests = await this.#call("disk.digests", { ...extent, blockBytes });
+  /** Digests of the peer, and the seed if they are made with it. */
+  async #digests(
+    extent: Extent,
+    blockBytes: number,
+  ): Promise<{ theirs: Uint8Array; seed: Seed }> {
+    const { body: theirs, params } = await this.#call("disk.digests", {
+      ...extent,
+      blockBytes,
+      seed: toHex(this.#seed),
+    });
     const size = blockCountOf(extent, blockBytes) * DIGEST_BYTES;
-    if (digests.length === size) return digests;
+    const isKeyed = params["isKeyed"] === true;
+    if (theirs.length === size) {
+      return { theirs, seed: isKeyed ? this.#seed : undefined };
+    }
     throw new MarsError("Cannot sync: the peer sent a wrong number of digests");
   }
 
@@ -319,7 +338,7 @@ export class DiskSync {
       if (this.#result !== undefined) return;
       const into = this.#buffers.take();
       const startMs = performance.now();
-      const bytes = await this.#call("disk.read", run, into);
+      const { body: bytes } = await this.#call("disk.read", run, into);
       this.#window.adapt(performance.now() - startMs);
       this.#reads.placesMax = this.#window.readsMax;
       if (bytes.length !== run.lengthBytes) {
@@ -333,16 +352,15 @@ export class DiskSync {
 
   async #call(
     method: string,
-    params: Extent & { readonly blockBytes?: number },
+    params: Extent & { readonly blockBytes?: number; readonly seed?: string },
     into?: Uint8Array,
-  ): Promise<Uint8Array> {
+  ): Promise<RpcReply> {
     const { rpc, resource } = this.#options;
-    const reply = await rpc.call(method, { resource, ...params }, {
+    return await rpc.call(method, { resource, ...params }, {
       timeoutMs: CALL_TIMEOUT_MS,
       signal: this.#cancel.signal,
       ...into !== undefined && { into },
     });
-    return reply.body;
   }
 
   #end(result: SyncResult): void {

@@ -8,6 +8,7 @@ import {
 } from "../../tests/support/memory_line.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { ERRNO, MarsError } from "../base/errors.ts";
+import type { RpcHandlers } from "../peer/rpc.ts";
 import { diskHandlers, type DiskSource } from "./disk_service.ts";
 import {
   DiskSync,
@@ -33,6 +34,7 @@ function sourceOf(files: MemoryFiles): DiskSource {
         sizeBytes: file.sizeBytes(),
         read: (target, offsetBytes) => file.read(target, offsetBytes),
         nextData: (offsetBytes) => file.nextData(offsetBytes),
+        digest: file.digest.bind(file),
         position: (end) => `log-000000001-alpha,${end === "from" ? 7 : 9},0`,
         close: () => file.close(),
       };
@@ -310,6 +312,27 @@ Deno.test("DiskSync hides long round trips", async () => {
   });
   assertEquals(await copy.run(), { kind: "complete" });
   assert(most >= 40, `only ${most} calls at once`);
+});
+
+Deno.test("DiskSync copies from a peer that knows only plain digests", async () => {
+  const source = diskOf(6 * MIB, [5, 3 * MIB]);
+  source.fill(0, 4 * MIB, 5 * MIB);
+  const copy = new Copy({ source, local: diskOf(6 * MIB, []) });
+  const handlers = diskHandlers(sourceOf(copy.files));
+  const old: RpcHandlers = {
+    ...handlers,
+    "disk.digests": async (call) => {
+      const { seed: _seed, ...params } = call.params;
+      const reply = await handlers["disk.digests"]?.({ ...call, params });
+      assert(reply !== undefined);
+      return { params: {}, body: reply.body };
+    },
+  };
+  copy.reconnect({ handlers: old });
+  assertEquals(await copy.run(), { kind: "complete" });
+  assert(equalBytes(copy.files.durable(LOCAL), source));
+  assertEquals(copy.reports.at(-1)?.zeroedBytes, MIB);
+  assertEquals(copy.reports.at(-1)?.copiedBytes, 2 * PAGE_BYTES);
 });
 
 Deno.test("DiskSync ends with the refusal of a source that cannot be read", async () => {

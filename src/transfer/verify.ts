@@ -32,17 +32,11 @@
  * go of its pages.
  */
 import { assert } from "../base/assert.ts";
-import { equalBytes } from "../base/bytes.ts";
-import {
-  FormatError,
-  MarsError,
-  messageOf,
-  SyscallError,
-} from "../base/errors.ts";
+import { equalBytes, toHex } from "../base/bytes.ts";
+import { MarsError, messageOf, SyscallError } from "../base/errors.ts";
 import type { Pace } from "../base/throttle.ts";
 import type { RpcClient, RpcReply } from "../peer/rpc.ts";
 import { comparePositions, type Position } from "../resource/view.ts";
-import { parseReplay } from "../tree/values.ts";
 import {
   blockCountOf,
   COARSE_BYTES,
@@ -53,16 +47,16 @@ import {
   FINE_BYTES,
   merged,
   readExactly,
+  SEED_BYTES,
 } from "./digest.ts";
 import { EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
+import { type Fetched, groupsOf, positionIn, redo } from "./verify_bytes.ts";
 
 // Ours. While the primary is busy each round waits for a writeback there, some
 // seconds; what a crash repeats is one round.
 const ROUND_BYTES = 256 * 1024 * 1024;
-// Ours: memory of one verification, and how long replay may rest at a time.
-const GROUP_BYTES = 8 * 1024 * 1024;
 // Ours. Hides round trips; digests need nearly no memory.
 const CALLS_MAX = 32;
 // Ours. Looking at a few places at once keeps the disk busy.
@@ -123,19 +117,13 @@ export interface VerifyOptions {
   readonly onHold: () => void;
 }
 
-/** Bytes of the peer's disk and the window in which they were read. */
-interface Fetched {
-  readonly runs: readonly { extent: Extent; bytes: Uint8Array }[];
-  readonly from: Position;
-  readonly upTo: Position;
-}
-
 /** Compares a disk with that of one peer; see the head of the file. */
 export class DiskVerify {
   /** Never rejects for anything foreseen. */
   readonly finished: Promise<VerifyResult>;
   readonly #options: VerifyOptions;
   readonly #cancel = new AbortController();
+  readonly #seed = crypto.getRandomValues(new Uint8Array(SEED_BYTES));
   readonly #digester = new Digester();
   readonly #digests = new Gate(DIGESTS_MAX);
   readonly #calls = new Gate(CALLS_MAX);
@@ -233,7 +221,8 @@ export class DiskVerify {
         );
         await file.forget(extent.offsetBytes, extent.lengthBytes);
       }
-      return await this.#digester.digests(file, extent, blockBytes);
+      const seed = this.#seed;
+      return await this.#digester.digests(file, extent, { blockBytes, seed });
     });
     // Whatever replay does from now on comes too late to have been read.
     const { toldAt } = this.#facts;
@@ -249,12 +238,13 @@ export class DiskVerify {
         const reply = await this.#call("disk.digests", {
           ...extent,
           blockBytes,
+          seed: toHex(this.#seed),
         });
         const theirs = reply.body;
         const size = blockCountOf(extent, blockBytes) * DIGEST_BYTES;
-        if (theirs.length !== size) {
+        if (theirs.length !== size || reply.params["isKeyed"] !== true) {
           throw new MarsError(
-            "Cannot verify: the peer sent a wrong number of digests",
+            "Cannot verify: the peer sent other digests than it was asked for",
           );
         }
         if (comparePositions(positionIn(reply, "from"), toldAt) < 0) {
@@ -265,6 +255,7 @@ export class DiskVerify {
         const { zero, differing } = await this.#digester.compare({
           extent,
           blockBytes,
+          seed: this.#seed,
           own: mine,
           theirs,
         });
@@ -390,7 +381,7 @@ export class DiskVerify {
 
   async #call(
     method: string,
-    params: Extent & { readonly blockBytes?: number },
+    params: Extent & { readonly blockBytes?: number; readonly seed?: string },
   ): Promise<RpcReply> {
     const { rpc, resource } = this.#options;
     return await rpc.call(method, { resource, ...params }, {
@@ -433,64 +424,5 @@ export class DiskVerify {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
-  }
-}
-
-/** @throws FormatError, also for a peer that is too old to know */
-function positionIn(reply: RpcReply, name: "from" | "upTo"): Position {
-  const text = reply.params[name];
-  const value = typeof text === "string" ? parseReplay(text) : undefined;
-  if (value !== undefined) return { log: value.log, bytes: value.startBytes };
-  throw new FormatError(
-    "Cannot verify: the peer does not tell at which position it has read",
-  );
-}
-
-/** Pages in groups of at most GROUP_BYTES. */
-function groupsOf(pages: readonly Extent[]): Extent[][] {
-  const groups: Extent[][] = [];
-  let roomBytes = 0;
-  for (const page of pages) {
-    if (page.lengthBytes > roomBytes) {
-      groups.push([]);
-      roomBytes = GROUP_BYTES;
-    }
-    groups.at(-1)?.push(page);
-    roomBytes -= page.lengthBytes;
-  }
-  return groups;
-}
-
-/** Applies a record to what was fetched; `runs` are in disk order. */
-function redo(
-  runs: Fetched["runs"],
-  offsetBytes: number,
-  payload: Uint8Array,
-): void {
-  const endBytes = offsetBytes + payload.length;
-  // The first run that ends behind the begin of the record.
-  let low = 0;
-  let high = runs.length;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    const extent = runs[middle]?.extent;
-    assert(extent !== undefined, "an index inside");
-    if (extent.offsetBytes + extent.lengthBytes > offsetBytes) high = middle;
-    else low = middle + 1;
-  }
-  for (let index = low; index < runs.length; index++) {
-    const run = runs[index];
-    assert(run !== undefined, "an index inside");
-    const { extent, bytes } = run;
-    if (extent.offsetBytes >= endBytes) return;
-    const startBytes = Math.max(offsetBytes, extent.offsetBytes);
-    const stopBytes = Math.min(
-      endBytes,
-      extent.offsetBytes + extent.lengthBytes,
-    );
-    bytes.set(
-      payload.subarray(startBytes - offsetBytes, stopBytes - offsetBytes),
-      startBytes - extent.offsetBytes,
-    );
   }
 }

@@ -73,6 +73,7 @@ class World {
           read: (target: Uint8Array, offsetBytes: number) =>
             file.read(target, offsetBytes),
           nextData: (offsetBytes: number) => file.nextData(offsetBytes),
+          digest: file.digest.bind(file),
           position: (end: "from" | "upTo") => {
             const at = end === "from" ? this.writtenBack : this.log.length;
             return `log-000000001-alpha,${at},0`;

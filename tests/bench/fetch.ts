@@ -51,6 +51,8 @@ function opener(
         read: (target, offsetBytes) => file.read(target, offsetBytes),
         write: (source, offsetBytes) => file.write(source, offsetBytes),
         zero: (offsetBytes, lengthBytes) => file.zero(offsetBytes, lengthBytes),
+        digest: (extent, blockBytes, seed) =>
+          file.digest(extent, blockBytes, seed),
         nextData: (offsetBytes) => file.nextData(offsetBytes),
         forget: (offsetBytes, lengthBytes) =>
           file.forget(offsetBytes, lengthBytes),

@@ -199,6 +199,7 @@ async function accept(dir: string): Promise<void> {
             sizeBytes: file.sizeBytes(),
             read: (target, offsetBytes) => file.read(target, offsetBytes),
             nextData: (offsetBytes) => file.nextData(offsetBytes),
+            digest: file.digest.bind(file),
             position: () => "log-000000001-alpha,0,0",
             close: () => file.close(),
           };

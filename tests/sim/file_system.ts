@@ -28,6 +28,7 @@ import { directoryOf, nameOf, pathIn } from "../../src/tree/path.ts";
 import type { Listing } from "../../src/tree/scan.ts";
 import { type Link, Snapshot } from "../../src/tree/snapshot.ts";
 import { TOMBSTONE } from "../../src/tree/values.ts";
+import { keyedDigests } from "../support/keyed_digest.ts";
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
 import type { VirtualTime } from "./virtual_time.ts";
@@ -438,6 +439,12 @@ export class SimFileSystem {
       // It has no holes to tell of.
       nextData: (offsetBytes) => use(ACCESS_MS, () => offsetBytes),
       forget: () => use(ACCESS_MS, () => {}),
+      digest: ({ offsetBytes, lengthBytes }, blockBytes, seed) =>
+        use(ACCESS_MS, () => {
+          const bytes = new Uint8Array(lengthBytes);
+          const count = file.read(bytes, offsetBytes);
+          return keyedDigests(bytes.subarray(0, count), blockBytes, seed);
+        }),
       flush: () => {
         const finish = file.beginFlush();
         return use(FLUSH_MS, finish);

@@ -5,6 +5,8 @@
  * and fails with ENOSPC, as on a real disk.
  */
 import { ERRNO, SyscallError } from "../../src/base/errors.ts";
+import type { Extent } from "../../src/transfer/digest.ts";
+import { isZero, keyedDigests } from "./keyed_digest.ts";
 import type {
   FileOpener,
   OpenMode,
@@ -141,6 +143,16 @@ class MemoryFile implements RandomFile {
     return Math.max(offsetBytes, bytes.length);
   }
 
+  async digest(
+    { offsetBytes, lengthBytes }: Extent,
+    blockBytes: number,
+    seed: Uint8Array,
+  ): Promise<Uint8Array> {
+    const bytes = new Uint8Array(lengthBytes);
+    const count = await this.read(bytes, offsetBytes);
+    return keyedDigests(bytes.subarray(0, count), blockBytes, seed);
+  }
+
   async forget(): Promise<void> {
     await this.#turn();
   }
@@ -190,12 +202,4 @@ class MemoryFile implements RandomFile {
     await Promise.resolve();
     if (!this.#isOpen) throw new Error("closed while in use");
   }
-}
-
-const ZEROES = new TextDecoder("latin1").decode(new Uint8Array(64 * 1024));
-
-/** In one native comparison; a loop would take most of the time of tests. */
-function isZero(bytes: Uint8Array): boolean {
-  const text = new TextDecoder("latin1").decode(bytes);
-  return ZEROES.startsWith(text);
 }
