@@ -86,10 +86,11 @@ test: build/mars build/libmars.so tools-test ## the whole gate: layout, lint, ty
 	@tests/run.sh
 
 .PHONY: test-vm
-test-vm: build/mars ## the block device of the kernel, in virtual machines; takes long
+test-vm: build/mars ## virtual machines: ENGINE=uml|qemu TESTS="ext4 kill …"; takes long
 	@$(MAKE) --no-print-directory tools-test TEST_PACKAGES="$(VM_PACKAGES) \
-	  fio:fio xfsprogs:mkfs.xfs btrfs-progs:mkfs.btrfs lvm2:pvcreate"
-	tests/vm/run.sh
+	  fio:fio xfsprogs:mkfs.xfs btrfs-progs:mkfs.btrfs lvm2:pvcreate \
+	  util-linux:setpriv systemd-sysv:/sbin/init udev:udevadm"
+	@ENGINE=$(ENGINE) tests/vm/run.sh $(TESTS)
 
 .PHONY: tools-test
 tools-test: | build ## installs what the integration tests use, if we are root

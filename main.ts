@@ -172,12 +172,16 @@ async function runLog(
 
 async function runInstall(line: CommandLine): Promise<void> {
   const { install, uninstall } = await import("./src/cli/install.ts");
-  const { reloadSystem } = await import("./src/cli/install_reload.ts");
+  const { disableService, isServiceActive, reloadSystem } = await import(
+    "./src/cli/install_reload.ts"
+  );
   const options = {
     prefix: (line.text("prefix") ?? "").replace(/\/+$/, ""),
     executable: Deno.env.get("MARS_EXECUTABLE"),
     print: console.log,
     reload: reloadSystem,
+    isActive: isServiceActive,
+    disable: disableService,
   };
   if (line.words[0] === "uninstall") return await uninstall(options);
   if (!line.isOn("systemd")) {

@@ -17,6 +17,10 @@ export interface InstallOptions {
   readonly print: (line: string) => void;
   /** Lets systemd and udev read their files again. */
   readonly reload: () => Promise<void>;
+  /** Whether the service runs. */
+  readonly isActive: () => Promise<boolean>;
+  /** It is not started at boot any more. */
+  readonly disable: () => Promise<void>;
 }
 
 /** @throws UsageError, RefusedError, MarsError */
@@ -47,22 +51,31 @@ export async function install(options: InstallOptions): Promise<void> {
   print("Next: modprobe ublk_drv; systemctl enable --now mars");
 }
 
-/** Removes what is ours. @throws MarsError */
+/** Removes what is ours. @throws RefusedError, MarsError */
 export async function uninstall(options: InstallOptions): Promise<void> {
   const { prefix, print } = options;
-  let count = 0;
-  for (const { path } of serviceFiles("")) {
+  const found = serviceFiles("").flatMap(({ path }) => {
     const text = textOf(prefix + path);
-    if (text === undefined) continue;
-    if (!text.startsWith(MADE_BY)) {
-      print(`${prefix}${path} stays: it was not made by mars`);
-      continue;
+    if (text === undefined) return [];
+    return [{ path: prefix + path, isOurs: text.startsWith(MADE_BY) }];
+  });
+  const hasOurs = found.some(({ isOurs }) => isOurs);
+  if (hasOurs && prefix === "") {
+    // Its devices may be in use.
+    if (await options.isActive()) {
+      throw new RefusedError("Cannot uninstall", [
+        "the service runs; type systemctl disable --now mars",
+      ]);
     }
-    removeIfThere(prefix + path);
-    print(`${prefix}${path} is removed`);
-    count++;
+    await options.disable();
   }
-  if (count === 0) print("Nothing is installed");
+  for (const { path, isOurs } of found) {
+    if (isOurs) removeIfThere(path);
+    print(
+      isOurs ? `${path} is removed` : `${path} stays: it was not made by mars`,
+    );
+  }
+  if (!hasOurs) print("Nothing is installed");
   else if (prefix === "") await options.reload();
 }
 

@@ -13,6 +13,8 @@ function optionsOf(prefix: string, lines: string[]): InstallOptions {
     executable: PROGRAM,
     print: (line) => void lines.push(line),
     reload: () => Promise.reject(new Error("not below a prefix")),
+    isActive: () => Promise.reject(new Error("not below a prefix")),
+    disable: () => Promise.reject(new Error("not below a prefix")),
   };
 }
 

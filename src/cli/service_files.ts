@@ -96,13 +96,21 @@ WantedBy=multi-user.target
  * The name of a device stands in a file of the run directory that holds its
  * number. With a link of udev's, /dev/mars/NAME is a unit that mounts wait for.
  * The disk below has the same file system: links by UUID and label must lead to
- * the device.
+ * the device. Rules of systemd before 254 pass over ublk, so ours look at what
+ * is on it.
  */
 const UDEV_RULES = `${MADE_BY}
 SUBSYSTEM!="block", GOTO="mars_end"
 KERNEL!="ublkb[0-9]*", GOTO="mars_end"
 ENV{DEVTYPE}!="disk", GOTO="mars_end"
 ACTION=="remove", GOTO="mars_end"
+# Its links follow what is written to it.
+OPTIONS+="watch"
 PROGRAM="/bin/sh -c 'cd /run/mars/ublk && grep -lx %n -- * | head -n 1'", RESULT=="?*", SYMLINK+="mars/%c", OPTIONS+="link_priority=100", ENV{ID_MARS}="%c"
+ENV{ID_MARS}!="?*", GOTO="mars_end"
+IMPORT{builtin}="blkid"
+ENV{ID_FS_USAGE}!="filesystem|other|crypto", GOTO="mars_end"
+ENV{ID_FS_UUID_ENC}=="?*", SYMLINK+="disk/by-uuid/$env{ID_FS_UUID_ENC}"
+ENV{ID_FS_LABEL_ENC}=="?*", SYMLINK+="disk/by-label/$env{ID_FS_LABEL_ENC}"
 LABEL="mars_end"
 `;

@@ -72,6 +72,8 @@ step "a device that is in use"
 exec 5</dev/mars/r
 no "" secondary r --timeout=3
 device r || fail "a device in use went"
+# The command has given up, and the daemon has seen that.
+ok wait-resource r is-device-on
 exec 5<&-
 mke2fs -q -t ext4 /dev/mars/r || fail "mke2fs"
 mkdir -p /mnt/fs

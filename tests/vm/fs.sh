@@ -3,6 +3,8 @@
 # on /dev/mars/r, a tree of 10,000 small files, a daemon that dies and one that
 # ends. Checksums were made before, by other programs. What the device held is
 # on the disk below it when the primary ends.
+#
+#   tests/vm/fs.sh [ext4|xfs|btrfs|lvm]…      all, if none is named
 source tests/vm/lib.sh
 trees=$PWD/build/vm
 mnt=/mnt/fs
@@ -45,6 +47,8 @@ try() {
 	fsck "$1" "$2"
 }
 
+words=${*:-ext4 xfs btrfs lvm}
+wanted() { [[ " $words " == *" $1 "* ]]; }
 has() {
 	grep -qw "$1" /proc/filesystems && command -v "mkfs.$1" >/dev/null && return
 	echo "no $1 here"
@@ -53,7 +57,7 @@ has() {
 
 cluster
 for kind in ext4 xfs btrfs; do
-	has $kind || continue
+	wanted $kind && has $kind || continue
 	step "$kind"
 	create r /dev/ram0
 	try $kind /dev/mars/r
@@ -83,6 +87,10 @@ for kind in ext4 xfs btrfs; do
 	blkdiscard -f /dev/ram0 2>/dev/null
 done
 
+if ! wanted lvm; then
+	stop
+	well
+fi
 step "LVM"
 if ! command -v pvcreate >/dev/null || ! dmsetup version >/dev/null 2>&1; then
 	echo "no LVM here"
