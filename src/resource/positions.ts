@@ -9,7 +9,7 @@
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay } from "../tree/values.ts";
-import { versionOf, versionText } from "./history.ts";
+import { claimedBytes, versionOf, versionText } from "./history.ts";
 import {
   type LinkValue,
   type LocalLog,
@@ -87,7 +87,11 @@ export function positionLinks(
     const isWritten = isLogging && sequence === worker.logSequence;
     const fileBytes = isWritten ? worker.durableBytes : file?.bytes ?? 0;
     const endBytes = isReached && !isLogging
-      ? Math.max(reached.bytes, knownEndBytes(view, log, fileBytes))
+      ? Math.max(
+        reached.bytes,
+        knownEndBytes(view, log, fileBytes),
+        backedBytes(view, log, facts),
+      )
       : Math.max(fileBytes, isReached ? reached.bytes : 0);
     // What is behind the promised end of an own log is not told, but that
     // there may be something is: nobody may go on behind this host meanwhile.
@@ -178,6 +182,23 @@ export function knownEndBytes(
   return promised !== undefined && sameLog(promised.log, log)
     ? Math.min(promised.endBytes, fileBytes)
     : fileBytes;
+}
+
+/**
+ * How much of an own log this host has promised and others have: however short
+ * the file is here now, that much of it can be had back. What others have is
+ * known when they were heard. 0 of a foreign log.
+ */
+function backedBytes(
+  view: ResourceView,
+  log: LogName,
+  { mayLead }: Pick<PlanFacts, "mayLead">,
+): number {
+  if (log.host !== view.host) return 0;
+  if (!mayLead) return claimedBytes(view, log, view.host);
+  const others = view.members.filter(({ host }) => host !== view.host)
+    .map(({ host }) => claimedBytes(view, log, host));
+  return Math.min(claimedBytes(view, log, view.host), Math.max(0, ...others));
 }
 
 /** A log, for people. */

@@ -3,6 +3,7 @@ import { deadline } from "@std/async/deadline";
 import fc from "fast-check";
 import { MemoryFiles } from "../../tests/support/memory_files.ts";
 import {
+  type Fault,
   MemoryLine,
   type MemoryLineOptions,
 } from "../../tests/support/memory_line.ts";
@@ -475,6 +476,41 @@ Deno.test("LogFetcher keeps what came of a reply that was cut", async () => {
   assert(length > 262_144 && length < 786_432, `${length} bytes`);
   assertEquals(files.durable(LOCAL), log.subarray(0, length));
   assertEquals(fetch.reports.at(-1)?.durableBytes, length);
+});
+
+Deno.test("LogFetcher keeps no more than a prefix, whatever is cut and late", async () => {
+  const log = bytesOf(6 * 1024 * 1024 + 5);
+  const anyFault = fc.constantFrom<Fault>("cut", "cutReply", "cutBody");
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(12),
+      anyFault,
+      fc.array(fc.nat(12), { minLength: 8, maxLength: 8 }),
+      async (faultIndex, fault, turns) => {
+        const author = new Author(log, { isFinal: true });
+        const files = localFiles(new Uint8Array(0));
+        const delay = async (index: number): Promise<void> => {
+          let count = turns[index % turns.length] ?? 0;
+          while (count-- > 0) await Promise.resolve();
+        };
+        const first = new Fetch(
+          author.line({
+            delay,
+            fault: (index) => index === faultIndex ? fault : "none",
+          }),
+          files,
+        );
+        await first.end();
+        const left = files.durable(LOCAL);
+        assert(equal(left, log.subarray(0, left.length)));
+        assertEquals(first.reports.at(-1)?.durableBytes ?? 0, left.length);
+        const second = new Fetch(author.line(), files);
+        assertEquals(await second.end(), { kind: "complete" });
+        assert(equal(files.durable(LOCAL), log));
+      },
+    ),
+    { numRuns: 15 },
+  );
 });
 
 Deno.test("LogFetcher asks for less after losses without progress, then for more", async () => {

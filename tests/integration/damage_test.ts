@@ -96,6 +96,40 @@ Deno.test("A log that nobody else has, and that is damaged, is named in the view
   );
 });
 
+Deno.test("A primary has its own log mended by who has fetched it", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 4 });
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 300);
+  await caughtUp(beta, alpha);
+  await alpha.end("SIGKILL");
+  await client.disconnect().catch(() => {});
+  // As if nothing of it had been written back when the power failed.
+  const path = logPath(alpha, 1, "alpha");
+  const link = `${alpha.marsDir}/resource-r/replay-alpha`;
+  const size = Deno.statSync(path).size;
+  Deno.removeSync(link);
+  Deno.symlinkSync(`log-000000001-alpha,0,${size}`, link);
+  flip(path, 40, PAYLOAD_AT);
+  Deno.truncateSync(path, size - 10 * RECORD_BYTES - 100);
+  alpha.start();
+  await waitFor(
+    "the repair",
+    () => alpha.traces().includes("repair: Log repaired"),
+  );
+  const again = await connect(alpha).catch((error) => {
+    throw new Error(`${error}\n${alpha.traces()}`);
+  });
+  recorder.check(await again.read(0, recorder.sizeBytes));
+  await writeSome(recorder, again, 50);
+  await again.disconnect();
+  await caughtUp(beta, alpha);
+  assertSameDisks([alpha, beta], recorder);
+});
+
 Deno.test("A fetched log that was damaged or lost here is mended by others", async () => {
   await using hosts = new Hosts();
   const [alpha, beta] = await hosts.cluster("alpha", "beta");

@@ -40,6 +40,32 @@ Deno.test("Hosts go on when only one of them can dial the other", async () => {
   assertSameDisks([alpha, beta], recorder);
 });
 
+Deno.test("Lines compress where the cluster allows it", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  await alpha.must("set-global-enabled-net-compressions", "COMPRESS_ZSTD");
+  await beta.must("pause-fetch", "r");
+  await beta.waitLink("resource-r/actual-beta/is-copying", (v) => v === "0");
+  const client = await connect(alpha);
+  const megabyte = new Uint8Array(1024 * 1024).fill(0x61);
+  for (let at = 0; at < 8; at++) await client.write(at * 1024 * 1024, megabyte);
+  await client.disconnect();
+  await alpha.must("set-send-limit", "log", "100K");
+  await alpha.waitLink(
+    "actual-alpha/used-net-compression",
+    (value) => value === String(0x800_0000),
+  );
+  // Without compression this would take a minute and a half, and be given up.
+  await beta.must("resume-fetch", "r");
+  await caughtUp(beta, alpha);
+  assertStringIncludes(
+    await alpha.must("view-used-net-compression"),
+    "COMPRESS_ZSTD",
+  );
+});
+
 Deno.test("Limits and marks of lines are kept, and seen in the view", async () => {
   await using hosts = new Hosts();
   const [alpha, beta] = await hosts.cluster("alpha", "beta");
