@@ -24,7 +24,11 @@ function holds(member: MemberState, sequence: number): boolean {
 }
 
 /** Whether anybody but `host` has a log of this number, or may have one. */
-function isHeld(view: ResourceView, host: string, sequence: number): boolean {
+export function isHeld(
+  view: ResourceView,
+  host: string,
+  sequence: number,
+): boolean {
   return view.members.some((member) =>
     member.host !== host && holds(member, sequence)
   );

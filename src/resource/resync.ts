@@ -184,7 +184,12 @@ function positionsOf(view: ResourceView): LinkValue[] {
       ? []
       : [{ path: linkPath.version(resource, sequence, host), value }];
   });
+  // What an earlier copy was limited to says nothing about this one.
+  const limits = view.rewind === undefined
+    ? []
+    : [{ path: linkPath.rewind(resource, host, ""), value: TOMBSTONE }];
   return [
+    ...limits,
     ...versions,
     {
       path: linkPath.skipCheck(resource, host),

@@ -19,6 +19,7 @@
  */
 import { logFileName, type LogName } from "../base/names.ts";
 import { authorsOf, versionOf } from "./history.ts";
+import { isHeld } from "./holdings.ts";
 import { partingOf, type Side } from "./parting.ts";
 import { type LocalLog, localLog } from "./plan_types.ts";
 import {
@@ -79,10 +80,11 @@ export function rewindTo(
   if (lost !== undefined) {
     return whole(`its "${logFileName(lost)}" is not complete here`);
   }
-  const gone = [ancestor.log, ...theirs.logs.map(({ log }) => log)]
-    .find(isDeleted);
+  // Hosts give up copies of logs, too, without a tombstone.
+  const gone = neededOf(theirs, ancestor)
+    .find((log) => isDeleted(log) || !isHeld(view, host, log.sequence));
   if (gone !== undefined) {
-    return whole(`"${logFileName(gone)}" is deleted already`);
+    return whole(`"${logFileName(gone)}" is gone already`);
   }
   const other = rivalOf(view, source, ancestor, theirs);
   if (other !== undefined) return whole(other);
@@ -118,6 +120,15 @@ function missingOf(
 ): LogName | undefined {
   return [...ends, ...left === undefined ? [] : [left]]
     .find((end) => fileBytes(logs, end.log) < end.bytes)?.log;
+}
+
+/** Logs of the winner that must come from others. */
+function neededOf({ left, logs }: Side, parting: Position): LogName[] {
+  const isLonger = left !== undefined && left.bytes > parting.bytes;
+  return [
+    ...(isLonger ? [left.log] : []),
+    ...logs.map(({ log }) => log),
+  ];
 }
 
 /**

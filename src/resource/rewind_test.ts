@@ -160,7 +160,14 @@ const DOUBTS: readonly {
   {
     name: "a log of the winner is deleted",
     deleted: 3,
-    reason: "is deleted already",
+    reason: "is gone already",
+  },
+  {
+    name: "the winner has given up a log",
+    links: {
+      "actual-beta/logs": "4-7",
+    },
+    reason: "is gone already",
   },
   {
     name: "another host claims a log of the winner's number",
