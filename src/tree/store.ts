@@ -300,7 +300,10 @@ export class LinkTree implements TreeStore {
       });
       if (verdict === "keep") return undefined;
       if (verdict === "refuse") {
-        return this.#stateAgain(own, foreign, taken);
+        return this.#stateAgain(own, foreign, {
+          host: context.host,
+          taken,
+        });
       }
     }
     if (!this.#files.replace(foreign.path, foreign.value, foreign.stampNs)) {
@@ -318,13 +321,17 @@ export class LinkTree implements TreeStore {
   #stateAgain(
     own: Link | undefined,
     foreign: Link,
-    taken: Link[],
+    { host, taken }: { readonly host: string; readonly taken: Link[] },
   ): string | undefined {
     const { path } = foreign;
     const isSame = own?.value === foreign.value;
     const stampNs = isSame ? foreign.stampNs : this.#lamport.next();
-    // Who deletes may know better that nothing runs here any more.
-    const isStated = foreign.value !== TOMBSTONE &&
+    // Who deletes may know better that nothing runs here any more. But what is
+    // copied, and from whom, is known here only: it was this host that had
+    // deleted it, before a loss of power.
+    const isDeletable = foreign.value === TOMBSTONE &&
+      path !== linkPath.syncFrom(matchPath(path)?.resource ?? "", host);
+    const isStated = !isDeletable &&
       this.#files.replace(path, own?.value ?? TOMBSTONE, stampNs);
     if (isStated) {
       taken.push(this.#index.record({

@@ -641,6 +641,29 @@ Deno.test("load() moves the Lamport clock past every stamp (I9)", () => {
   assert(lamport.next() > stampNs);
 });
 
+Deno.test("apply() states again from whom this host copies, also against a tombstone", () => {
+  using root = new Root();
+  const { tree, lamport } = treeOf(root);
+  tree.write([
+    { path: "resource-r/device-beta", value: "r" },
+    { path: "resource-r/syncfrom-beta", value: "alpha" },
+    { path: "resource-r/syncpos-beta", value: "log-000000001-alpha,0,0" },
+  ]);
+  const stampNs = lamport.next();
+  const taken = tree.apply(
+    ["syncfrom", "syncpos"].map((name) => ({
+      path: `resource-r/${name}-beta`,
+      value: ".deleted",
+      stampNs,
+    })),
+    { host: "beta", sender: "alpha", isChecked: true },
+  );
+  assertEquals(taken.map(({ path, value }) => [path, value]), [
+    ["resource-r/syncfrom-beta", "alpha"],
+  ]);
+  assert((taken[0]?.stampNs ?? 0n) > stampNs);
+});
+
 Deno.test("load() keeps stamps in the future if it shall", () => {
   using root = new Root();
   const stampNs = systemClock.realNs() + 2n * FUTURE_NS_MAX;
