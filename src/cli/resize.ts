@@ -117,9 +117,10 @@ function checkedSize(
   const oldBytes = sizeBytes ?? 0;
   if (!desk.isDaemonRunning()) obstacles.push("no daemon runs here; start it");
   if (own?.isPrimary !== true && own?.isDeviceOn !== true) {
-    obstacles.push(
-      `"${desk.host}" is not primary; type resize on "${view.designated}"`,
-    );
+    const advice = view.designated === undefined
+      ? "nobody is"
+      : `type resize on "${view.designated}"`;
+    obstacles.push(`"${desk.host}" is not primary; ${advice}`);
   }
   let possible = Infinity;
   for (const { host, diskBytes } of members) {
