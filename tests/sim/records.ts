@@ -27,8 +27,11 @@ export const DISK = "/dev/disk";
 const PAYLOAD_BYTES = 8;
 export const RECORD_BYTES = RECORD_OVERHEAD_BYTES + PAYLOAD_BYTES;
 export const CELL_BYTES = 64 * 1024;
-export const CELL_COUNT = 17;
+/** Of a disk in the beginning; it may grow. */
+const CELL_COUNT = 17;
+export const CELL_COUNT_MAX = 24;
 export const DISK_BYTES = CELL_BYTES * CELL_COUNT;
+export const DISK_BYTES_MAX = CELL_BYTES * CELL_COUNT_MAX;
 
 export interface SimRecord {
   /** Number of the write; 1 and up, unique in a run. */
@@ -128,10 +131,10 @@ export function writeCell(disk: VolatileFile, record: SimRecord): void {
 
 /** What is on a disk now, durable or not. */
 export function stateOf(disk: VolatileFile): DiskState {
-  const state = new Uint32Array(CELL_COUNT);
+  const state = new Uint32Array(CELL_COUNT_MAX);
   const bytes = new Uint8Array(4);
   const view = new DataView(bytes.buffer);
-  for (let cell = 0; cell < CELL_COUNT; cell++) {
+  for (let cell = 0; cell < CELL_COUNT_MAX; cell++) {
     disk.read(bytes, cell * CELL_BYTES);
     state[cell] = view.getUint32(0, true);
   }

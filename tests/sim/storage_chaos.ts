@@ -1,5 +1,6 @@
 /**
- * What storage does at random: bits that rot, file systems that fill up.
+ * What storage does at random: bits that rot, file systems that fill up, disks
+ * that grow.
  *
  * It has a random stream of its own, so that a run without it goes the same way
  * as one in which nothing happens.
@@ -8,6 +9,7 @@
  *         has those bytes intact: then it must come right by itself
  *   space   less than one to four of the reserves is left, or nothing at all,
  *           until there is room again
+ *   growth  a disk is made larger, one after the other; somebody types resize
  */
 import { logFileName } from "../../src/base/names.ts";
 import { linkPath } from "../../src/tree/path.ts";
@@ -15,7 +17,7 @@ import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
 import { RESERVE_BYTES } from "./file_system.ts";
 import { Random } from "./random.ts";
-import { RESOURCE } from "./records.ts";
+import { CELL_BYTES, DISK, DISK_BYTES_MAX, RESOURCE } from "./records.ts";
 
 /** Of runs in which a kind of event happens at all. */
 const RUN_SHARE = 0.3;
@@ -34,6 +36,7 @@ export class StorageChaos {
     const kinds = [
       (host: SimHost) => this.#rot(host),
       (host: SimHost) => this.#setSpace(host),
+      (host: SimHost) => this.#grow(host),
     ];
     this.#kinds = kinds.filter(() => this.#random.chance(RUN_SHARE));
   }
@@ -63,6 +66,25 @@ export class StorageChaos {
       ? files.totalBytes
       : Math.max(0, reserves - 0.5) * RESERVE_BYTES;
     this.#world.note(`${name}: ${files.freeBytes} bytes are free`);
+  }
+
+  /** All disks as large as the largest, or one larger than before. */
+  #grow(host: SimHost): void {
+    const disks = this.#world.hosts.flatMap(({ files }) =>
+      files.disk(DISK) ?? []
+    );
+    const largest = Math.max(...disks.map(({ lengthBytes }) => lengthBytes));
+    const isAlike = disks.every(({ lengthBytes }) => lengthBytes === largest);
+    const goalBytes = isAlike
+      ? Math.min(largest + CELL_BYTES, DISK_BYTES_MAX)
+      : largest;
+    const disk = host.files.disk(DISK);
+    if (disk === undefined) return;
+    if (this.#random.chance(0.5)) disk.grow(goalBytes);
+    else for (const other of disks) other.grow(goalBytes);
+    this.#world.note(`${host.name}: disks grow to ${goalBytes}`);
+    if (host.commands.length > 0) return;
+    this.#world.type(host, "resize", RESOURCE, "--timeout=5");
   }
 
   #rot(host: SimHost): void {

@@ -105,6 +105,12 @@ export class VolatileFile {
     this.#durableBytes = lengthBytes;
   }
 
+  /** A disk is made larger; what is new is zero. */
+  grow(lengthBytes: number): void {
+    this.#lengthBytes = Math.max(this.#lengthBytes, lengthBytes);
+    this.#durableBytes = Math.max(this.#durableBytes, lengthBytes);
+  }
+
   /** One bit is wrong from now on. */
   rot(offsetBytes: number, bit: number): void {
     const byte = new Uint8Array(1);

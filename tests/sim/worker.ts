@@ -21,7 +21,7 @@ import type { SimFileSystem } from "./file_system.ts";
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
 import {
-  CELL_COUNT,
+  CELL_BYTES,
   encodeRecord,
   RECORD_BYTES,
   RecordReader,
@@ -140,6 +140,7 @@ export class SimWorker implements Dataplane {
   /** Newest first is the one written to. */
   #open: OpenLog[] = [];
   #clientCount = 0;
+  #deviceBytes = CELL_BYTES;
   /** As in `logger/bypass.ts`. */
   #bypass: "none" | "prepare" | "ready" | "direct" = "none";
   /** Writes that wait for the end of that, or for the permission. */
@@ -223,7 +224,7 @@ export class SimWorker implements Dataplane {
     if (this.#open.length === 0) return;
     const record = {
       id: truth.nextWrite(),
-      cell: this.#random.below(CELL_COUNT),
+      cell: this.#random.below(this.#cellCount),
     };
     if (this.#bypass === "none" && files.isFull) {
       this.#bypass = "prepare";
@@ -231,6 +232,12 @@ export class SimWorker implements Dataplane {
       this.#wake();
     }
     this.#take(record);
+  }
+
+  /** A device that is being closed is as large as it was last. */
+  get #cellCount(): number {
+    this.#deviceBytes = this.#actual.deviceBytes || this.#deviceBytes;
+    return Math.floor(this.#deviceBytes / CELL_BYTES);
   }
 
   /** To the log, to the disk, or to those that wait. */
@@ -336,9 +343,12 @@ export class SimWorker implements Dataplane {
         break;
       }
       const isWanted = now.role === "log" && now.logHost === host;
+      const diskBytes = this.disk?.lengthBytes ?? 0;
+      const fits = now.sizeBytes <= diskBytes;
       this.#report({
         deviceOn: isWanted ? 1 : 0,
-        deviceBytes: isWanted ? now.sizeBytes : 0,
+        deviceBytes: isWanted && fits ? now.sizeBytes : 0,
+        diskBytes,
       });
       if (!isWanted && this.#clientCount === 0) {
         await this.#writeBack();
