@@ -1,5 +1,9 @@
 /** Settings of a resource: rows of what is set and what is shown. */
 import { UsageError } from "../base/errors.ts";
+import {
+  parseRateSchedule,
+  RATE_SCHEDULE_HINT,
+} from "../base/rate_schedule.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
@@ -82,6 +86,8 @@ const SETTINGS: readonly Setting[] = [
     standard: "0",
     check: (text) => String(parseBytes(text)),
   },
+  diskRate("sync-rate", "copied to this host"),
+  diskRate("verify-rate", "compared by this host"),
   {
     name: "auto-resync",
     usage: "0|1|''",
@@ -94,6 +100,24 @@ const SETTINGS: readonly Setting[] = [
     cluster: "auto-resync",
   },
 ];
+
+function diskRate(name: string, does: string): Setting {
+  return {
+    name,
+    usage: "RATE",
+    summary: `how fast the disk may be ${does}; 0 is no limit`,
+    details:
+      `A rate is ${RATE_SCHEDULE_HINT}. What counts is the disk, also where nothing has to be sent; for lines see set-receive-limit. Times are local to the host.`,
+    path: (resource, host) => linkPath.todo(resource, host, name),
+    standard: "0",
+    check: (text) => {
+      if (parseRateSchedule(text) !== undefined) return text;
+      throw new UsageError(
+        `Cannot use "${text}" as ${name}: expected ${RATE_SCHEDULE_HINT}`,
+      );
+    },
+  };
+}
 
 /** Settings of the cluster that hold where a resource has none. */
 export const CLUSTER_STANDARDS = SETTINGS.flatMap((setting) =>

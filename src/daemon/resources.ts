@@ -20,6 +20,7 @@ import { ResourceLinks } from "./resource_links.ts";
 import { Schedule } from "./schedule.ts";
 import type { DaemonParts } from "./parts.ts";
 import type { Running } from "./services.ts";
+import { DiskPace } from "./disk_pace.ts";
 import { readRecords } from "./log_records.ts";
 import { type Lines, Transfers } from "./transfers.ts";
 import { Verification } from "./verification.ts";
@@ -258,12 +259,14 @@ export class Resources {
         ...common,
         lines,
         files,
+        pace: new DiskPace(clock),
         crc: this.#options.parts.crc,
       }),
       verification: new Verification({
         ...common,
         lines,
         files,
+        pace: new DiskPace(clock),
         records: (range, onRecord) =>
           readRecords(range, {
             read: readStretch,

@@ -34,6 +34,7 @@ import {
 } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
 import { parseReplay } from "../tree/values.ts";
+import type { DiskPace } from "./disk_pace.ts";
 import type { ResourceLogs } from "./logs.ts";
 import { Repairs } from "./repairs.ts";
 import { POSITION_METHOD } from "./services.ts";
@@ -51,6 +52,7 @@ export interface TransfersOptions {
   readonly files: FileOpener;
   readonly logs: ResourceLogs;
   readonly publish: (links: readonly LinkValue[]) => void;
+  readonly pace: DiskPace;
   readonly monotonicMs: () => number;
   readonly wake: () => void;
   /** Verifies what is fetched; undefined: it is believed until it is replayed. */
@@ -348,6 +350,7 @@ export class Transfers {
   }
 
   #adjustSync(wanted: SyncPlan | undefined, view: ResourceView): void {
+    this.#options.pace.text = view.own?.syncRate;
     const before = this.#sync;
     if (before !== undefined) {
       if (wanted?.source !== before.source) {
@@ -377,6 +380,7 @@ export class Transfers {
       sizeBytes: wanted.sizeBytes,
       ...wanted.ranges !== undefined && { extents: wanted.ranges },
       mode: this.#syncMode,
+      pace: this.#options.pace,
       onProgress: (progress) => {
         const { syncedBytes } = progress;
         if (running.isOver) return;

@@ -25,6 +25,7 @@ import {
   type VerifyResult,
 } from "../transfer/verify.ts";
 import { formatStamp } from "../tree/values.ts";
+import type { DiskPace } from "./disk_pace.ts";
 import type { Lines } from "./transfers.ts";
 
 export interface VerificationOptions {
@@ -32,6 +33,7 @@ export interface VerificationOptions {
   readonly host: string;
   readonly lines: Lines;
   readonly files: FileOpener;
+  readonly pace: DiskPace;
   readonly records: VerifyOptions["records"];
   readonly publish: (links: readonly LinkValue[]) => void;
   readonly monotonicMs: () => number;
@@ -89,6 +91,7 @@ export class Verification {
     view: ResourceView,
     facts: ReplayFacts | undefined,
   ): void {
+    this.#options.pace.text = view.own?.verifyRate;
     const running = this.#running;
     if (running !== undefined) {
       const isSame = wanted !== undefined && facts !== undefined &&
@@ -110,7 +113,7 @@ export class Verification {
   }
 
   #start(wanted: VerifyPlan, path: string, facts: ReplayFacts): void {
-    const { resource, lines, files, records, wake } = this.#options;
+    const { resource, lines, files, pace, records, wake } = this.#options;
     const { monotonicMs, nowNs } = this.#options;
     if (monotonicMs() < this.#retryAtMs) return;
     const rpc = lines.line(wanted.state.source, "sync");
@@ -136,6 +139,7 @@ export class Verification {
       startBytes: state.doneBytes,
       sizeBytes: state.sizeBytes,
       isRepair: wanted.isRepair,
+      pace,
       records,
       facts,
       onProgress: (progress) => this.#progress(state, progress),

@@ -86,6 +86,9 @@ export interface MemberState {
   readonly logs: readonly LogRun[] | undefined;
   /** The log that it needs and nobody has any more; 0 for none. */
   readonly lostLog: number;
+  /** How fast its disk may be copied or compared, as the links say it. */
+  readonly syncRate: string | undefined;
+  readonly verifyRate: string | undefined;
   readonly verifyRequest: VerifyRequest | undefined;
   readonly verifyState: VerifyState | undefined;
   /** What was wrong with the disk before would have been found. */
@@ -243,6 +246,8 @@ function memberState(
     syncFrom: snapshot.value(linkPath.syncFrom(resource, host)),
     logs: parseRuns(actualText("logs")),
     lostLog: parseCount(actualText("lost-log")) ?? 0,
+    syncRate: snapshot.value(linkPath.todo(resource, host, "sync-rate")),
+    verifyRate: snapshot.value(linkPath.todo(resource, host, "verify-rate")),
     verifyRequest: decoded(
       snapshot.value(linkPath.todo(resource, host, "verify")),
       parseRequest,
