@@ -1,8 +1,15 @@
 /** invalidate on a tree without a daemon; alpha is the host that gives up. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
-import { RefusedError } from "../base/errors.ts";
+import { ERRNO, RefusedError } from "../base/errors.ts";
+import { portableCrc32c } from "../log/checksum.ts";
+import {
+  encodeRecord,
+  RECORD_CODE,
+  RECORD_OVERHEAD_BYTES,
+} from "../log/record.ts";
 import { versionText } from "../resource/history.ts";
+import { rangesFor } from "../resource/rewind_record.ts";
 
 const log = (sequence: number, host: string) => ({ sequence, host });
 const V1 = versionText({ log: log(1, "alpha"), bytes: 100 }, undefined);
@@ -119,4 +126,121 @@ Deno.test("invalidate --dry-run changes nothing", async () => {
   await world.run("invalidate", "r", "--dry-run");
   assertEquals(world.value("resource-r/syncstatus-alpha"), "1048576");
   assertEquals(world.files().length, 2);
+});
+
+// ---- only what was written here ---------------------------------------------
+
+const BLOCK_BYTES = 4096;
+const RECORD_BYTES = BLOCK_BYTES + RECORD_OVERHEAD_BYTES;
+
+/** A log of one block per record; `blocks` are their places on the disk. */
+function recordsOf(blocks: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(blocks.length * RECORD_BYTES);
+  for (const [index, block] of blocks.entries()) {
+    const record = encodeRecord({
+      sequence: index + 1,
+      seconds: 1_700_000_000,
+      nanoseconds: 0,
+      code: RECORD_CODE.writeNew,
+      offsetBytes: block * BLOCK_BYTES,
+      payload: new Uint8Array(BLOCK_BYTES).fill(block),
+    }, { digest: "crc32c", compression: "none", crc: portableCrc32c });
+    bytes.set(record, index * RECORD_BYTES);
+  }
+  return bytes;
+}
+
+/** beta went on behind the first record of log 2, alpha wrote two more. */
+function intactSplit(): TreeWorld {
+  const world = splitBrain();
+  const at = (count: number) => ({
+    log: log(2, "alpha"),
+    bytes: count * RECORD_BYTES,
+  });
+  const v2Alpha = versionText(at(3), V1);
+  const v2Beta = versionText(at(1), V1);
+  world.link({
+    "resource-r/syncpos-alpha": ".deleted",
+    "resource-r/replay-alpha": `log-000000002-alpha,${3 * RECORD_BYTES},0`,
+    "resource-r/version-000000002-alpha": v2Alpha,
+    "resource-r/version-000000002-beta": v2Beta,
+    "resource-r/version-000000003-beta": versionText(
+      { log: log(3, "beta"), bytes: 50 },
+      v2Beta,
+    ),
+  });
+  world.log(2, "alpha", 0, 0);
+  Deno.writeFileSync(
+    `${world.marsDir}/resource-r/log-000000002-alpha`,
+    recordsOf([9, 5, 6]),
+  );
+  return world;
+}
+
+const NOTE = "resource-r/local-alpha/rewind";
+
+Deno.test("invalidate goes back to where the histories parted", async () => {
+  using world = intactSplit();
+  const { printed } = await world.run("invalidate", "r");
+  assertEquals(printed, [
+    '"r": copying from "beta" again, only what was written here: 8.000 KiB',
+  ]);
+  const position = `log-000000002-alpha,${RECORD_BYTES},0`;
+  assertEquals(world.value("resource-r/replay-alpha"), position);
+  assertEquals(world.value("resource-r/syncstatus-alpha"), "0");
+  assertEquals(world.value(`${NOTE}-0`), "5+2");
+  assertEquals(world.value(NOTE)?.split(" ").slice(0, 3), [
+    position,
+    "1048576",
+    "1",
+  ]);
+  assertEquals(
+    Deno.statSync(`${world.marsDir}/resource-r/log-000000002-alpha`).size,
+    RECORD_BYTES,
+  );
+});
+
+Deno.test("invalidate --full and --force compare the whole disk", async () => {
+  for (const option of ["--full", "--force"]) {
+    using world = intactSplit();
+    await world.run("invalidate", "r", option);
+    assertEquals(world.value(NOTE), undefined);
+    assertEquals(
+      world.value("resource-r/replay-alpha"),
+      "log-000000003-beta,0,0",
+    );
+  }
+});
+
+Deno.test("invalidate that was stopped behind its note copies all", async () => {
+  using world = intactSplit();
+  let flushes = 0;
+  await assertRejects(() =>
+    world.runWith((shim) => ({
+      ...shim,
+      // The first one makes durable that the copy is worth nothing.
+      mars_filesystem_flush: (fd) =>
+        ++flushes > 1 ? -ERRNO.EIO : shim.mars_filesystem_flush(fd),
+    }), ["invalidate", "r"])
+  );
+  assertEquals(world.value("resource-r/syncstatus-alpha"), "0");
+  assert(world.value(NOTE) !== undefined);
+  // Its position is not the one that the note is for.
+  const view = world.desk("view").view("r");
+  const { replay } = view.own ?? {};
+  assertEquals(rangesFor(view.rewind, replay, 1 << 20), undefined);
+  await world.run("invalidate", "r");
+  assertEquals(world.value(NOTE), ".deleted");
+  assertEquals(world.value("resource-r/syncstatus-alpha"), "0");
+  assertEquals(
+    world.value("resource-r/replay-alpha"),
+    "log-000000003-beta,0,0",
+  );
+});
+
+Deno.test("invalidate notes numbers that must not come again", async () => {
+  using world = splitBrain();
+  world.log(4, "alpha", 10, 0);
+  await world.run("invalidate", "r");
+  assertEquals(world.value("resource-r/userspace/used-log-alpha"), "4");
 });
