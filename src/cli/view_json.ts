@@ -9,7 +9,9 @@ import type { Amount, LogAmount } from "../resource/amounts.ts";
 import { obstaclesIn, type ReportedObstacle } from "../resource/obstacles.ts";
 import { verifySummary } from "../resource/verify.ts";
 import type { MemberState, Position } from "../resource/view.ts";
-import { linkPath } from "../tree/path.ts";
+import { directoryOf, linkPath, nameOf } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import { parseTraffic } from "../tree/traffic.ts";
 import { formatReplay, formatStamp } from "../tree/values.ts";
 import type { World } from "./macros/world.ts";
 import { bytesBehind, type Pace, type Report } from "./report.ts";
@@ -56,12 +58,38 @@ export function documentOf(
     ...headOf(looking),
     ...given("cluster", snapshot.value(linkPath.uuid)),
     isDaemonRunning: world.isDaemonRunning,
+    traffic: trafficJson(snapshot, looking.host),
     obstacles: obstaclesIn(snapshot, `actual-${looking.host}`, looking.host)
       .filter(({ text }) => !text.includes("CONNECTED")).map(obstacleJson),
     resources: resources.map((resource) =>
       resourceJson(world.report(resource, looking.host), wordsOf(resource))
     ),
   };
+}
+
+const TRAFFIC = "traffic-";
+const KIB = 1024;
+
+/** What lines of `host` move: one object per peer and class. */
+function trafficJson(snapshot: Snapshot, host: string): Json[] {
+  const directory = directoryOf(linkPath.global(host, ""));
+  const links = [...snapshot.children(directory)].filter(({ path }) =>
+    nameOf(path).startsWith(TRAFFIC)
+  );
+  return links.flatMap(({ path, value }) =>
+    parseTraffic(value).map((row) => ({
+      peer: nameOf(path).slice(TRAFFIC.length),
+      class: row.trafficClass,
+      sentBytesPerSecond: row.sentKib * KIB,
+      ...given("sendLimitBytesPerSecond", bytesOf(row.sendLimitKib)),
+      receivedBytesPerSecond: row.receivedKib * KIB,
+      ...given("receiveLimitBytesPerSecond", bytesOf(row.receiveLimitKib)),
+    }))
+  );
+}
+
+function bytesOf(kib: number | undefined): number | undefined {
+  return kib === undefined ? undefined : kib * KIB;
 }
 
 /** The document of `view-MACRO --json`. */
