@@ -205,6 +205,8 @@ static const struct permission {
 	{ "systemd-*", { WRITE, SHIM, UNITS } },
 	{ "primary", { WRITE, SHIM, UNITS } },
 	{ "secondary", { WRITE, SHIM, UNITS } },
+	{ "detach", { WRITE, SHIM, UNITS } },
+	{ "down", { WRITE, SHIM, UNITS } },
 	{ "install", { WRITE, UNITS } },
 	{ "uninstall", { WRITE, UNITS } },
 	{ "device", { "--allow-all" } }, /* /dev and /proc, and a ring */

@@ -30,6 +30,12 @@ interface Setting {
   readonly cluster?: string;
   /** The value of the link for people; as it is if not given. */
   readonly decode?: (value: string) => string;
+  /** What must be said about a change, if anything. */
+  readonly warning?: (
+    snapshot: Snapshot,
+    resource: string,
+    value: string,
+  ) => string | undefined;
 }
 
 const KEPT =
@@ -43,6 +49,7 @@ const SETTINGS: readonly Setting[] = [
     path: linkPath.acknowledge,
     standard: "flush",
     check: acknowledgeLevel,
+    warning: levelWarning,
   },
   {
     name: "emergency-limit",
@@ -127,42 +134,48 @@ export const CLUSTER_STANDARDS = SETTINGS.flatMap((setting) =>
 );
 
 export const SETTING_COMMANDS: readonly Command[] = SETTINGS.flatMap((
-  { name, usage, summary, path, standard, check, cluster, decode, details },
-): Command[] => [
-  {
-    name: `set-${name}`,
-    usage: `RES ${usage}`,
-    summary: `Set ${summary}`,
-    ...(details === undefined ? {} : { details }),
-    subject: "resources",
-    wordsMin: 1,
-    wordsMax: 1,
-    run: (desk, resource, [text = ""]) => {
-      const isTaken = text === "" && cluster !== undefined;
-      const value = isTaken ? TOMBSTONE : check(text);
-      desk.write([{ path: path(resource, desk.host), value }]);
+  setting,
+): Command[] => {
+  const { name, usage, summary, path, standard, check } = setting;
+  const { cluster, decode, details, warning } = setting;
+  return [
+    {
+      name: `set-${name}`,
+      usage: `RES ${usage}`,
+      summary: `Set ${summary}`,
+      ...(details === undefined ? {} : { details }),
+      subject: "resources",
+      wordsMin: 1,
+      wordsMax: 1,
+      run: (desk, resource, [text = ""]) => {
+        const isTaken = text === "" && cluster !== undefined;
+        const value = isTaken ? TOMBSTONE : check(text);
+        const remark = warning?.(desk.look(), resource, value);
+        desk.write([{ path: path(resource, desk.host), value }]);
+        if (remark !== undefined) desk.warn(remark);
+      },
     },
-  },
-  {
-    name: `get-${name}`,
-    usage: "RES",
-    summary: `Print ${summary}`,
-    subject: "resources",
-    isReading: true,
-    wordsMin: 0,
-    wordsMax: 0,
-    run: (desk, resource) => {
-      const snapshot: Snapshot = desk.look();
-      const link = snapshot.value(path(resource, desk.host)) ??
-        (cluster === undefined
-          ? undefined
-          : snapshot.value(linkPath.defaults(cluster))) ??
-        standard;
-      const value = decode?.(link) ?? link;
-      desk.answer(value, { setting: name, resource, value });
+    {
+      name: `get-${name}`,
+      usage: "RES",
+      summary: `Print ${summary}`,
+      subject: "resources",
+      isReading: true,
+      wordsMin: 0,
+      wordsMax: 0,
+      run: (desk, resource) => {
+        const snapshot: Snapshot = desk.look();
+        const link = snapshot.value(path(resource, desk.host)) ??
+          (cluster === undefined
+            ? undefined
+            : snapshot.value(linkPath.defaults(cluster))) ??
+          standard;
+        const value = decode?.(link) ?? link;
+        desk.answer(value, { setting: name, resource, value });
+      },
     },
-  },
-]);
+  ];
+});
 
 /** @throws UsageError for a level that there is not */
 export function acknowledgeLink(resource: string, level: string): LinkWrite {
@@ -175,6 +188,25 @@ function acknowledgeLevel(level: string): string {
   throw new UsageError(
     `Cannot acknowledge at level "${level}": expected flush or durable`,
   );
+}
+
+/** What its users were told of a device holds while it is on. */
+function levelWarning(
+  snapshot: Snapshot,
+  resource: string,
+  level: string,
+): string | undefined {
+  const isWeaker = level === "flush" &&
+    snapshot.value(linkPath.acknowledge(resource)) === "durable";
+  const hosts = !isWeaker
+    ? []
+    : snapshot.members(resource).filter((host) =>
+      snapshot.value(linkPath.actual(resource, host, "if-on")) === "1"
+    );
+  if (hosts.length === 0) return undefined;
+  return `WARNING: "${resource}" may stay at level durable until its device on "${
+    hosts.join('", "')
+  }" is off for a moment: its users were told that they need no flushes; see mars view ${resource}`;
 }
 
 function percent(text: string): string {

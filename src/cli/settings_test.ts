@@ -1,5 +1,5 @@
 /** set- and get- commands on a tree without a daemon. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
 import { RefusedError, UsageError } from "../base/errors.ts";
 
@@ -113,6 +113,24 @@ Deno.test("set-connect-pref-list refuses strangers, unless forced", async () => 
   assertEquals(world.value("resource-r/connect-alpha"), undefined);
   await world.run("set-connect-pref-list", "r", "beta,gamma", "--force");
   assertEquals(world.value("resource-r/connect-alpha"), "beta,gamma");
+});
+
+Deno.test("set-acknowledge says that a device that is on keeps its level", async () => {
+  using world = cluster();
+  const set = async (level: string): Promise<readonly string[]> =>
+    (await world.run("set-acknowledge", "r", level)).warned;
+  assertEquals(await set("durable"), []);
+  // Nobody has been told anything.
+  assertEquals(await set("flush"), []);
+  world.link({ "resource-r/actual-alpha/if-on": "1" });
+  assertEquals(await set("durable"), []);
+  const [warning = "", ...others] = await set("flush");
+  assertStringIncludes(
+    warning,
+    'stay at level durable until its device on "alpha"',
+  );
+  assertEquals(others, []);
+  assertEquals(await set("flush"), []);
 });
 
 Deno.test("get-acknowledge prints the level, or the usual one", async () => {

@@ -27,7 +27,7 @@ import {
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
-import { formatSwitch } from "../tree/values.ts";
+import { formatSwitch, NOBODY } from "../tree/values.ts";
 import {
   type Command,
   type Desk,
@@ -35,6 +35,8 @@ import {
   refuseIf,
   type Wait,
 } from "./command.ts";
+import { runSystemd } from "./systemd_run.ts";
+import { mayMoveUnits, wantLink } from "./units.ts";
 
 /** Names of the links below `todo-<host>`. */
 export type SwitchLink = "attach" | "connect" | "sync" | "allow-replay";
@@ -242,7 +244,9 @@ function switchOff(
 ): readonly Phase[] {
   let before: readonly LinkWrite[] = [];
   const what = links.length > 1 ? "take down" : "detach";
+  const [unitsEnd, unitsTold] = unitPhases(desk, resource);
   return [
+    unitsEnd,
     {
       title: what,
       act: () => {
@@ -271,7 +275,43 @@ function switchOff(
         return detachObstacles(own);
       }),
     },
+    unitsTold,
   ];
+}
+
+/** Units of systemd let go of the device here, if they are to run here. */
+function unitPhases(desk: Desk, resource: string): readonly [Phase, Phase] {
+  const { host } = desk;
+  let isWanted = false;
+  const end: Phase = {
+    title: "let the units of systemd end",
+    goal: "units of systemd to let go of the device",
+    act: async () => {
+      const snapshot = desk.snapshot();
+      isWanted = snapshot.value(linkPath.systemdWant(resource)) === host &&
+        await mayMoveUnits(desk, snapshot, resource);
+      if (!isWanted) return;
+      desk.write([wantLink(resource, NOBODY)], "3");
+      await runSystemd(desk, [resource]);
+    },
+    undo: () => {
+      if (isWanted) desk.write([wantLink(resource, host)], "3");
+    },
+    until: (snapshot) => {
+      if (!isWanted || desk.options.force) return [];
+      return openObstacles(resourceView(snapshot, resource, host).own);
+    },
+  };
+  const tell: Phase = {
+    title: "say what was stopped",
+    act: () => {
+      if (!isWanted) return;
+      desk.warn(
+        `WARNING: units of "${resource}" are stopped; when it is attached again, type set-systemd-want ${resource} ${host}`,
+      );
+    },
+  };
+  return [end, tell];
 }
 
 /** A wait for the daemon here; without one, or forced, there is none. */
