@@ -312,11 +312,35 @@ function decodeDesired(record: SharedRecord): Desired {
   return { role, level, bypass, logHost, ...fields };
 }
 
+/** In the order of `ACTUAL_NUMBERS`: a loop over names takes six times as long. */
 function encodeActual(record: SharedRecord, actual: Actual): void {
   const { numbers } = record;
-  let index = 0;
-  for (const field of ACTUAL_NUMBERS) numbers[index++] = actual[field];
-  numbers[index++] = ACTUAL_ROLES.indexOf(actual.role);
+  numbers[0] = actual.desiredVersion;
+  numbers[1] = actual.logSequence;
+  numbers[2] = actual.loggedBytes;
+  numbers[3] = actual.durableBytes;
+  numbers[4] = actual.writtenBackSequence;
+  numbers[5] = actual.writtenBackBytes;
+  numbers[6] = actual.deviceOn;
+  numbers[7] = actual.deviceErrno;
+  numbers[8] = actual.deviceStep;
+  numbers[9] = actual.deviceBytes;
+  numbers[10] = actual.bypass;
+  numbers[11] = actual.openCount;
+  numbers[12] = actual.inFlight;
+  numbers[13] = actual.diskBytes;
+  numbers[14] = actual.diskErrno;
+  numbers[15] = actual.logErrno;
+  numbers[16] = actual.replayStatus;
+  numbers[17] = actual.replayDetail;
+  numbers[18] = actual.replayByte;
+  numbers[19] = actual.writeCount;
+  numbers[20] = actual.writeBytes;
+  numbers[21] = actual.readCount;
+  numbers[22] = actual.readBytes;
+  numbers[23] = actual.replayCount;
+  numbers[24] = actual.replayBytes;
+  numbers[25] = ACTUAL_ROLES.indexOf(actual.role);
 }
 
 function decodeActual(record: SharedRecord): Actual {

@@ -64,6 +64,8 @@ class ResourceWorker {
   #disk: Disk | undefined;
   #role: Role | undefined;
   #isStopped = false;
+  /** The turn before has left that to this one. */
+  #isUnpublished = false;
   /** The ring before may have swallowed a wake-up: look once more. */
   #isRenewed = false;
   /** Nothing is begun before this, unless something else is desired. */
@@ -98,7 +100,9 @@ class ResourceWorker {
         this.#adopt();
         if (this.#isStopped) return;
         this.#role?.endOfTurn(this.#desired);
-        this.#publish();
+        // What has completed without the kernel makes another turn at once.
+        this.#isUnpublished = !this.#isUnpublished && this.#ring.hasReady;
+        if (!this.#isUnpublished) this.#publish();
         // Nothing may be left to do before the only sleep.
         if (this.#role?.isOver || this.#isRenewed) continue;
         this.#ring.enter(1);

@@ -1,5 +1,6 @@
-/** Files and disks of the ring: rare calls, made at once. */
+/** Files, disks and sockets of the ring: rare calls, made at once. */
 import { ERRNO, SyscallError } from "../base/errors.ts";
+import { removeIfThere } from "../base/remove.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import type { MemoryMap } from "./buffers.ts";
 import type { OpenMode } from "./io.ts";
@@ -7,6 +8,10 @@ import { OPEN_FLAGS } from "./layout.ts";
 
 /** No disk wants more. */
 const DIRECT_BYTES = 4096;
+
+// Ours.
+const LISTEN_BACKLOG = 64;
+const SOCKET_MODE = 0o600;
 
 /** See `Io.open`. @throws SyscallError */
 export function openFile(
@@ -52,4 +57,20 @@ export function truncateFile(
   let result = shim.mars_file_truncate(fd, lengthBytes);
   if (result === 0) result = shim.mars_file_flush(fd);
   if (result < 0) throw new SyscallError("truncate", `fd ${fd}`, -result);
+}
+
+/** See `SocketIo.listen`. @throws SyscallError */
+export function listenAt(shim: Shim, path: string): number {
+  removeIfThere(path);
+  const fd = shim.mars_socket_create();
+  if (fd < 0) throw new SyscallError("create socket", path, -fd);
+  let result = shim.mars_socket_bind(fd, cString(path));
+  if (result === 0) {
+    // Nobody can connect before the socket listens.
+    Deno.chmodSync(path, SOCKET_MODE);
+    result = shim.mars_socket_listen(fd, LISTEN_BACKLOG);
+  }
+  if (result === 0) return fd;
+  shim.mars_file_close(fd);
+  throw new SyscallError("listen on", path, -result);
 }

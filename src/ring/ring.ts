@@ -27,7 +27,7 @@
 import { assert } from "../base/assert.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import { removeIfThere } from "../base/remove.ts";
-import { cString, type Shim } from "../../ffi/shim.ts";
+import type { Shim } from "../../ffi/shim.ts";
 import { MemoryMap } from "./buffers.ts";
 import type {
   CommandIo,
@@ -36,7 +36,7 @@ import type {
   OpenMode,
   SocketIo,
 } from "./io.ts";
-import { openFile, sizeOfFile, truncateFile } from "./files.ts";
+import { listenAt, openFile, sizeOfFile, truncateFile } from "./files.ts";
 import { ENTER_GETEVENTS, FLAG, OP, OPEN_FLAGS } from "./layout.ts";
 import { Queues } from "./queues.ts";
 import {
@@ -56,8 +56,6 @@ const TIMESPEC_BYTES = 16;
  * then the kernel is asked anyway, so that nobody starves.
  */
 const DIRECT_TURNS_MAX = 8;
-const LISTEN_BACKLOG = 64;
-const SOCKET_MODE = 0o600;
 
 export class Ring implements SocketIo, CommandIo {
   readonly #shim: Shim;
@@ -100,12 +98,17 @@ export class Ring implements SocketIo, CommandIo {
     return this.#slots.takenCount + this.#ready.count;
   }
 
+  /** Whether `reap` will call somebody back, whatever the kernel does. */
+  get hasReady(): boolean {
+    return this.#ready.count > 0;
+  }
+
   /**
    * Submits everything prepared and waits for a completion if `waitCount` is 1
    * and none is there already. May return without one when interrupted.
    */
   enter(waitCount: 0 | 1): void {
-    const hasReady = this.#ready.count > 0;
+    const { hasReady } = this;
     if (hasReady && this.#directTurns < DIRECT_TURNS_MAX) {
       this.#directTurns++;
       return;
@@ -327,18 +330,7 @@ export class Ring implements SocketIo, CommandIo {
   }
 
   listen(path: string): number {
-    removeIfThere(path);
-    const fd = this.#shim.mars_socket_create();
-    if (fd < 0) throw new SyscallError("create socket", path, -fd);
-    let result = this.#shim.mars_socket_bind(fd, cString(path));
-    if (result === 0) {
-      // Nobody can connect before the socket listens.
-      Deno.chmodSync(path, SOCKET_MODE);
-      result = this.#shim.mars_socket_listen(fd, LISTEN_BACKLOG);
-    }
-    if (result === 0) return fd;
-    this.close(fd);
-    throw new SyscallError("listen on", path, -result);
+    return listenAt(this.#shim, path);
   }
 
   accept(fd: number, done: Completion, tag: number): void {
