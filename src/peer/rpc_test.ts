@@ -476,3 +476,54 @@ Deno.test("encodeFrameHead() makes a call that RpcAnswerer reads", () => {
   new FrameDecoder(LINE_LIMITS).push(head, (frame) => answerer.receive(frame));
   assertEquals(gate.calls[0]?.call.params, { a: 1 });
 });
+
+Deno.test("RpcCaller gives what came of a reply when the line is lost", async () => {
+  const sent: Uint8Array[] = [];
+  const timers = new Timers();
+  const caller = new RpcCaller({
+    peer: "alpha",
+    after: timers.after,
+    send: (head) => sent.push(head),
+  });
+  const decoder = new FrameDecoder(
+    LINE_LIMITS,
+    (header) => caller.roomFor(header),
+  );
+  const into = new Uint8Array(100);
+  const parts: [unknown, number][] = [];
+  const options = {
+    into,
+    onPart: (params: unknown, bytes: number) => parts.push([params, bytes]),
+  };
+  const first = caller.call("read", {}, options);
+  const second = caller.call("read", {}, options);
+  const reply = concat([
+    encodeFrameHead({
+      kind: FRAME_KIND.reply,
+      id: 1,
+      json: '{"n":1}',
+      bodyBytes: 50,
+    }, LINE_LIMITS),
+    new Uint8Array(50).fill(9),
+  ]);
+  decoder.push(reply.subarray(0, reply.length - 20), () => {});
+  caller.lose(new MarsError("Lost the line"));
+  await assertRejects(() => first, MarsError, "Lost");
+  await assertRejects(() => second, MarsError, "Lost");
+  assertEquals(parts, [[{ n: 1 }, 30]]);
+  assertEquals(into.subarray(0, 31), new Uint8Array(31).fill(9, 0, 30));
+});
+
+Deno.test("RpcCaller keeps to what its peer takes", async () => {
+  const sent: Uint8Array[] = [];
+  const caller = new RpcCaller({
+    peer: "alpha",
+    after: new Timers().after,
+    send: (head) => sent.push(head),
+    callsMax: 2,
+  });
+  const calls = [1, 2, 3].map(() => caller.call("wait", {}));
+  assertEquals(sent.length, 2);
+  caller.lose(new MarsError("Lost the line"));
+  for (const call of calls) await assertRejects(() => call, MarsError);
+});

@@ -13,6 +13,7 @@ import { MarsError, TimeoutError } from "../../src/base/errors.ts";
 import { sleep, systemClock } from "../../src/base/time.ts";
 import {
   dial,
+  type DialOptions,
   LINES_PER_PEER_MAX,
   PeerServer,
 } from "../../src/peer/connection.ts";
@@ -70,6 +71,8 @@ interface World {
   /** Calls of "wait", answered by nobody. */
   readonly waiting: RpcCall[];
   readonly accepted: JsonObject[];
+  /** Lines whose dialer answers calls. */
+  readonly callable: RpcClient[];
 }
 
 async function withWorld(
@@ -80,6 +83,7 @@ async function withWorld(
   const called: string[] = [];
   const waiting: RpcCall[] = [];
   const accepted: JsonObject[] = [];
+  const callable: RpcClient[] = [];
   try {
     const alpha = await loadIdentity(`${dir}/alpha`, "alpha");
     const beta = await loadIdentity(`${dir}/beta`, "beta");
@@ -122,6 +126,7 @@ async function withWorld(
       }),
       clock: systemClock,
       timing,
+      onCallable: (_trafficClass, rpc) => callable.push(rpc),
     });
     try {
       await use({
@@ -134,6 +139,7 @@ async function withWorld(
         called,
         waiting,
         accepted,
+        callable,
       });
     } finally {
       await server.close();
@@ -149,7 +155,9 @@ function addressOf({ server }: World) {
 
 function dialAlpha(
   world: World,
-  options: { timing?: LineTiming; timeoutMs?: number } = {},
+  options: Partial<
+    Pick<DialOptions, "timing" | "timeoutMs" | "handlers" | "features">
+  > = {},
 ): Promise<RpcClient> {
   return dial({
     identity: world.beta,
@@ -842,3 +850,53 @@ Deno.test("PeerServer takes no calls from who may only join", () =>
     assertEquals(world.called, []);
     await assertServes(world);
   }));
+
+Deno.test("A dialer that answers calls is called on its own line", async () => {
+  await withWorld(async (world) => {
+    const asked: JsonObject[] = [];
+    const client = await dialAlpha(world, {
+      handlers: {
+        ask: ({ peer, params, body }) => {
+          asked.push(params);
+          return Promise.resolve({ params: { peer }, body });
+        },
+      },
+      features: ["three"],
+    });
+    await until(() => world.callable.length === 1);
+    const [back] = world.callable;
+    assert(back !== undefined);
+    assertEquals(back.peer, "beta");
+    assertEquals([...back.features], ["three"]);
+    // Both ends hand out the same ids.
+    const body = new Uint8Array(300_000).fill(7);
+    const [there, here] = await Promise.all([
+      Promise.all([1, 2, 3].map((n) => client.call("echo", { n }, { body }))),
+      Promise.all([4, 5, 6].map((n) => back.call("ask", { n }, { body }))),
+    ]);
+    assertEquals(there.map(({ params }) => params["params"]), [
+      { n: 1 },
+      { n: 2 },
+      { n: 3 },
+    ]);
+    assertEquals(here.map(({ params }) => params["peer"]), [
+      "alpha",
+      "alpha",
+      "alpha",
+    ]);
+    assert(here.every((reply) => reply.body.length === body.length));
+    assertEquals(asked, [{ n: 4 }, { n: 5 }, { n: 6 }]);
+    await close(client);
+    await back.closed;
+    await assertRejects(() => back.call("ask", {}), MarsError);
+  });
+});
+
+Deno.test("A dialer that does not say that it answers is not called", async () => {
+  await withWorld(async (world) => {
+    const client = await dialAlpha(world);
+    await client.call("echo", {});
+    assertEquals(world.callable, []);
+    await close(client);
+  });
+});
