@@ -27,7 +27,7 @@ import { LinkTree, ReadOnlyTree, type TreeStore } from "../tree/store.ts";
 import { type FileShelf, systemFileShelf } from "./files.ts";
 import { type Keyring, systemKeyring } from "./keyring.ts";
 import { acquireLock, type Lock } from "./lock.ts";
-import { scanWrites } from "./log_extents.ts";
+import { scanWrites } from "./log_scan.ts";
 import { type MachineEffects, machineEffects } from "./machine.ts";
 import { inherited } from "./programs.ts";
 

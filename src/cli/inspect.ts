@@ -16,13 +16,14 @@ import { MarsError, messageOf } from "../base/errors.ts";
 import { type Crc32c, DIGEST_FLAG } from "../log/checksum.ts";
 import { COMPRESSION_FLAG } from "../log/compress.ts";
 import { NANOSECONDS_MAX, RECORD_CODE } from "../log/record.ts";
-import { LogScanner } from "../log/scanner.ts";
+import type { LogScanner } from "../log/scanner.ts";
 import {
   describeVerdict,
   detailText,
   statusName,
   type Verdict,
 } from "../log/verdict.ts";
+import { scanLog } from "./log_scan.ts";
 
 export interface InspectOptions {
   readonly json: boolean;
@@ -40,8 +41,6 @@ interface Summary {
   readonly verdict: Verdict;
 }
 
-// Ours. Holds many records of the largest size; larger windows gained nothing.
-const WINDOW_BYTES = 1024 * 1024;
 const DATE_SECONDS_MAX = 253_402_300_799; // the end of year 9999
 
 const COLUMNS =
@@ -88,47 +87,16 @@ async function scanFile(
   onRecord: (scanner: LogScanner) => void,
 ): Promise<Summary> {
   using file = await openFile(path);
-  let endBytes = (await file.stat()).size;
-  const scanner = new LogScanner({
-    crc,
-    startBytes: 0,
-    deviceSizeBytes: undefined,
-  });
-  const bytes = new Uint8Array(WINDOW_BYTES);
-  let startBytes = 0;
-  let lengthBytes = 0;
   let recordCount = 0;
   let payloadBytes = 0;
   let oddCount = 0;
-  for (;;) {
-    const outcome = scanner.next();
-    if (outcome === "end") {
-      const { verdict } = scanner;
-      return { recordCount, payloadBytes, oddCount, verdict };
-    }
-    if (outcome === "record") {
-      recordCount++;
-      payloadBytes += scanner.payloadLength;
-      if (scanner.softError !== 0) oddCount++;
-      onRecord(scanner);
-      continue;
-    }
-    // Keep what is not scanned yet, and fill up behind it.
-    bytes.copyWithin(0, scanner.positionBytes - startBytes, lengthBytes);
-    lengthBytes -= scanner.positionBytes - startBytes;
-    startBytes = scanner.positionBytes;
-    const wantedLength = Math.min(bytes.length, endBytes - startBytes);
-    while (lengthBytes < wantedLength) {
-      const count = await file.read(bytes.subarray(lengthBytes, wantedLength));
-      if (count === null) {
-        // Somebody cut the file meanwhile.
-        endBytes = startBytes + lengthBytes;
-        break;
-      }
-      lengthBytes += count;
-    }
-    scanner.setWindow({ bytes, startBytes, lengthBytes, endBytes });
-  }
+  const verdict = await scanLog(file, { crc, startBytes: 0 }, (scanner) => {
+    recordCount++;
+    payloadBytes += scanner.payloadLength;
+    if (scanner.softError !== 0) oddCount++;
+    onRecord(scanner);
+  });
+  return { recordCount, payloadBytes, oddCount, verdict };
 }
 
 async function openFile(path: string): Promise<Deno.FsFile> {
