@@ -104,7 +104,7 @@ export function goalsOf(
   cases: readonly Case[],
   runs: readonly Run[],
 ): Figure[] {
-  return cases.flatMap(({ part, line, work, title, unit }) => {
+  const figures = cases.flatMap(({ part, line, work, title, unit }) => {
     const rates = (target: string, of: Line): number[] =>
       runs.filter((run) =>
         run.part === part && run.line === of && run.work === work &&
@@ -131,6 +131,10 @@ export function goalsOf(
       figure(target, rates(target, "plain"), "a good line", UNCHANGED)
     );
   });
+  // Another part may have measured the same again.
+  return figures.filter(({ what }, index) =>
+    figures.findIndex((other) => other.what === what) === index
+  );
 }
 
 function rateOf(unit: Case["unit"], { report }: Run): number {

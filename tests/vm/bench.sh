@@ -12,8 +12,7 @@
 #             "+1" is with a connected secondary, a second daemon of this machine
 #   WORKS     "randwrite-4k-16": pattern, block, depth
 #   LINES     plain, delay (10 ms each way), loss (1 % of the packets): what
-#             happens to packets between the hosts, all of which use "lo"; they
-#             alternate, too
+#             happens to packets between the hosts, all of which use "lo"
 #   ROUNDS RUN_SECONDS
 #   LOGS      ext4 or tmpfs: what holds the logs
 source tests/vm/lib.sh
@@ -223,12 +222,14 @@ for target in $TARGETS; do
 	measure $BASE/fill "$target" write 64k 4
 	settle "$target" >/dev/null
 done
-for work in $WORKS; do
-	step "$work"
-	IFS=- read -r pattern block depth <<<"$work"
-	for round in $(seq "$ROUNDS"); do
-		for line in $LINES; do
-			line "$line"
+# Lines do not alternate: a connection of TCP that has lost packets is slow for
+# long on the next line, too.
+for line in $LINES; do
+	line "$line"
+	for work in $WORKS; do
+		step "$line $work"
+		IFS=- read -r pattern block depth <<<"$work"
+		for round in $(seq "$ROUNDS"); do
 			for target in $TARGETS; do
 				name=$REPORTS/$line.$work.$target.$round
 				measure "$name" "$target" "$pattern" "$block" "$depth" \
