@@ -26,7 +26,12 @@ import {
 } from "../../src/resource/view.ts";
 import { linkPath, nameOf, ownerOf } from "../../src/tree/path.ts";
 import type { Link } from "../../src/tree/snapshot.ts";
-import { parseReplay, parseVersion, TOMBSTONE } from "../../src/tree/values.ts";
+import {
+  parseReplay,
+  parseVersion,
+  type ReplayValue,
+  TOMBSTONE,
+} from "../../src/tree/values.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
 import { RESOURCE, stateOf } from "./records.ts";
@@ -175,13 +180,37 @@ export class ClusterWatch implements WorkerWatch {
       if (!isMember || replay === undefined) continue;
       if (!mayNeed(replay.log, log)) continue;
       if (this.#isExcused(host, member)) continue;
-      if (this.#world.truth.durableBytes(log) === undefined) continue;
+      if (!this.#canReach(replay, log)) continue;
+      // Nothing is lost with a log that has nothing in it.
+      if ((this.#world.truth.durableBytes(log) ?? 0) === 0) continue;
       throw new Violation(
         `${host.name} deletes ${
           logFileName(log)
         }, ${member.name} is at ${text} (I7)`,
       );
     }
+  }
+
+  /**
+   * Whether all that lies between a position and `log` is anywhere: behind a
+   * hole, or a log that is gone for good, nothing is of use to anybody there.
+   */
+  #canReach(at: ReplayValue, log: LogName): boolean {
+    const { hosts, truth } = this.#world;
+    const files = hosts.flatMap(({ files }) =>
+      files.listLogs(linkPath.resource(RESOURCE))
+    );
+    const isLast = (truth.durableBytes(at.log) ?? 0) <= at.startBytes ||
+      files.some(({ log: { sequence }, sizeBytes }) =>
+        sequence === at.log.sequence && sizeBytes > at.startBytes
+      );
+    if (!isLast) return false;
+    for (let next = at.log.sequence + 1; next < log.sequence; next++) {
+      if (!files.some(({ log: { sequence } }) => sequence === next)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Whether nobody could know that `member` needs a log. */

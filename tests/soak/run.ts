@@ -8,7 +8,8 @@
  * are sampled; none of them may grow, see `trend.ts`. In the end all disks must
  * be equal and hold what was acknowledged.
  *
- * Exit code 1 if anything grows, or is lost.
+ * Exit code 1 if anything grows, or is lost. SOAK_SAMPLES=file keeps all that
+ * was measured, as JSON; SOAK_SEED=n repeats what happens.
  */
 // A program for the terminal.
 // deno-lint-ignore-file no-console
@@ -271,6 +272,11 @@ async function main(): Promise<number> {
     console.log(`FAILED: ${messageOf(error)}`);
     report(soak);
     return 1;
+  }
+  const path = Deno.env.get("SOAK_SAMPLES");
+  if (path !== undefined) {
+    const all = Object.fromEntries(soak.samples);
+    Deno.writeTextFileSync(path, JSON.stringify(all));
   }
   return report(soak) ? 1 : 0;
 }
