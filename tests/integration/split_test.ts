@@ -154,4 +154,21 @@ Deno.test("A lost side is kept as a resource of its own", async () => {
     await beta.must("split", "show", "r"),
     '"r": no split brain\n',
   );
+  await beta.must("log-purge-all", "r", "--force");
+  // With another disk it takes part again, and may lead.
+  const used = Number(alpha.link("resource-r/userspace/used-log-alpha") ?? 0);
+  const disk = `${alpha.directory}/another`;
+  Deno.writeFileSync(disk, new Uint8Array(DISK_BYTES));
+  await alpha.must("join-resource", "r", disk, "--timeout=30");
+  await alpha.waitLink(
+    "resource-r/syncstatus-alpha",
+    (value) => value === String(DISK_BYTES),
+  );
+  await alpha.must("primary", "r", "--timeout=30");
+  const replay = alpha.link("resource-r/replay-alpha") ?? "";
+  assert(Number(/^log-(\d{9})-alpha/.exec(replay)?.[1]) > used, replay);
+  const leader = await connect(alpha);
+  assertEquals(await byteAt(leader, 100), 0);
+  assertEquals(await byteAt(leader, 103), 0xb1);
+  await leader.disconnect();
 });
