@@ -18,7 +18,7 @@ const COLORS = ["#1f6fb2", "#d9822b", "#a33b3b"];
 // Pixels.
 const WIDTH = 760;
 const LEFT = 130;
-const RIGHT = 30;
+const RIGHT = 60;
 const TOP = 78;
 const ROW = 46;
 
