@@ -20,6 +20,7 @@ import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
 import type { LogDirectory } from "../log/files.ts";
 import { withHold } from "../resource/hold.ts";
+import { FULL_LEVEL } from "../resource/emergency.ts";
 import { plan } from "../resource/plan.ts";
 import { untoldLinks } from "../resource/positions.ts";
 import {
@@ -170,7 +171,8 @@ export class Executor {
         intervalS: round.flipIntervalS,
       }),
       mayLead: round.mayLead(view.members.map((member) => member.host)),
-      emergencyLevel: round.emergencyLevel,
+      // What takes no link now takes no log either, however much room it has.
+      emergencyLevel: vow.isKept ? FULL_LEVEL : round.emergencyLevel,
       restPercent: round.restPercent,
       logShare: round.logShare(resource),
       rotateBytes: round.rotateBytes,

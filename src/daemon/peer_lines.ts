@@ -68,7 +68,7 @@ export class PeerLines {
   readonly #dialing = new Map<TrafficClass, Promise<void>>();
   readonly #retryAtMs = new Map<TrafficClass, number>();
   #finished: Promise<void> | undefined;
-  readonly #exchanges = new Set<Promise<void>>();
+  readonly #exchanges = new Set<Promise<unknown>>();
   hasExchanged = false;
 
   constructor(host: string, options: PeersOptions) {
@@ -247,8 +247,8 @@ export class PeerLines {
           "meta",
           AbortSignal.any([this.#cancel.signal, this.#attempt.signal]),
         );
-        pauseMs = RETRY_MS_MIN;
-        await this.#exchange(rpc);
+        // Who lets us in and fails then is no better than who does not.
+        if (await this.#exchange(rpc)) pauseMs = RETRY_MS_MIN;
       } catch (error) {
         const isOurs = this.#attempt.signal.aborted;
         if (!isOurs) this.#report(messageOf(error));
@@ -281,14 +281,19 @@ export class PeerLines {
     exchange.finally(() => this.#exchanges.delete(exchange));
   }
 
-  /** Exchanges and pushes links until the line ends or gives way. */
-  async #exchange(rpc: RpcClient): Promise<void> {
+  /**
+   * Exchanges and pushes links until the line ends or gives way; whether it was
+   * of use.
+   */
+  async #exchange(rpc: RpcClient): Promise<boolean> {
     const { intake, onChange } = this.#options;
+    let isOfUse = false;
     const before = this.#metadata;
     const metadata = MetadataLink.start({
       intake,
       rpc,
       onExchanged: () => {
+        isOfUse = true;
         if (this.#metadata !== metadata || this.hasExchanged) {
           return onChange();
         }
@@ -312,6 +317,7 @@ export class PeerLines {
     }
     if (result.kind === "lost") this.#report(result.message);
     onChange();
+    return isOfUse;
   }
 
   #report(message: string): void {

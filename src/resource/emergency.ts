@@ -41,7 +41,7 @@ import {
 import type { ResourceView } from "./view.ts";
 
 // Prescribed by MARS.
-const FULL_LEVEL = 4;
+export const FULL_LEVEL = 4;
 // Ours. One that has much more than the others goes before all have to.
 const GREEDY_LEVEL = 3;
 const GREEDY_SHARE = 1.5;

@@ -3,11 +3,12 @@
  * device over a sparse file fails every write for which its file system has no
  * block left, and works again when there is room.
  */
-import { assert, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Host, Hosts } from "../support/hosts.ts";
 import { reportSkipped } from "../support/network.ts";
 import { Recorder } from "../support/recorder.ts";
 import {
+  assertSameDisks,
   BLOCKS,
   caughtUp,
   connect,
@@ -126,6 +127,55 @@ Deno.test({
       );
     } finally {
       await alpha.end("SIGKILL");
+    }
+  },
+});
+
+Deno.test({
+  name: "A log that cannot be made durable is ended, and the service goes on",
+  ignore: trouble !== undefined,
+  fn: async () => {
+    await using hosts = new Hosts();
+    const names = ["alpha", "beta"].map((name) => hosts.add(name));
+    const [alpha, beta] = names;
+    assert(alpha !== undefined && beta !== undefined);
+    using disk = new FailingDisk(alpha.directory, 64 * MIB);
+    command("mkfs.ext4", "-q", "-E", "nodiscard", disk.path);
+    command("mount", "-o", "nodiscard", disk.path, alpha.marsDir);
+    try {
+      await hosts.unite(names);
+      await replicate(alpha, alpha.makeDisk(DISK_BYTES), beta);
+      const recorder = new Recorder({ blockCount: BLOCKS, seed: 22 });
+      const client = await connect(alpha);
+      await writeSome(recorder, client, 128);
+      disk.fail();
+      for (let round = 0; round < 8; round++) {
+        await writeSome(recorder, client, 256);
+      }
+      await sees(alpha, /emergency|log.*(failed|error|Input\/output)/i);
+      recorder.check(await client.read(0, recorder.sizeBytes));
+      disk.work();
+      await client.disconnect();
+      // What an administrator does about such a file system.
+      await alpha.end("SIGTERM");
+      command("umount", alpha.marsDir);
+      // 1: errors were corrected.
+      const { code } = new Deno.Command("e2fsck", { args: ["-fy", disk.path] })
+        .outputSync();
+      assert(code < 2, `e2fsck ended with ${code}`);
+      command("mount", "-o", "nodiscard", disk.path, alpha.marsDir);
+      alpha.start();
+      const again = await connect(alpha);
+      recorder.check(await again.read(0, recorder.sizeBytes));
+      await writeSome(recorder, again, 64);
+      await again.disconnect();
+      await beta.must("invalidate", "r", "--timeout=30");
+      await caughtUp(beta, alpha);
+      assertSameDisks([alpha, beta], recorder);
+      assertEquals(alpha.link("resource-r/primary"), "alpha");
+    } finally {
+      await alpha.end("SIGKILL");
+      command("umount", "-l", alpha.marsDir);
     }
   },
 });
