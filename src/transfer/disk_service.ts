@@ -34,8 +34,10 @@ import {
 import { Gate } from "./gate.ts";
 import { countParam, textParam } from "./params.ts";
 
-/** One call for digests covers at most this. */
+/** One call for plain digests covers at most this. */
 export const EXTENT_BYTES = 4 * 1024 * 1024;
+/** One for keyed digests, for which nothing has to be held in memory. */
+export const KEYED_EXTENT_BYTES = 16 * 1024 * 1024;
 /** One call for bytes covers at most this. */
 export const READ_BYTES_MAX = 1024 * 1024;
 
@@ -89,7 +91,7 @@ export function diskHandlers(source: DiskSource): RpcHandlers {
   };
   return {
     "disk.digests": (call) =>
-      serve(call, EXTENT_BYTES, async (disk, extent) => {
+      serve(call, lengthMaxOf(call), async (disk, extent) => {
         const blockBytes = countParam(call.params, "blockBytes");
         const isBlock = blockBytes >= FINE_BYTES && blockBytes <= COARSE_BYTES;
         if (!isBlock) throw new MarsError("Cannot digest: illegal block size");
@@ -106,6 +108,10 @@ export function diskHandlers(source: DiskSource): RpcHandlers {
       );
     },
   };
+}
+
+function lengthMaxOf(call: RpcCall): number {
+  return call.params["seed"] === undefined ? EXTENT_BYTES : KEYED_EXTENT_BYTES;
 }
 
 /** As hexadecimal digits; peers that are older have none. */

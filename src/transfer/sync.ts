@@ -3,7 +3,7 @@
  *
  * What is compared is not copied, as far as it is equal:
  *
- *   extent   4 MiB   one call for the digests of its blocks of 1 MiB
+ *   extent   16 MiB  one call for the digests of its blocks of 1 MiB
  *   block    1 MiB   that differs: one call for the digests of its pages
  *   page     4 KiB   that differs: fetched, with its neighbors, and written
  *
@@ -61,15 +61,19 @@ import {
   type Seed,
   SEED_BYTES,
 } from "./digest.ts";
-import { EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
+import {
+  EXTENT_BYTES,
+  KEYED_EXTENT_BYTES,
+  READ_BYTES_MAX,
+} from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
 import { ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
 import { Density, extentsOf } from "./sync_work.ts";
 
-// Ours. So many extents hide a round trip of 300 ms at 600 MB/s of equal data.
-const EXTENTS_AHEAD = 48;
+// Ours. So much hides a round trip of 300 ms at 1 GB/s of equal data.
+const AHEAD_BYTES = 384 * 1024 * 1024;
 // Ours: reading the own disk at a few places at once keeps it busy.
 const COMPARISONS_MAX = 3;
 // Ours: memory of one copy, of 1 MiB each; 300 ms at 50 MB/s.
@@ -151,6 +155,9 @@ export class DiskSync {
   /** Why it ends; the first reason counts, but for a disk that fails. */
   #result: SyncResult | undefined;
 
+  /** How much one call for digests covers; known after the first one. */
+  #extentBytes = EXTENT_BYTES;
+  readonly #isPeerKnown = Promise.withResolvers<void>();
   #doneBytes: number;
   #syncedBytes: number;
   #equalBytes = 0;
@@ -214,7 +221,7 @@ export class DiskSync {
     const extents = extentsOf({
       startBytes,
       sizeBytes,
-      gridBytes: EXTENT_BYTES,
+      gridBytes: () => this.#extentBytes,
       only,
     });
     const window: { endBytes: number; done: Promise<boolean> }[] = [];
@@ -229,11 +236,12 @@ export class DiskSync {
       }
     };
     for (const extent of extents) {
-      await settle(EXTENTS_AHEAD - 1);
+      await settle(Math.floor(AHEAD_BYTES / this.#extentBytes) - 1);
       await pace?.pass(extent.lengthBytes, this.#cancel.signal);
       if (this.#result !== undefined) break;
       const endBytes = extent.offsetBytes + extent.lengthBytes;
       window.push({ endBytes, done: this.#extent(file, extent) });
+      await this.#isPeerKnown.promise;
     }
     await settle(0);
     // While others write, the file must stay open.
@@ -250,11 +258,13 @@ export class DiskSync {
         COARSE_BYTES,
       );
       await this.#all([
-        ...merged(zero, EXTENT_BYTES).map((run) => this.#zero(file, run)),
+        ...merged(zero, KEYED_EXTENT_BYTES).map((run) => this.#zero(file, run)),
         ...differing.map((block) => this.#block(file, block)),
       ]);
     } catch (error) {
       this.#fail(error);
+    } finally {
+      this.#isPeerKnown.resolve();
     }
     return this.#result === undefined;
   }
@@ -267,7 +277,7 @@ export class DiskSync {
     const count = zero.length + differing.length;
     this.#density.note(count / blockCountOf(block, FINE_BYTES));
     await this.#all([
-      ...merged(zero, EXTENT_BYTES).map((run) => this.#zero(file, run)),
+      ...merged(zero, KEYED_EXTENT_BYTES).map((run) => this.#zero(file, run)),
       ...merged(differing, READ_BYTES_MAX, GAP_BYTES)
         .map((run) => this.#copy(file, run)),
     ]);
@@ -321,6 +331,8 @@ export class DiskSync {
     });
     const size = blockCountOf(extent, blockBytes) * DIGEST_BYTES;
     const isKeyed = params["isKeyed"] === true;
+    if (isKeyed) this.#extentBytes = KEYED_EXTENT_BYTES;
+    this.#isPeerKnown.resolve();
     if (theirs.length === size) {
       return { theirs, seed: isKeyed ? this.#seed : undefined };
     }

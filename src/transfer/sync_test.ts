@@ -183,9 +183,9 @@ Deno.test("DiskSync fetches only the pages that differ", async () => {
   const readCount = copy.line.calls.filter((name) => name === "disk.read");
   // The two neighbors travel together.
   assertEquals(readCount.length, 3);
-  // Three extents, and three blocks in them.
+  // Two extents, one before the peer is known, and three blocks in them.
   const digestCount = copy.line.calls.length - readCount.length;
-  assertEquals(digestCount, 3 + 3);
+  assertEquals(digestCount, 2 + 3);
   assertEquals(copy.reports.at(-1), {
     syncedBytes: 10 * MIB,
     equalBytes: 10 * MIB - 4 * PAGE_BYTES,
@@ -198,7 +198,7 @@ Deno.test("DiskSync neither reads nor sends nor writes holes", async () => {
   const zeroes = new Uint8Array(9 * MIB);
   const copy = new Copy({ source: zeroes, local: zeroes });
   assertEquals(await copy.run(), { kind: "complete" });
-  assertEquals(copy.line.calls, Array(3).fill("disk.digests"));
+  assertEquals(copy.line.calls, Array(2).fill("disk.digests"));
   assertEquals(copy.files.readBytes, 0);
   assertEquals(copy.files.writeCount, 0);
   assertEquals(copy.files.zeroedBytes, 0);
@@ -268,7 +268,7 @@ Deno.test("DiskSync touches nothing but the extents that it is given", async () 
 });
 
 Deno.test("DiskSync keeps to its pace, and stops while it waits", async () => {
-  const source = diskOf(12 * MIB, []);
+  const source = diskOf(48 * MIB, []);
   const copy = new Copy({ source, local: source });
   const passed: number[] = [];
   const running: { sync?: DiskSync } = {};
@@ -288,7 +288,7 @@ Deno.test("DiskSync keeps to its pace, and stops while it waits", async () => {
   });
   const result = await deadline(running.sync.finished, WAIT_MS);
   assertEquals(result, { kind: "stopped" });
-  assertEquals(passed, [4 * MIB, 4 * MIB, 4 * MIB]);
+  assertEquals(passed, [4 * MIB, 12 * MIB, 16 * MIB]);
   assertEquals(copy.line.calls.length, 2);
   copy.line.close();
   await copy.line.idle();
@@ -465,6 +465,12 @@ Deno.test("diskHandlers() refuse what lies outside of the disk", async () => {
       .call("disk.digests", { ...good, blockBytes })
       .then(() => "answered", (error: Error) => error.message);
     assertStringIncludes(refusal, "Cannot", String(blockBytes));
+  }
+  for (const seed of ["", "00", 5, "z".repeat(64), "0".repeat(66)]) {
+    const refusal = await copy.line
+      .call("disk.digests", { ...good, blockBytes: 4096, seed })
+      .then(() => "answered", (error: Error) => error.message);
+    assertStringIncludes(refusal, "Cannot", String(seed));
   }
   assertEquals(copy.files.openCount, 0);
 });

@@ -15,13 +15,14 @@ import type { Extent } from "./digest.ts";
  * Extents of a copy from `startBytes` to `sizeBytes`, none longer than
  * `gridBytes`, none across a multiple of it.
  *
+ * @param gridBytes asked anew for each extent
  * @param only in disk order, disjoint; rounded to FINE_BYTES. Undefined: all
  */
 export function* extentsOf(
   { startBytes, sizeBytes, gridBytes, only }: {
     readonly startBytes: number;
     readonly sizeBytes: number;
-    readonly gridBytes: number;
+    readonly gridBytes: () => number;
     readonly only: readonly Extent[] | undefined;
   },
 ): Generator<Extent> {
@@ -38,7 +39,8 @@ export function* extentsOf(
     );
     atBytes = Math.max(atBytes, firstBytes);
     while (atBytes < endBytes) {
-      const nextBytes = (Math.floor(atBytes / gridBytes) + 1) * gridBytes;
+      const grid = gridBytes();
+      const nextBytes = (Math.floor(atBytes / grid) + 1) * grid;
       const stopBytes = Math.min(nextBytes, endBytes);
       yield { offsetBytes: atBytes, lengthBytes: stopBytes - atBytes };
       atBytes = stopBytes;

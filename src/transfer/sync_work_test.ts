@@ -29,7 +29,7 @@ Deno.test("extentsOf() covers what is asked for once, in order, on its grid", ()
       const found = [...extentsOf({
         startBytes,
         sizeBytes,
-        gridBytes: GRID_BYTES,
+        gridBytes: () => GRID_BYTES,
         only: isAll ? undefined : only,
       })];
       const covered = new Uint8Array(sizePages);

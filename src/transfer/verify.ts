@@ -49,7 +49,7 @@ import {
   readExactly,
   SEED_BYTES,
 } from "./digest.ts";
-import { EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
+import { KEYED_EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
 import { type Fetched, groupsOf, positionIn, redo } from "./verify_bytes.ts";
@@ -189,7 +189,7 @@ export class DiskVerify {
     while (doneBytes < sizeBytes) {
       const lengthBytes = Math.min(ROUND_BYTES, sizeBytes - doneBytes);
       const round = { offsetBytes: doneBytes, lengthBytes };
-      const extents = cut(round, EXTENT_BYTES);
+      const extents = cut(round, KEYED_EXTENT_BYTES);
       const blocks = await this.#unequal(file, extents, COARSE_BYTES);
       const pages = await this.#unequal(file, blocks, FINE_BYTES);
       const found: Extent[] = [];
