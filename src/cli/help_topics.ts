@@ -416,6 +416,8 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
   "get-verify-rate": SETTING,
   "set-log-quota": SETTING,
   "get-log-quota": SETTING,
+  "set-global-required-free-space": SETTING,
+  "get-global-required-free-space": SETTING,
   "set-global-sync-limit-value": SETTING,
   "get-global-sync-limit-value": SETTING,
   "set-global-sync-flip-interval-sec": SETTING,

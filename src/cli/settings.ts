@@ -19,7 +19,7 @@ import {
 } from "../tree/algorithms.ts";
 import { linkPath } from "../tree/path.ts";
 import { NOBODY, parseCount, TOMBSTONE } from "../tree/values.ts";
-import { checkName } from "./arguments.ts";
+import { checkName, parseBytes } from "./arguments.ts";
 import type { Command, Desk } from "./command.ts";
 import { CLUSTER_STANDARDS } from "./resource_settings.ts";
 
@@ -180,7 +180,49 @@ function underOldName(command: Command): Command {
   };
 }
 
+const LEVELS = "1234";
+
+/** @throws UsageError */
+function reservePath(desk: Desk, level: string): string {
+  if (level.length === 1 && LEVELS.includes(level)) {
+    return linkPath.requiredFreeSpace(desk.host, Number(level));
+  }
+  throw new UsageError(
+    `Cannot use "${level}" as level of emergency: expected 1, 2, 3 or 4`,
+  );
+}
+
+const RESERVE_DETAILS =
+  "A level is reached when less than the reserves from it on to level 4 is free on the file system of the tree. 1: it is said. 2: hosts without the role give up copies of logs. 3: they fetch and copy no more. 4: primaries go on without logs. The standard is that of mars daemon --reserve, 2g each.";
+
 export const SETTING_COMMANDS: readonly Command[] = [
+  {
+    name: "set-global-required-free-space",
+    usage: "LEVEL SIZE|''",
+    summary: "Set the reserve of a level of emergency on this host; 0 is none",
+    details: RESERVE_DETAILS,
+    subject: "none",
+    wordsMin: 2,
+    wordsMax: 2,
+    run: (desk, _resource, [level = "", text = ""]) => {
+      const value = text === "" ? TOMBSTONE : String(parseBytes(text));
+      desk.write([{ path: reservePath(desk, level), value }]);
+    },
+  },
+  {
+    name: "get-global-required-free-space",
+    usage: "LEVEL",
+    summary: "Print the reserve of a level of emergency on this host",
+    details: RESERVE_DETAILS,
+    subject: "none",
+    isReading: true,
+    wordsMin: 1,
+    wordsMax: 1,
+    run: (desk, _resource, [level = ""]) => {
+      const value = desk.look().value(reservePath(desk, level)) ?? "";
+      desk.answer(value, { setting: "required-free-space", level, value });
+    },
+  },
   ...GLOBAL_SETTINGS.flatMap(globalCommands),
   {
     name: "set-connect-pref-list",

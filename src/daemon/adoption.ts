@@ -18,7 +18,7 @@ import { MS_PER_S, sleep } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { TREE_VERSION } from "./alive.ts";
-import { hasRoomForReserves, type Space } from "./space.ts";
+import { hasRoomForReserves, type Reserves, type Space } from "./space.ts";
 
 // Prescribed by MARS.
 const MOUNT_WAITS_S = [1, 2, 3] as const;
@@ -106,11 +106,13 @@ export function checkTree(snapshot: Snapshot, host: string): void {
 export function checkSpace(
   marsDir: string,
   space: Space,
-  reserveBytes: number,
+  reserves: Reserves,
 ): void {
-  if (hasRoomForReserves(space, reserveBytes)) return;
+  if (hasRoomForReserves(space, reserves)) return;
   throw new MarsError(
-    `Cannot start: no space, "${marsDir}" has ${space.totalBytes} bytes, and four times ${reserveBytes} are kept in reserve; make it larger, or the reserves smaller with --reserve`,
+    `Cannot start: no space, "${marsDir}" has ${space.totalBytes} bytes, and ${
+      reserves.join(" + ")
+    } are kept in reserve; make it larger, or the reserves smaller with set-global-required-free-space or --reserve`,
   );
 }
 

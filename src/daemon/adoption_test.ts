@@ -3,6 +3,7 @@ import { MarsError } from "../base/errors.ts";
 import { linkPath } from "../tree/path.ts";
 import { Snapshot } from "../tree/snapshot.ts";
 import { checkSpace, checkTree } from "./adoption.ts";
+import { evenReserves } from "./space.ts";
 
 function check(versions: Readonly<Record<string, string>>): void {
   const links = Object.entries(versions).map(([host, value]) => ({
@@ -39,6 +40,10 @@ Deno.test("checkTree() refuses another tree, and says whose it is", () => {
 
 Deno.test("checkSpace() refuses a tree that is all reserve", () => {
   const space = { freeBytes: 8_000, totalBytes: 8_000 };
-  checkSpace("/mars", space, 1_999);
-  assertThrows(() => checkSpace("/mars", space, 2_000), MarsError, "no space");
+  checkSpace("/mars", space, evenReserves(1_999));
+  assertThrows(
+    () => checkSpace("/mars", space, evenReserves(2_000)),
+    MarsError,
+    "no space",
+  );
 });

@@ -50,7 +50,10 @@ import { Resources } from "./resources.ts";
 import { peerServices } from "./services.ts";
 import {
   EmergencyWatch,
+  evenReserves,
   RESERVE_BYTES,
+  type Reserves,
+  reservesIn,
   type Space,
   spaceFacts,
 } from "./space.ts";
@@ -94,7 +97,7 @@ export class Daemon {
   readonly #errands: Errands;
   readonly #resources: Resources;
   readonly #startedAtMs: number;
-  readonly #reserveBytes: number;
+  readonly #standardReserves: Reserves;
   #isRunning = true;
   /** What peers are told or asked for in the next round, bits of `LOOK`. */
   #owedToPeers = 0;
@@ -103,7 +106,7 @@ export class Daemon {
   #wakeUp: () => void = () => {};
   #aliveAtMs = -Infinity;
   #aliveToldAtMs = -Infinity;
-  readonly #emergency: EmergencyWatch;
+  readonly #emergency = new EmergencyWatch();
   readonly #alive: Alive;
   readonly #traffic: Traffic;
   readonly #handlers: PeerServices["handlers"];
@@ -126,8 +129,9 @@ export class Daemon {
     this.#cluster = new ClusterName(this.#tree.snapshot());
     // What the one before has heard of peers holds for this one, too.
     this.#startedAtMs = this.#clock.monotonicMs() - options.replacedMs;
-    this.#reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
-    this.#emergency = new EmergencyWatch(this.#reserveBytes);
+    this.#standardReserves = evenReserves(
+      options.reserveBytes ?? RESERVE_BYTES,
+    );
     this.#space = parts.space();
     const { host } = this.#settings;
     // Whatever an earlier process wrote and did not flush counts as durable.
@@ -351,7 +355,7 @@ export class Daemon {
     this.#failures.try("cluster", () => this.#publish(names));
     const { level } = this.#emergency;
     const space = this.#lookAtSpace();
-    this.#emergency.look(space);
+    this.#emergency.look(space, this.#reserves);
     const hasRisen = this.#emergency.level > level;
     const snapshot = this.#tree.snapshot();
     this.#traffic.update(snapshot);
@@ -374,6 +378,11 @@ export class Daemon {
     if (this.#isTreeGone && !isGone) this.#lookout.distrust();
     this.#isTreeGone = isGone;
     this.#failures.try("tree", () => this.#lookout.look(nowMs));
+  }
+
+  get #reserves(): Reserves {
+    const { host } = this.#settings;
+    return reservesIn(this.#tree.snapshot(), host, this.#standardReserves);
   }
 
   #lookAtSpace(): Space {
@@ -403,7 +412,7 @@ export class Daemon {
       isRunning: this.#isRunning,
       mayLead: (members) => this.#mayLead(members),
       emergencyLevel: this.#emergency.level,
-      ...spaceFacts(space, this.#reserveBytes),
+      ...spaceFacts(space, this.#reserves),
       logShare: (resource) => this.#resources.logShare(resource),
       obstacleToSync: obstacleToSync(this.#resources.syncWishes(), limit),
       flipIntervalS: count(linkPath.syncFlip(host)) ?? FLIP_S,
@@ -430,7 +439,7 @@ export class Daemon {
   #tellAlive(nowMs: number, space: Space): void {
     this.#aliveAtMs = nowMs + ALIVE_MS;
     this.#aliveToldAtMs = nowMs;
-    this.#emergency.fall(space);
+    this.#emergency.fall(space, this.#reserves);
     const snapshot = this.#tree.snapshot();
     this.#left = this.#parts.leftDevices?.(snapshot) ?? [];
     const links = this.#alive.links({
@@ -438,7 +447,7 @@ export class Daemon {
       nowMs,
       snapshot,
       isRunning: this.#isRunning,
-      ...spaceFacts(space, this.#reserveBytes),
+      ...spaceFacts(space, this.#reserves),
       emergencyLevel: this.#emergency.level,
       connected: this.#peers.connected(),
       heardNs: this.#intake.heardNs(),

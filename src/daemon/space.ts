@@ -10,7 +10,10 @@
  * Source: emergency mode of MARS, as it is documented.
  */
 import { statfsSync } from "node:fs";
+import { linkPath } from "../tree/path.ts";
 import { asMarsError } from "../tree/scan.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import { parseCount } from "../tree/values.ts";
 
 const GIB = 1 << 30;
 
@@ -30,39 +33,58 @@ export interface Space {
   readonly totalBytes: number;
 }
 
+/** Bytes that are kept back, by level: four; 0 is none. */
+export type Reserves = readonly number[];
+
+/** Four of one size. */
+export function evenReserves(bytes: number): Reserves {
+  return Array.from({ length: LEVEL_MAX }, () => bytes);
+}
+
 /**
- * Level 4 ends logging, level 0 lets it begin again.
+ * Those that are set for a host, the others as in `standard`.
  *
- * @param reserveBytes size of each of the four reserves; 0 for none
+ * Source: `required_free_space_4_gb` … `_1_gb` of MARS.
  */
-export function emergencyLevel(space: Space, reserveBytes: number): number {
+export function reservesIn(
+  snapshot: Snapshot,
+  host: string,
+  standard: Reserves,
+): Reserves {
+  return standard.map((bytes, index) =>
+    parseCount(
+      snapshot.value(linkPath.requiredFreeSpace(host, index + 1)) ?? "",
+    ) ?? bytes
+  );
+}
+
+function sumOf(reserves: Reserves): number {
+  return reserves.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Level 4 ends logging, level 0 lets it begin again. */
+export function emergencyLevel(space: Space, reserves: Reserves): number {
   for (let level = LEVEL_MAX; level > 0; level--) {
-    const reserves = LEVEL_MAX - level + 1;
-    if (space.freeBytes < reserves * reserveBytes) return level;
+    if (space.freeBytes < sumOf(reserves.slice(level - 1))) return level;
   }
   return space.freeBytes < ROOM_BYTES_MIN ? 1 : 0;
 }
 
 /** The level over time: rises at once, falls one step per `fall`. */
 export class EmergencyWatch {
-  readonly #reserveBytes: number;
   #level = 0;
-
-  constructor(reserveBytes: number) {
-    this.#reserveBytes = reserveBytes;
-  }
 
   get level(): number {
     return this.#level;
   }
 
-  look(space: Space): void {
-    const level = emergencyLevel(space, this.#reserveBytes);
+  look(space: Space, reserves: Reserves): void {
+    const level = emergencyLevel(space, reserves);
     this.#level = Math.max(level, this.#level);
   }
 
-  fall(space: Space): void {
-    const level = emergencyLevel(space, this.#reserveBytes);
+  fall(space: Space, reserves: Reserves): void {
+    const level = emergencyLevel(space, reserves);
     this.#level = Math.max(level, this.#level - 1);
   }
 }
@@ -88,9 +110,8 @@ export interface SpaceFacts {
   readonly rotateBytes: number;
 }
 
-export function spaceFacts(space: Space, reserveBytes: number): SpaceFacts {
-  const net = (bytes: number): number =>
-    Math.max(0, bytes - LEVEL_MAX * reserveBytes);
+export function spaceFacts(space: Space, reserves: Reserves): SpaceFacts {
+  const net = (bytes: number): number => Math.max(0, bytes - sumOf(reserves));
   const restBytes = net(space.freeBytes);
   const totalBytes = net(space.totalBytes);
   return {
@@ -106,9 +127,9 @@ export function spaceFacts(space: Space, reserveBytes: number): SpaceFacts {
 /** Whether the file system is larger than its reserves. */
 export function hasRoomForReserves(
   space: Space,
-  reserveBytes: number,
+  reserves: Reserves,
 ): boolean {
-  return space.totalBytes > LEVEL_MAX * reserveBytes;
+  return space.totalBytes > sumOf(reserves);
 }
 
 // Prescribed by MARS.

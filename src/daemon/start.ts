@@ -34,7 +34,7 @@ import { LeftDevices } from "./left_devices.ts";
 import { stretchReader } from "./log_records.ts";
 import type { DaemonParts } from "./parts.ts";
 import { setSocketOptions } from "./sockets.ts";
-import { RESERVE_BYTES, spaceOf } from "./space.ts";
+import { evenReserves, RESERVE_BYTES, reservesIn, spaceOf } from "./space.ts";
 import { Successor } from "./successor.ts";
 import { Supervisor } from "./supervisor.ts";
 import { TreeGuard } from "./tree_guard.ts";
@@ -139,7 +139,12 @@ async function systemParts(
   tree.resumeClock(host);
   tree.rescan();
   checkTree(tree.snapshot(), host);
-  checkSpace(marsDir, spaceOf(marsDir), options.reserveBytes ?? RESERVE_BYTES);
+  const reserves = evenReserves(options.reserveBytes ?? RESERVE_BYTES);
+  checkSpace(
+    marsDir,
+    spaceOf(marsDir),
+    reservesIn(tree.snapshot(), host, reserves),
+  );
   Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
   const left = new LeftDevices({
     host,

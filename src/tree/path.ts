@@ -44,6 +44,8 @@ export const linkPath = {
     `defaults-${host}/${name}`,
   syncLimit: (host: string): string => `defaults-${host}/sync-limit`,
   syncFlip: (host: string): string => `defaults-${host}/sync-flip-interval-sec`,
+  requiredFreeSpace: (host: string, level: number): string =>
+    `defaults-${host}/required-free-space-${level}`,
   syncPrefList: (host: string): string => `defaults-${host}/sync-pref-list`,
   todoGlobal: (name: string): string => `todo-global/${name}`,
   merged: (uuid: string): string => `todo-global/merged-${uuid}`,
