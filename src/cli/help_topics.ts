@@ -245,6 +245,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
   },
   "verify": {
     group: "resource",
+    isCommon: true,
     details:
       "What is found stands in view and in message links, and stays there until a later run finds nothing. Repaired is what the primary has: if it is the primary's disk that is wrong, hand the role over first. Replay rests only for moments.",
     options: ["repair", "cancel", "dry-run"],
