@@ -22,11 +22,8 @@ export interface Memory {
  */
 export type Completion = (result: number, tag: number) => void;
 
-export type OpenMode =
-  | "read"
-  | "readwrite"
-  | "exclusive"
-  | "direct";
+/** What is opened for what; see `Io.open`. */
+export type OpenMode = "read" | "readwrite" | "exclusive" | "direct";
 
 export interface Io {
   /** Reads `length` bytes at `offsetBytes` into `memory` from `start`. */

@@ -123,8 +123,8 @@ export class Queues {
     const rest = word + AT.sqe.command / 4;
     if (command !== undefined) words.set(command, rest);
     else {
-      // What a command left there means something to other operations. Only
-      // the first half of the entry does, and a loop is quicker than `fill`.
+      // What a command left in the first half of the entry means something to
+      // other operations. A loop is quicker than `fill`.
       const end = word + SQE_PLAIN_BYTES / 4;
       for (let index = rest; index < end; index++) words[index] = 0;
     }
