@@ -28,7 +28,8 @@
  * may overlap, repeat or get lost with the line: the merge rule makes every
  * order give the same, and the exchange after the next connect finds the rest.
  *
- * Every host dials every peer, so each pushes on its own line.
+ * Every host dials every peer, so each pushes on its own line. Who cannot dial
+ * uses the line that the peer has dialed.
  */
 import { MarsError } from "../base/errors.ts";
 import type { JsonObject, RpcClient, RpcReply } from "../peer/rpc.ts";
