@@ -10,7 +10,9 @@
  *       keeps its file system busy after umount. So nothing that needs a
  *       namespace of its own is switched on.
  *   (3) It is started again whatever way it has ended: users of devices wait.
- *   (4) A reload starts the program anew beside the running one, which hands
+ *   (4) When the machine goes down it unmounts what is mounted from its devices
+ *       without _netdev: systemd would do so when the daemon has ended.
+ *   (5) A reload starts the program anew beside the running one, which hands
  *       over; the new one tells that it is the main process.
  *
  * Source: systemd.service(5), systemd.exec(5), udev(7).
@@ -37,6 +39,17 @@ export function serviceFiles(executable: string): ServiceFile[] {
   ];
 }
 
+/**
+ * Whoever uses them is being stopped, too: for 20 s at most it is tried again.
+ * A "$" is doubled for systemd.
+ */
+const UNMOUNT_AT_SHUTDOWN =
+  '[ "$$(systemctl is-system-running)" = stopping ] || exit 0; n=0; ' +
+  "while [ $$n -lt 40 ]; do left=; for f in /run/mars/ublk/*; do " +
+  '[ -e "$$f" ] || continue; d=/dev/ublkb$$(cat "$$f"); ' +
+  'findmnt -nS "$$d" > /dev/null || continue; umount -A "$$d" || left=1; ' +
+  'done; [ -n "$$left" ] || exit 0; n=$$((n + 1)); sleep 0.5; done';
+
 function unit(executable: string): string {
   // Prescribed by systemd.syntax(7).
   const quoted = `"${executable.replace(/["\\]/g, "\\$&")}"`
@@ -57,6 +70,8 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=all
 ExecStart=${quoted} daemon
+# At a shutdown: mounts that systemd would let go later than the daemon.
+ExecStop=-/bin/sh -c '${UNMOUNT_AT_SHUTDOWN}'
 # The program is started anew and takes over; devices stay open and mounted.
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed

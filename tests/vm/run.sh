@@ -35,7 +35,7 @@ ROWS=(
 	"fs|any|fs.sh ext4 xfs lvm|brd rd_nr=1 rd_size=1048576,ublk_drv,ext4,xfs,dm-mod|-M 4000"
 	"many|any|many.sh|brd rd_nr=16 rd_size=32768,ublk_drv|$TWO"
 	"failover|any|failover.sh|ublk_drv,ext4|$TWO $DISKS"
-	"systemd|any|systemd.sh|ublk_drv,ext4|--init -M 2000 $DISKS"
+	"systemd|any|systemd.sh|brd rd_nr=1 rd_size=32768,ublk_drv,ext4|--init -M 2000 $DISKS"
 	"btrfs|qemu|fs.sh btrfs|brd rd_nr=1 rd_size=524288,ublk_drv,btrfs|-M 3000"
 )
 

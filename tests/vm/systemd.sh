@@ -227,6 +227,13 @@ first_boot() {
 	head -c 1M /dev/urandom >$mnt/noise
 	sum $mnt/noise >/mars/noise.md5
 
+	# Nobody tells systemd that this one needs the daemon.
+	create s /dev/ram0
+	mke2fs -q -t ext4 /dev/mars/s || fail "mke2fs"
+	mkdir -p /mnt/hand
+	mount /dev/mars/s /mnt/hand || fail "mount by hand"
+	echo hello >/mnt/hand/hello
+
 	step "shutdown"
 	echo first >$mnt/left
 	touch /run/vmrun/again
@@ -245,6 +252,8 @@ second_boot() {
 		"Unmounted mars.mount"; do
 		[ -n "$(at "$text")" ] || fail "not on the console: $text"
 	done
+	[ "$(at "mnt-hand.mount: Deactivated")" -lt "$(at "Stopped mars.service")" ] ||
+		fail "a mount made by hand outlived the daemon"
 	[ "$(at "Unmounted mnt-fs.mount")" -lt "$(at "Stopping mars.service")" ] ||
 		fail "the daemon was stopped before the unmount"
 	[ "$(at "Stopped mars.service")" -lt "$(at "Unmounted mars.mount")" ] ||
@@ -267,7 +276,7 @@ second_boot() {
 	no "systemctl disable --now mars" uninstall
 	systemctl stop mnt-fs.mount || fail "umount"
 	ok wait-umount r
-	ok secondary r
+	ok secondary all
 	systemctl disable --now mars >/dev/null 2>&1 || fail "disable"
 	ok uninstall
 	echo "$OUT"
