@@ -53,7 +53,7 @@ class Trio {
     await client.disconnect();
   }
 
-  /** Waits until a host has replayed everything. */
+  /** Waits until a host has replayed everything, and alpha knows. */
   async atEnd(host: Host): Promise<void> {
     await waitFor(
       `${host.name} to be at the end`,
