@@ -247,7 +247,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "resource",
     isCommon: true,
     details:
-      "What is found stands in view and in message links, and stays there until a later run finds nothing. Repaired is what the primary has: if it is the primary's disk that is wrong, hand the role over first. Replay rests only for moments.",
+      "What is found stands in view and in message links until the next run begins. Repaired is what the primary has: if it is the primary's disk that is wrong, hand the role over first. Replay rests only for moments.",
     options: ["repair", "cancel", "dry-run"],
     examples: [
       ["mars verify all", "compare all disks of this host"],

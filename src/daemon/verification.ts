@@ -117,11 +117,12 @@ export class Verification {
     const { monotonicMs, nowNs } = this.#options;
     if (monotonicMs() < this.#retryAtMs) return;
     const rpc = lines.line(wanted.state.source, "sync");
+    const alone = `Verification: no connection to "${wanted.state.source}"`;
     if (rpc === undefined) {
-      this.#obstacle ||=
-        `Verification: no connection to "${wanted.state.source}"`;
+      this.#obstacle ||= alone;
       return;
     }
+    if (this.#obstacle === alone) this.#obstacle = "";
     const isNew = wanted.state.sinceNs === 0n;
     const state: VerifyState = isNew
       ? { ...wanted.state, sinceNs: nowNs() }

@@ -84,7 +84,7 @@ function forgotten(view: ResourceView, decided: Plan): Plan {
   );
 }
 
-/** Differences are told until a later run has found none. */
+/** Differences are told until the next run begins. */
 function differing(state: VerifyState, decided: Plan): Plan {
   const leftBytes = state.differingBytes - state.repairedBytes;
   if (leftBytes <= 0) return decided;
