@@ -58,8 +58,10 @@ class Trio {
     await waitFor(
       `${host.name} to be at the end`,
       () =>
-        String(position(host, host.name)) ===
-          String(position(this.alpha, "alpha")),
+        [host, this.alpha].every((at) =>
+          String(position(at, host.name)) ===
+            String(position(this.alpha, "alpha"))
+        ),
     );
     assertEquals(
       Deno.readFileSync(host.disk),
