@@ -27,7 +27,8 @@ export const MEASURES = {
   // The engine keeps what it has freed for a while.
   memory: { name: "memory", unit: "MB", share: 0.1, slack: 12 },
   files: { name: "open files", unit: "", share: 0, slack: 6 },
-  threads: { name: "threads", unit: "", share: 0, slack: 3 },
+  // The runtime keeps as many in its pool as it has needed at once.
+  threads: { name: "threads", unit: "", share: 0, slack: 6 },
   // Messages come and go; each rotation brings seven until logs are deleted.
   links: { name: "links", unit: "", share: 0, slack: 25 },
   // Between a rotation and the deletion of its log there may be two handovers.
