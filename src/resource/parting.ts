@@ -137,13 +137,33 @@ function tipOf(view: ResourceView, host: string): Walk {
   const replay = view.members.find((member) => member.host === host)?.replay;
   return {
     host,
-    at: replay && {
+    at: replay && endOfDirty(view, host, {
       log: replay.log,
       bytes: replay.startBytes + replay.dirtyBytes,
-    },
+    }),
     logs: [],
     hasGap: false,
   };
+}
+
+/**
+ * What is dirty may reach into later logs: `untoldLinks` counts all that a
+ * stopped host has behind its position.
+ */
+function endOfDirty(
+  view: ResourceView,
+  host: string,
+  from: Position,
+): Position {
+  let at = from;
+  for (;;) {
+    const next = versionOf(view, at.log.sequence + 1, host)?.value;
+    const end = next?.previous;
+    const isPassed = end !== undefined && sameLog(end.log, at.log) &&
+      at.bytes > end.endBytes;
+    if (next === undefined || !isPassed) return at;
+    at = { log: next.self.log, bytes: at.bytes - end.endBytes };
+  }
 }
 
 function stepBack(view: ResourceView, walk: Walk): void {

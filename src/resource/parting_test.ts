@@ -21,7 +21,7 @@ function viewOf(
   histories: Readonly<Record<string, string>>,
   more: Readonly<Record<string, string>> = {},
 ): ResourceView {
-  const links = new Map<string, string>(Object.entries(more));
+  const links = new Map<string, string>();
   for (const [host, text] of Object.entries(histories)) {
     let previous: string | undefined;
     let last: Position | undefined;
@@ -41,6 +41,7 @@ function viewOf(
       `log-${number}-${last.log.host},${last.bytes},0`,
     );
   }
+  for (const [name, value] of Object.entries(more)) links.set(name, value);
   return resourceView(
     new Snapshot(
       [...links].map(([name, value], index) => ({
@@ -226,4 +227,21 @@ Deno.test("splitBrainOf() of three sides begins where the first one left", () =>
     split?.sides.map(({ host, writtenBytes }) => [host, writtenBytes]),
     [["alpha", 130], ["beta", 90], ["gamma", 1]],
   );
+});
+
+Deno.test("findSplits() follows what is dirty into later logs", () => {
+  const history = "1alpha:100 2alpha:50";
+  const replayed = (dirtyBytes: number) =>
+    findSplits(viewOf({ alpha: history, beta: history }, {
+      "replay-alpha": `log-000000001-alpha,80,${dirtyBytes}`,
+    }));
+  assertEquals(replayed(20 + 50), []);
+  assertEquals(replayed(20 + 30), []);
+  assertEquals(replayed(0), []);
+  // There is no version link of what would come then.
+  const other = { alpha: "1alpha:100", beta: "1alpha:100 2beta:50" };
+  const split = findSplits(viewOf(other, {
+    "replay-alpha": "log-000000001-alpha,80,70",
+  }));
+  assertEquals(split.length, 1);
 });
