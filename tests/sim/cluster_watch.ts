@@ -149,7 +149,10 @@ export class ClusterWatch implements WorkerWatch {
       if (record.isDesignated) record.designatedMs = this.#world.time.nowMs;
       record.isDesignated = value === host.name;
     }
-    if (path === linkPath.syncStatus(RESOURCE, host.name)) {
+    // A copy begins at 0. What a larger disk adds leaves the rest as it is: it
+    // may still be ahead of a position that a loss of power takes back.
+    const isAnew = value === "0" || value === TOMBSTONE;
+    if (path === linkPath.syncStatus(RESOURCE, host.name) && isAnew) {
       this.record(host.name).highest = undefined;
     }
     if (path === linkPath.replay(RESOURCE, host.name)) {
