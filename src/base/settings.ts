@@ -108,6 +108,11 @@ export function pidPath(settings: Settings): string {
   return `${settings.runDir}/daemon.pid`;
 }
 
+/** Held by the command that works on a resource. */
+export function lockPath(settings: Settings, name: string): string {
+  return `${settings.runDir}/lock/${name}`;
+}
+
 export function nbdSocketPath(settings: Settings, device: string): string {
   return `${settings.runDir}/nbd/${device}.sock`;
 }

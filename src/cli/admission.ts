@@ -6,7 +6,7 @@
  */
 import { RefusedError } from "../base/errors.ts";
 import { type Command, type Desk, SKIPPING } from "./command.ts";
-import { CLUSTER_LOCK, type Lock } from "./lock.ts";
+import { CLUSTER_LOCK, type Lock } from "../base/lock.ts";
 import { checkStanding } from "./standing.ts";
 
 /** Locks and checks of one command. */

@@ -8,7 +8,7 @@ import { SyscallError } from "../base/errors.ts";
 import type { LamportClock } from "../base/lamport.ts";
 import type { LogName } from "../base/names.ts";
 import { daemonPid } from "../base/running.ts";
-import { controlPath, type Settings } from "../base/settings.ts";
+import { controlPath, lockPath, type Settings } from "../base/settings.ts";
 import { type Clock, sleep, systemClock } from "../base/time.ts";
 import { cString, type Shim } from "../../ffi/shim.ts";
 import {
@@ -26,7 +26,7 @@ import type { Snapshot } from "../tree/snapshot.ts";
 import { LinkTree, ReadOnlyTree, type TreeStore } from "../tree/store.ts";
 import { type FileShelf, systemFileShelf } from "./files.ts";
 import { type Keyring, systemKeyring } from "./keyring.ts";
-import { acquireLock, type Lock } from "./lock.ts";
+import { acquireLock, type Lock } from "../base/lock.ts";
 import { scanWrites } from "./log_scan.ts";
 import { type MachineEffects, machineEffects } from "./machine.ts";
 import { inherited } from "./programs.ts";
@@ -157,8 +157,7 @@ export function systemEffects(
     makeDirectory: (path) => makeDirectory(`${marsDir}/${path}`),
     diskBytes: (path, access) => diskBytes(openShim(), path, access),
     onInterrupt,
-    lock: (name, holder) =>
-      acquireLock(`${settings.runDir}/lock/${name}`, holder),
+    lock: (name, holder) => acquireLock(lockPath(settings, name), holder),
   };
 }
 

@@ -14,6 +14,10 @@
  * all must answer, and whose claim is known must be heard of: they may have got
  * through.
  *
+ * A claim whose command died is taken back by the daemon of its host
+ * (`daemon/left_claims.ts`). Without one it counts until its host was heard of
+ * much later.
+ *
  * Source: ours, after Lamport's mutual exclusion.
  */
 import { RefusedError } from "../base/errors.ts";
@@ -29,15 +33,11 @@ import type { Desk } from "./command.ts";
 const CLAIM_WINDOWS = 2;
 
 export function claimLink(resource: string, host: string): LinkWrite {
-  return { path: claimPath(resource, host), value: "1" };
+  return { path: linkPath.claim(resource, host), value: "1" };
 }
 
 export function noClaimLink(resource: string, host: string): LinkWrite {
-  return { path: claimPath(resource, host), value: TOMBSTONE };
-}
-
-function claimPath(resource: string, host: string): string {
-  return linkPath.userspace(resource, `claim-${host}`);
+  return { path: linkPath.claim(resource, host), value: TOMBSTONE };
 }
 
 /** When a host was heard of; nanoseconds since 1970. */
@@ -60,7 +60,8 @@ export function unanswered(
     readonly waitedMs: number;
   },
 ): string[] {
-  const claimNs = snapshot.stampNs(claimPath(view.resource, view.host)) ?? 0n;
+  const claimNs = snapshot.stampNs(linkPath.claim(view.resource, view.host)) ??
+    0n;
   const patienceMs = desk.options.windowMs / 2;
   const patienceNs = BigInt(Math.round(patienceMs)) * NS_PER_MS;
   const others = view.members.filter(({ host }) => host !== view.host);
@@ -94,7 +95,7 @@ export function checkRivals(
   if (designated !== undefined && designated !== own) {
     obstacles.push(`"${designated}" was designated meanwhile`);
   }
-  const ownNs = snapshot.stampNs(claimPath(resource, own)) ?? 0n;
+  const ownNs = snapshot.stampNs(linkPath.claim(resource, own)) ?? 0n;
   for (const { host, stampNs } of claimsOf(desk, snapshot, view)) {
     const isFirst = stampNs < ownNs || (stampNs === ownNs && host < own);
     if (isFirst) obstacles.push(`"${host}" takes over, and was first`);
@@ -126,7 +127,7 @@ function claimsOf(
   const spanNs = BigInt(Math.round(CLAIM_WINDOWS * desk.options.windowMs)) *
     NS_PER_MS;
   return view.members.filter(({ host }) => host !== view.host)
-    .map(({ host }) => ({ host, path: claimPath(view.resource, host) }))
+    .map(({ host }) => ({ host, path: linkPath.claim(view.resource, host) }))
     .filter(({ path }) => snapshot.value(path) !== undefined)
     .map(({ host, path }) => ({ host, stampNs: snapshot.stampNs(path) ?? 0n }))
     .filter(({ host, stampNs }) => signOf(snapshot, host) <= stampNs + spanNs);

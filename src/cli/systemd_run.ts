@@ -16,7 +16,7 @@ import { type UnitWish, unitWish } from "../resource/systemd.ts";
 import { linkPath } from "../tree/path.ts";
 import { type Desk, POLL_MS } from "./command.ts";
 import type { Ended } from "./effects.ts";
-import type { Lock } from "./lock.ts";
+import type { Lock } from "../base/lock.ts";
 import { RECURSION_MARK } from "./systemd_enable.ts";
 import { readTemplates, unitDirectories } from "./systemd_paths.ts";
 import { planUnits, type UnitPlan } from "./systemd_plan.ts";

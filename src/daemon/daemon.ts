@@ -41,6 +41,7 @@ import type { Round } from "./round.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { infoText } from "./info.ts";
+import { takeBackClaims } from "./left_claims.ts";
 import { LEFT_KEY, type LeftDevice, ownerless } from "./left_devices.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
@@ -353,6 +354,7 @@ export class Daemon {
     this.#lookAtTree(nowMs);
     const names = this.#cluster.links(this.#tree.snapshot());
     this.#failures.try("cluster", () => this.#publish(names));
+    this.#failures.try("claims", () => this.#takeBackClaims(nowMs));
     const { level } = this.#emergency;
     const space = this.#lookAtSpace();
     this.#emergency.look(space, this.#reserves);
@@ -378,6 +380,20 @@ export class Daemon {
     if (this.#isTreeGone && !isGone) this.#lookout.distrust();
     this.#isTreeGone = isGone;
     this.#failures.try("tree", () => this.#lookout.look(nowMs));
+  }
+
+  #takeBackClaims(nowMs: number): void {
+    takeBackClaims({
+      host: this.#settings.host,
+      snapshot: () => this.#tree.snapshot(),
+      hasHeard: (members) => this.#mayLead(members),
+      lock: this.#parts.lock,
+      look: () => {
+        this.#lookout.ask(true);
+        this.#lookout.look(nowMs);
+      },
+      publish: (links) => this.#publish(links),
+    });
   }
 
   get #reserves(): Reserves {

@@ -37,6 +37,8 @@ export interface DaemonParts {
   readonly openControl: (onText: (text: string) => void) => ControlDesk;
   /** Changes when addresses or routes of this machine do. */
   readonly networkState?: () => string;
+  /** Keeps commands out. @throws RefusedError if one works on the resource */
+  readonly lock: (resource: string) => Disposable;
   /** Puts a text into the system's log. */
   readonly note: (text: string) => Promise<void>;
   /** Lets systemd look, if links concern it. */

@@ -2,6 +2,7 @@
  * Start of the daemon: what it needs of this machine.
  */
 import { LamportClock } from "../base/lamport.ts";
+import { acquireLock } from "../base/lock.ts";
 import { RefusedError } from "../base/errors.ts";
 import {
   type Claim,
@@ -9,7 +10,7 @@ import {
   daemonPid,
   replaceDaemon,
 } from "../base/running.ts";
-import { ublkPaths } from "../base/settings.ts";
+import { lockPath, ublkPaths } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
@@ -166,6 +167,7 @@ async function systemParts(
         lamport,
         onText,
       }),
+    lock: (resource) => acquireLock(lockPath(settings, resource), '"daemon"'),
     note,
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
     isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),

@@ -74,6 +74,9 @@ export const linkPath = {
     `resource-${resource}/actual-${host}/${name}`,
   userspace: (resource: string, name: string): string =>
     `resource-${resource}/userspace/${name}`,
+  /** This host takes over; see `cli/rivals.ts`. */
+  claim: (resource: string, host: string): string =>
+    `resource-${resource}/userspace/claim-${host}`,
   systemdWant: (resource: string): string =>
     `resource-${resource}/systemd-want`,
   systemdUnit: (resource: string, word: "start" | "stop"): string =>

@@ -8,6 +8,7 @@ import {
   assertMatch,
   assertNotEquals,
 } from "@std/assert";
+import { acquireLock } from "../../src/base/lock.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { Network, networkTrouble, reportSkipped } from "../support/network.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
@@ -73,6 +74,23 @@ for (const [name, isDue] of MOMENTS) {
     assertSameDisks([alpha, beta], recorder);
   });
 }
+
+Deno.test("A command that died in a takeover blocks nobody", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await pair(hosts);
+  const claim = "resource-r/userspace/claim-beta";
+  const lock = acquireLock(`${beta.directory}/run/lock/r`, "dying");
+  await Deno.mkdir(`${beta.marsDir}/resource-r/userspace`, { recursive: true });
+  await Deno.symlink("1", `${beta.marsDir}/${claim}`);
+  await alpha.waitLink(claim, (value) => value === "1");
+  await alpha.must("secondary", "r");
+  const early = await alpha.run("primary", "r", "--timeout=5");
+  assertMatch(early.stderr, /"beta" takes over/);
+  lock[Symbol.dispose]();
+  await alpha.waitLink(claim, (value) => value === ".deleted");
+  const { code, stderr } = await alpha.run("primary", "r", "--timeout=30");
+  assertEquals(code, 0, stderr);
+});
 
 Deno.test("A secondary that is killed in replay goes on", async () => {
   await using hosts = new Hosts();

@@ -180,6 +180,7 @@ export class SimHost {
           close: () => life.guard(() => {}),
         };
       },
+      lock: (resource) => this.#lock(resource, "daemon", life),
       note: () => Promise.resolve(),
       tellSystemd: () => {},
       files: this.files.files(life),
@@ -352,8 +353,10 @@ export class SimHost {
       throw new RefusedError(`Cannot begin "${holder}"`, ["it is locked"]);
     }
     this.#locks.add(name);
+    let isHeld = true;
     const release = (): void => {
-      this.#locks.delete(name);
+      if (isHeld) this.#locks.delete(name);
+      isHeld = false;
     };
     life.onEnd(release);
     return { [Symbol.dispose]: release };

@@ -1,6 +1,6 @@
 /** Locks exclude, name their holder, and end. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { MarsError, RefusedError } from "../base/errors.ts";
+import { MarsError, RefusedError } from "./errors.ts";
 import { acquireLock, CLUSTER_LOCK } from "./lock.ts";
 
 function withDirectory(act: (directory: string) => void): void {

@@ -6,7 +6,7 @@
  * is never removed: whoever waits for a removed file would hold nothing.
  */
 import { basename, dirname } from "@std/path";
-import { MarsError, messageOf, RefusedError } from "../base/errors.ts";
+import { MarsError, messageOf, RefusedError } from "./errors.ts";
 
 /** Excludes commands on the whole cluster; no resource has such a name. */
 export const CLUSTER_LOCK = ".cluster";
