@@ -324,7 +324,7 @@ const SOURCES = await read([
   ...(await filesBelow("src")).filter((path) =>
     path.endsWith(".ts") && !path.endsWith("_test.ts")
   ),
-].filter((path) => path !== "main.ts" || existsMain()));
+]);
 
 const TEXTS = await read([
   "Makefile",
@@ -335,15 +335,6 @@ const TEXTS = await read([
   ...(await Promise.all(["src", "ffi", "std", "docs", "tests"].map(filesBelow)))
     .flat().filter((path) => /\.(?:ts|js|c|h|sh|md|txt)$/.test(path)),
 ]);
-
-function existsMain(): boolean {
-  try {
-    return Deno.statSync(`${ROOT}main.ts`).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
 
 for (
   const [rules, sources] of [[RULES, SOURCES], [TEXT_RULES, TEXTS]] as const

@@ -10,7 +10,7 @@
  */
 import { basename, dirname } from "@std/path";
 import { ERRNO, SyscallError } from "../base/errors.ts";
-import { removeIfThere } from "../base/remove.ts";
+import { isThere, removeIfThere } from "../base/remove.ts";
 import { isNotedOpen, openersOf } from "../device/openers.ts";
 import { UblkControl } from "../device/ublk_control.ts";
 import { deviceIds } from "../device/ublk_devices.ts";
@@ -186,16 +186,6 @@ function namesIn(directory: string): string[] {
       .filter((name) => !name.endsWith(".tmp"));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

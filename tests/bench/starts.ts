@@ -6,6 +6,7 @@
  * executes, which it is asked for.
  */
 import { MarsError } from "../../src/base/errors.ts";
+import { isThere } from "../../src/base/remove.ts";
 import { type Host, Hosts } from "../support/hosts.ts";
 import { type Bench, interleave } from "./bench.ts";
 import { atMost, type Figure, NO_GOAL, ratioAtMost } from "./figures.ts";
@@ -38,7 +39,7 @@ export async function benchStarts(bench: Bench): Promise<Figure[]> {
       () => startOf(deno, ["run", "--allow-all", MAIN, ...words], {}),
     ],
   ]);
-  if (exists(MARS)) {
+  if (isThere(MARS)) {
     const { program, args, env } = await launched(words);
     sides.set("mars", () => startOf(MARS, words, {}));
     sides.set("plain", () => startOf(program, args, env));
@@ -99,15 +100,6 @@ function optionsOf(host: Host): string[] {
     `--etc-dir=${host.directory}/etc`,
     `--host=${host.name}`,
   ];
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** Milliseconds until a program that must succeed has ended. */

@@ -3,6 +3,7 @@
  * shell as the original's tool does it, and who removes what when.
  */
 import { assert, assertEquals } from "@std/assert";
+import { isThere } from "../../src/base/remove.ts";
 import { parseStamp } from "../../src/tree/values.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 
@@ -36,16 +37,6 @@ async function introduce(left: Host, right: Host): Promise<void> {
 async function connected(...hosts: Host[]): Promise<void> {
   for (const host of hosts) {
     await waitFor("a line", () => host.traces().includes("peers: Connected"));
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 
@@ -169,11 +160,11 @@ Deno.test("The control directory goes with the daemon, whatever way it ends", as
   const [alpha] = await hosts.cluster("alpha");
   assert(alpha !== undefined);
   await alpha.end("SIGKILL");
-  await waitFor("the guard", () => !exists(controlPath(alpha, "")));
+  await waitFor("the guard", () => !isThere(controlPath(alpha, "")));
   alpha.start();
-  await waitFor("a new one", () => exists(controlPath(alpha, "info")));
+  await waitFor("a new one", () => isThere(controlPath(alpha, "info")));
   await trigger(alpha, "l it is back");
   await waitFor("a note", () => alpha.traces().includes("it is back"));
   await alpha.end("SIGTERM");
-  assert(!exists(controlPath(alpha, "")));
+  assert(!isThere(controlPath(alpha, "")));
 });

@@ -9,6 +9,7 @@ import {
   assertNotEquals,
 } from "@std/assert";
 import { acquireLock } from "../../src/base/lock.ts";
+import { isThere } from "../../src/base/remove.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { Network, networkTrouble, reportSkipped } from "../support/network.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
@@ -256,14 +257,6 @@ for (
       assertSameDisks([alpha, beta], recorder);
     },
   });
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false; // The package is not installed.
-  }
 }
 
 Deno.test("Hosts and resources whose names begin alike are told apart", async () => {

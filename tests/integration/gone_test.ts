@@ -3,6 +3,7 @@
  * clients that do not notice. Needs root, a loop device, ext4.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { isThere } from "../../src/base/remove.ts";
 import { Hosts, waitFor } from "../support/hosts.ts";
 import { Recorder } from "../support/recorder.ts";
 import {
@@ -96,13 +97,3 @@ test("A tree that is unmounted is missed, and welcome when it is back", async ()
   await client.disconnect();
   assert(!isThere(`${alpha.directory}/etc/past-log/r`));
 });
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}

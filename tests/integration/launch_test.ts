@@ -7,6 +7,7 @@
  * without it.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { isThere } from "../../src/base/remove.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const IS_ROOT = Deno.uid() === 0;
@@ -189,16 +190,6 @@ async function until(
   while (!await condition()) {
     assert(performance.now() < endMs, `Timed out waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 
@@ -398,7 +389,7 @@ Deno.test("launch recovers from being killed while it unpacks", async () => {
   await until("it unpacks", async () => {
     const fresh = (await place.entries())
       .filter((name) => name.startsWith(".tmp-"));
-    return fresh.some((name) => exists(`${place.base}/${name}/deno`));
+    return fresh.some((name) => isThere(`${place.base}/${name}/deno`));
   });
   child.kill("SIGKILL");
   await child.status;
@@ -434,8 +425,8 @@ Deno.test("launch removes unused builds and keeps those that run", async () => {
   await reader.cancel();
   const names = await place.entries();
   assert(names.includes(busyId), names.join(" "));
-  assert(exists(new URL(newUrl).pathname));
-  assert(!exists(new URL(idleUrl).pathname));
+  assert(isThere(new URL(newUrl).pathname));
+  assert(!isThere(new URL(idleUrl).pathname));
 });
 
 Deno.test("launch refuses a program file that is damaged or cut", async () => {
@@ -516,7 +507,7 @@ Deno.test("launch runs modules from a directory, one module from memory", async 
   assertEquals(fromDirectory.stdout, "modules\n");
   assertEquals(fromMemory.stdout, "single\n");
   assertEquals(afterChange.stdout, "modules\n");
-  assert(!exists(`${await place.unpacked()}/mars-single.js`));
+  assert(!isThere(`${await place.unpacked()}/mars-single.js`));
 });
 
 Deno.test("launch lets no setting of the runtime through", async () => {

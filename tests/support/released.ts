@@ -6,6 +6,7 @@
  * repository but the name; a checkout without history cannot have it.
  */
 import { MarsError } from "../../src/base/errors.ts";
+import { isThere } from "../../src/base/remove.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
@@ -19,7 +20,7 @@ export async function releasedMain(): Promise<Released> {
   const commit = (await Deno.readTextFile(`${ROOT}tests/released`)).trim();
   const directory = `${ROOT}build/released-${commit.slice(0, 12)}`;
   const path = `${directory}/main.ts`;
-  if (await exists(path)) return { kind: "main", path };
+  if (isThere(path)) return { kind: "main", path };
   const known = await git("cat-file", "-e", `${commit}^{commit}`);
   if (known !== undefined) {
     return { kind: "none", reason: `no history of ${commit}: ${known}` };
@@ -39,19 +40,9 @@ export async function releasedMain(): Promise<Released> {
   } catch (error) {
     await Deno.remove(unpacked, { recursive: true });
     // Another process was faster; what it made is as good.
-    if (!await exists(path)) throw error;
+    if (!isThere(path)) throw error;
   }
   return { kind: "main", path };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** The checkout may belong to somebody else than who tests. */

@@ -1,5 +1,6 @@
 /** The first steps: a cluster, a resource with a file system, two secondaries. */
 import { MarsError } from "../../base/errors.ts";
+import { isThere } from "../../base/remove.ts";
 import { isConsistent, type ResourceView } from "../../resource/view.ts";
 import { linkPath } from "../../tree/path.ts";
 import {
@@ -46,8 +47,8 @@ export async function formCluster(stage: Stage): Promise<void> {
   for (const host of stage.all) host.startDaemon();
   await stage.until({
     goal: "for three daemons to start",
-    isDone: () => stage.all.every((host) => isReady(host)),
-    fraction: () => stage.all.filter((host) => isReady(host)).length / 3,
+    isDone: () => stage.all.every(isReady),
+    fraction: () => stage.all.filter(isReady).length / 3,
     left: () => "a control directory is missing",
   });
   const at = (host: DemoHost): string => `--ip=${network.addressOf(host.name)}`;
@@ -78,16 +79,6 @@ export async function formCluster(stage: Stage): Promise<void> {
   screen.proof(
     `alpha, beta and gamma hear each other ${timeText(waitedMs)} later`,
   );
-}
-
-function isReady(host: DemoHost): boolean {
-  try {
-    return Deno.statSync(`${host.settings.runDir}/control/lamport_clock`)
-      .isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** Pairs of hosts of which the first knows a sign of life of the second. */
@@ -238,4 +229,8 @@ export async function joinSecondaries(stage: Stage): Promise<Writer> {
 
 function isComplete(view: ResourceView): boolean {
   return view.own !== undefined && isConsistent(view, view.own);
+}
+
+function isReady({ settings }: DemoHost): boolean {
+  return isThere(`${settings.runDir}/control/lamport_clock`);
 }
