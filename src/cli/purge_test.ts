@@ -1,5 +1,6 @@
 /** Tombstones and temporary links on a tree without a daemon. */
 import { assertEquals, assertThrows } from "@std/assert";
+import { command } from "../../tests/support/programs.ts";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
 
 const HOUR_S = 3_600;
@@ -101,7 +102,7 @@ Deno.test("cron keeps temporary links that may be in use, however old their stam
   using world = tombstones(0);
   const [path = ""] = TEMPORARIES.map((each) => `${world.marsDir}/${each}`);
   Deno.symlinkSync("1", path);
-  new Deno.Command("touch", { args: ["-h", "-d", "@1", path] }).outputSync();
+  command("touch", "-h", "-d", "@1", path);
   assertEquals(Deno.lstatSync(path).mtime, new Date(1_000));
   await world.run("cron");
   assertEquals(Deno.readLinkSync(path), "1");

@@ -5,6 +5,7 @@ import { LamportClock } from "../base/lamport.ts";
 import { systemClock } from "../base/time.ts";
 import { ERRNO } from "../base/errors.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
+import { command } from "../../tests/support/programs.ts";
 import type { Link } from "./snapshot.ts";
 import { LinkTree } from "./store.ts";
 import { TOMBSTONE } from "./values.ts";
@@ -86,10 +87,7 @@ Deno.test("TreeWatch sees a stamp that is set in place", async () => {
   const { tree } = watched;
   tree.write([{ path: "defaults/name", value: "1" }]);
 
-  const { code } = await new Deno.Command("touch", {
-    args: ["-h", "-d", "@1234567.5", watched.at("defaults/name")],
-  }).output();
-  assertEquals(code, 0);
+  command("touch", "-h", "-d", "@1234567.5", watched.at("defaults/name"));
 
   await watched.lookUntil(() =>
     tree.snapshot().stampNs("defaults/name") === 1_234_567_500_000_000n

@@ -1,6 +1,7 @@
 /** Real daemons: replication, faults of network and disk, changes of role. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Hosts, waitFor } from "../support/hosts.ts";
+import { command } from "../support/programs.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import { Relay } from "../support/relay.ts";
 import {
@@ -173,12 +174,7 @@ Deno.test({
     const [alpha] = await hosts.cluster("alpha");
     const beta = hosts.add("beta");
     assert(alpha !== undefined);
-    const mount = (...words: string[]): void => {
-      const { success, stderr } = new Deno.Command("mount", { args: words })
-        .outputSync();
-      assert(success, new TextDecoder().decode(stderr));
-    };
-    mount("-t", "tmpfs", "-o", "size=3m", "mars", beta.marsDir);
+    command("mount", "-t", "tmpfs", "-o", "size=3m", "mars", beta.marsDir);
     try {
       beta.start();
       await waitFor(
@@ -203,7 +199,7 @@ Deno.test({
       );
       // The primary does not notice.
       await writeSome(recorder, client, 200);
-      mount("-o", "remount,size=64m", beta.marsDir);
+      command("mount", "-o", "remount,size=64m", beta.marsDir);
       await client.disconnect();
       await caughtUp(beta, alpha);
       assertSameDisks([alpha, beta], recorder);

@@ -6,20 +6,18 @@ import { assert, assertEquals } from "@std/assert";
 import { isThere } from "../../src/base/remove.ts";
 import { parseStamp } from "../../src/tree/values.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { command } from "../support/programs.ts";
 
 function controlPath(host: Host, name: string): string {
   return `${host.directory}/run/control/${name}`;
 }
 
 /** Writes messages without newline, one by one, as fast as a shell can. */
-async function trigger(host: Host, ...messages: string[]): Promise<void> {
+function trigger(host: Host, ...messages: string[]): void {
   const writes = messages.map((message) =>
     `echo -n '${message}' > '${controlPath(host, "trigger")}'`
   );
-  const { code } = await new Deno.Command("sh", {
-    args: ["-c", writes.join("; ")],
-  }).output();
-  assertEquals(code, 0);
+  command("sh", "-c", writes.join("; "));
 }
 
 /** Lets two hosts of different clusters trust each other. */
@@ -55,7 +53,7 @@ Deno.test("Messages to the trigger reach peers, also grown together", async () =
   for (const name of ["first", "second"]) {
     Deno.symlinkSync("local", `${alpha.marsDir}/userspace/${name}`);
   }
-  await trigger(
+  trigger(
     alpha,
     "1",
     "p beta hello /mars/userspace/first",
@@ -69,11 +67,11 @@ Deno.test("Messages to the trigger reach peers, also grown together", async () =
 
   // What states what beta does is beta's alone.
   const before = beta.link("actual-beta/tree");
-  await trigger(alpha, "p beta 9.9 /mars/actual-beta/tree");
+  trigger(alpha, "p beta 9.9 /mars/actual-beta/tree");
   await waitFor("a refusal", () => beta.traces().includes("what this host"));
   assertEquals(beta.link("actual-beta/tree"), before);
 
-  await trigger(alpha, "p gamma hello /mars/userspace/third");
+  trigger(alpha, "p gamma hello /mars/userspace/third");
   await waitFor(
     "a word on trust",
     () => alpha.traces().includes("its key is not trusted here"),
@@ -90,16 +88,13 @@ Deno.test("A look at everything finds a stamp that was changed in place", async 
   assert(alpha !== undefined && beta !== undefined);
   await connected(alpha, beta);
   const path = "userspace/note";
-  await trigger(alpha, "p beta old /mars/userspace/note");
-  await trigger(alpha, "3");
+  trigger(alpha, "p beta old /mars/userspace/note");
+  trigger(alpha, "3");
   await beta.waitLink(path, (value) => value === "old");
   await alpha.waitLink(path, (value) => value === "old");
   const seconds = Math.floor(Date.now() / 1000) + 3600;
-  const { code } = await new Deno.Command("touch", {
-    args: ["-h", "-d", `@${seconds}`, `${beta.marsDir}/${path}`],
-  }).output();
-  assertEquals(code, 0);
-  await trigger(beta, "8");
+  command("touch", "-h", "-d", `@${seconds}`, `${beta.marsDir}/${path}`);
+  trigger(beta, "8");
   await waitFor("the stamp", () => {
     const { mtime } = Deno.lstatSync(`${alpha.marsDir}/${path}`);
     return mtime?.getTime() === seconds * 1000;
@@ -114,11 +109,11 @@ Deno.test("A probe brings the tree of another cluster, and merges nothing", asyn
   await introduce(alpha, omega);
   Deno.mkdirSync(`${omega.marsDir}/userspace`, { recursive: true });
   Deno.symlinkSync("far", `${omega.marsDir}/userspace/note`);
-  await trigger(omega, "1");
+  trigger(omega, "1");
   const probe = "probe-alpha/mars";
 
-  await waitFor("the note", async () => {
-    await trigger(alpha, `f omega ${addressOf(omega)} /mars/probe-alpha`, "2");
+  await waitFor("the note", () => {
+    trigger(alpha, `f omega ${addressOf(omega)} /mars/probe-alpha`, "2");
     return alpha.link(`${probe}/userspace/note`) === "far";
   });
   await alpha.waitLink("probe-alpha/got-omega", (value) => value === "1");
@@ -129,7 +124,7 @@ Deno.test("A probe brings the tree of another cluster, and merges nothing", asyn
   );
   assertEquals(alpha.link("userspace/note"), undefined);
 
-  await trigger(alpha, `f omega ${addressOf(omega)} /`);
+  trigger(alpha, `f omega ${addressOf(omega)} /`);
   await waitFor(
     "a refusal",
     () => alpha.traces().includes("they belong to different clusters"),
@@ -163,7 +158,7 @@ Deno.test("The control directory goes with the daemon, whatever way it ends", as
   await waitFor("the guard", () => !isThere(controlPath(alpha, "")));
   alpha.start();
   await waitFor("a new one", () => isThere(controlPath(alpha, "info")));
-  await trigger(alpha, "l it is back");
+  trigger(alpha, "l it is back");
   await waitFor("a note", () => alpha.traces().includes("it is back"));
   await alpha.end("SIGTERM");
   assert(!isThere(controlPath(alpha, "")));

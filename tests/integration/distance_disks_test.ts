@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Host, Hosts } from "../support/hosts.ts";
 import { reportSkipped } from "../support/network.ts";
+import { command } from "../support/programs.ts";
 import { Recorder } from "../support/recorder.ts";
 import {
   assertSameDisks,
@@ -18,15 +19,6 @@ import {
 } from "../support/replicas.ts";
 
 const MIB = 1024 * 1024;
-
-/** Runs a program that must succeed. */
-function command(program: string, ...words: string[]): string {
-  const { success, stdout, stderr } = new Deno.Command(program, {
-    args: words,
-  }).outputSync();
-  assert(success, new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout).trim();
-}
 
 /** A loop device that can be made to fail. */
 class FailingDisk {

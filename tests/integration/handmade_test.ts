@@ -5,33 +5,20 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { command } from "../support/programs.ts";
 
 const MIB = 1024 * 1024;
 
-/** Makes a link as `ln -sfn` does. */
-function link(host: Host, path: string, value: string): void {
+/** Makes a link as `ln -sfn` does; with a stamp of the past if `ageS`. */
+function link(host: Host, path: string, value: string, ageS = 0): void {
   const onDisk = `${host.marsDir}/${path}`;
   const draft = `${onDisk}.draft`.replace(/([^/]+)$/, ".$1");
   Deno.mkdirSync(onDisk.slice(0, onDisk.lastIndexOf("/")), { recursive: true });
   Deno.symlinkSync(value, draft);
-  Deno.renameSync(draft, onDisk);
-}
-
-/** The same, with a stamp of the past. */
-async function oldLink(
-  host: Host,
-  path: string,
-  value: string,
-  ageS: number,
-): Promise<void> {
-  const onDisk = `${host.marsDir}/${path}`;
-  const draft = `${onDisk}.draft`.replace(/([^/]+)$/, ".$1");
-  Deno.symlinkSync(value, draft);
-  const seconds = Math.floor(Date.now() / 1000) - ageS;
-  const { code } = await new Deno.Command("touch", {
-    args: ["-h", "-d", `@${seconds}`, draft],
-  }).output();
-  assertEquals(code, 0);
+  if (ageS > 0) {
+    const seconds = Math.floor(Date.now() / 1000) - ageS;
+    command("touch", "-h", "-d", `@${seconds}`, draft);
+  }
   Deno.renameSync(draft, onDisk);
 }
 
@@ -216,7 +203,7 @@ Deno.test("A link with an old stamp counts everywhere if it was made by hand", a
   const path = "userspace/note";
   link(alpha, path, "first");
   await beta.waitLink(path, (value) => value === "first");
-  await oldLink(alpha, path, "second", 3600);
+  link(alpha, path, "second", 3600);
   await beta.waitLink(path, (value) => value === "second");
   assertEquals(alpha.link(path), "second");
 });

@@ -12,6 +12,7 @@
 import { assert } from "@std/assert";
 import { MarsError } from "../../src/base/errors.ts";
 import { waitFor } from "./deadline.ts";
+import { command } from "./programs.ts";
 
 const ROUTER = "router";
 const FAR_DEVICE = "far";
@@ -40,15 +41,6 @@ export function reportSkipped(what: string, trouble: string | undefined): void {
   if (trouble === undefined) return;
   const line = `${what}: skipped, because ${trouble}\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
-}
-
-/** Runs a program that must succeed. */
-function command(program: string, ...words: string[]): void {
-  const { success, stderr } = new Deno.Command(program, { args: words })
-    .outputSync();
-  if (success) return;
-  const text = new TextDecoder().decode(stderr).trim();
-  throw new MarsError(`${program} ${words.join(" ")}: ${text}`);
 }
 
 let made = 0;

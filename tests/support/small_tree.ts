@@ -5,6 +5,7 @@
 import { assert, assertStringIncludes } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, type Hosts, waitFor } from "./hosts.ts";
+import { command } from "./programs.ts";
 import type { Recorder } from "./recorder.ts";
 
 export const MIB = 1024 * 1024;
@@ -106,13 +107,6 @@ export class SmallTree {
   get #ballast(): string {
     return `${this.host.marsDir}/ballast`;
   }
-}
-
-/** Runs a program that must succeed. */
-function command(program: string, ...words: string[]): void {
-  const { success, stderr } = new Deno.Command(program, { args: words })
-    .outputSync();
-  assert(success, new TextDecoder().decode(stderr));
 }
 
 function mount(...words: string[]): void {
