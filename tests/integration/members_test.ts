@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { consistent } from "../support/replicas.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 
 const MIB = 1 << 20;
@@ -153,6 +154,7 @@ Deno.test("Of two hosts that take over at once one gives way", async () => {
   for (const host of [alpha, beta, gamma]) host.makeDisk(MIB);
   await alpha.must("create-resource", "r", alpha.disk);
   for (const host of [beta, gamma]) await join(host, MIB);
+  for (const host of [beta, gamma]) await consistent(host);
   const takeOver = (host: Host) => host.run("primary", "r", "--timeout=20");
   const outcomes = await Promise.all([takeOver(beta), takeOver(gamma)]);
   const done = [beta, gamma].filter((_host, index) =>

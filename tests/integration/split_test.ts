@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { consistent } from "../support/replicas.ts";
 
 const MIB = 1 << 20;
 const DISK_BYTES = 8 * MIB;
@@ -42,6 +43,7 @@ async function sameDisks(left: Host, right: Host): Promise<void> {
     return a !== undefined && b !== undefined &&
       a.every((byte, index) => byte === b[index]);
   });
+  await consistent(right);
 }
 
 /** Both hosts write; beta is designated. Clients are closed again. */
@@ -160,10 +162,7 @@ Deno.test("A lost side is kept as a resource of its own", async () => {
   const disk = `${alpha.directory}/another`;
   Deno.writeFileSync(disk, new Uint8Array(DISK_BYTES));
   await alpha.must("join-resource", "r", disk, "--timeout=30");
-  await alpha.waitLink(
-    "resource-r/syncstatus-alpha",
-    (value) => value === String(DISK_BYTES),
-  );
+  await consistent(alpha);
   await alpha.must("primary", "r", "--timeout=30");
   const replay = alpha.link("resource-r/replay-alpha") ?? "";
   assert(Number(/^log-(\d{9})-alpha/.exec(replay)?.[1]) > used, replay);

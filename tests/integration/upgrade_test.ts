@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { consistent } from "../support/replicas.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import { releasedMain } from "../support/released.ts";
 
@@ -87,9 +88,11 @@ Deno.test({
     await write(alpha, recorder);
     await sameDisks([alpha, beta]);
     // It takes over, and gives back.
+    await consistent(beta);
     await beta.must("primary", "r", "--timeout=30");
     await write(beta, recorder);
     await sameDisks([alpha, beta]);
+    await consistent(alpha);
     await alpha.must("primary", "r", "--timeout=30");
     await write(alpha, recorder);
     await beta.must("primary", "r", "--timeout=30");

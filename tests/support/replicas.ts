@@ -19,6 +19,14 @@ export async function connect(host: Host): Promise<NbdClient> {
   });
 }
 
+/** A copy is complete first, and consistent when replay has passed it. */
+export async function consistent(host: Host): Promise<void> {
+  await waitFor(`${host.name} to be consistent`, async () => {
+    const answer = await host.must("view-is-consistent", "r");
+    return answer.trim() === "1";
+  });
+}
+
 /** A resource "r" of all hosts, primary on the first one, copied. */
 export async function resourceOf(hosts: readonly Host[]): Promise<void> {
   for (const [index, host] of hosts.entries()) {
@@ -35,6 +43,7 @@ export async function resourceOf(hosts: readonly Host[]): Promise<void> {
       );
     }
   }
+  for (const host of hosts) await consistent(host);
 }
 
 /** Where a host is; undefined while it has something left to do. */
