@@ -14,6 +14,7 @@
 import { NS_PER_MS, NS_PER_S } from "../base/time.ts";
 import { linkPath, matchPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
+import { tombstonesOf } from "../tree/tombstones.ts";
 import { TOMBSTONE } from "../tree/values.ts";
 import type { Desk } from "./command.ts";
 
@@ -42,7 +43,7 @@ export function cleanResource(desk: Desk, resource: string): void {
   for (const [host, links] of byHost) {
     if (host === desk.host) continue;
     if (links.some(({ stampNs }) => stampNs >= limitNs)) continue;
-    desk.write(links.map(({ path }) => ({ path, value: TOMBSTONE })));
+    desk.write(tombstonesOf(links));
   }
 }
 
@@ -107,9 +108,7 @@ async function removeResource(
   snapshot: Snapshot,
   resource: string,
 ): Promise<void> {
-  const links = [...snapshot.under(linkPath.resource(resource))]
-    .filter(({ value }) => value !== TOMBSTONE);
-  desk.write(links.map(({ path }) => ({ path, value: TOMBSTONE })));
+  desk.write(tombstonesOf(snapshot.under(linkPath.resource(resource))));
   for (const { log } of await desk.logs.list(resource)) {
     await desk.removeLog(resource, log);
   }

@@ -28,9 +28,9 @@ import {
   type ResourceView,
   resourceView,
 } from "../resource/view.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
-import type { Snapshot } from "../tree/snapshot.ts";
+import { linkPath } from "../tree/path.ts";
 import type { LinkWrite } from "../tree/store.ts";
+import { tombstonesUnder } from "../tree/tombstones.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 import {
@@ -164,7 +164,11 @@ async function giveUp(
   else await deleteFrom(desk, resource, first);
   desk.write([
     ...versionLinks(view, { source: source.host, sequence, first }),
-    ...errorLinks(desk.snapshot(), resource, host),
+    // Errors that were told of the old copy.
+    ...tombstonesUnder(
+      desk.snapshot(),
+      linkPath.actual(resource, host, "msg-err-"),
+    ),
     {
       path: linkPath.skipCheck(resource, host),
       value: formatSkipCheck(sequence),
@@ -267,18 +271,6 @@ async function deleteFrom(
     if (log.sequence < first) continue;
     await desk.removeLog(resource, log);
   }
-}
-
-/** Errors that were told of the old copy. */
-function errorLinks(
-  snapshot: Snapshot,
-  resource: string,
-  host: string,
-): LinkWrite[] {
-  const errors = linkPath.actual(resource, host, "msg-err-");
-  return [...snapshot.children(directoryOf(errors))]
-    .filter(({ path, value }) => path.startsWith(errors) && value !== TOMBSTONE)
-    .map(({ path }) => ({ path, value: TOMBSTONE }));
 }
 
 /** Two versions as the primary has them; of those behind none. */

@@ -12,8 +12,8 @@ import { RefusedError } from "../base/errors.ts";
 import type { LogFile } from "../log/files.ts";
 import { unreachable, unreadableClaims } from "../resource/retention.ts";
 import { resourceView } from "../resource/view.ts";
-import { directoryOf, linkPath, nameOf } from "../tree/path.ts";
-import { TOMBSTONE } from "../tree/values.ts";
+import { linkPath } from "../tree/path.ts";
+import { tombstonesUnder } from "../tree/tombstones.ts";
 import { claimsAt, isRecentFile, warnOfUnreadable } from "./claims.ts";
 import type { Desk } from "./command.ts";
 import { bury } from "./log_delete.ts";
@@ -61,10 +61,6 @@ export async function purgeLogs(
 
 /** Deletes what this host complains of in `resource`. */
 export function purgeErrors(desk: Desk, resource: string): void {
-  const snapshot = desk.snapshot();
-  const directory = directoryOf(linkPath.actual(resource, desk.host, ""));
-  const links = [...snapshot.children(directory)].filter(({ path, value }) =>
-    nameOf(path).startsWith("msg-err-") && value !== TOMBSTONE
-  );
-  desk.write(links.map(({ path }) => ({ path, value: TOMBSTONE })));
+  const head = linkPath.actual(resource, desk.host, "msg-err-");
+  desk.write(tombstonesUnder(desk.snapshot(), head));
 }

@@ -27,6 +27,7 @@
 import { MS_PER_S, NS_PER_MS, NS_PER_S } from "../base/time.ts";
 import { linkPath, PATH_DEPTH_MAX } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
+import { tombstonesOf } from "../tree/tombstones.ts";
 import { TOMBSTONE } from "../tree/values.ts";
 import type { Desk } from "./command.ts";
 import { TEMPORARY } from "./files.ts";
@@ -103,10 +104,9 @@ function buryOldAliveLinks(desk: Desk): void {
   const snapshot = desk.snapshot();
   const compat = linkPath.global(desk.host, "compat-alivelinks");
   if (snapshot.value(compat) !== "0") return;
-  const links = [...snapshot.children("")].filter(({ path, value }) =>
-    OLD_ALIVE.test(path) && value !== TOMBSTONE
-  );
-  desk.write(links.map(({ path }) => ({ path, value: TOMBSTONE })));
+  const links = [...snapshot.children("")]
+    .filter(({ path }) => OLD_ALIVE.test(path));
+  desk.write(tombstonesOf(links));
 }
 
 // ---- files ----------------------------------------------------------------

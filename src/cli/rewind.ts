@@ -11,10 +11,10 @@ import {
 } from "../resource/rewind_record.ts";
 import type { Position, ResourceView } from "../resource/view.ts";
 import { WrittenBlocks } from "../resource/written.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
+import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
-import { TOMBSTONE } from "../tree/values.ts";
+import { tombstonesUnder } from "../tree/tombstones.ts";
 import type { Desk } from "./command.ts";
 import { isActingForAnother } from "./start_checks.ts";
 
@@ -114,8 +114,5 @@ export function forgottenRewind(
   resource: string,
   host: string,
 ): LinkWrite[] {
-  const head = linkPath.rewind(resource, host, "");
-  return [...snapshot.children(directoryOf(head))]
-    .filter(({ path, value }) => path.startsWith(head) && value !== TOMBSTONE)
-    .map(({ path }) => ({ path, value: TOMBSTONE }));
+  return tombstonesUnder(snapshot, linkPath.rewind(resource, host, ""));
 }

@@ -41,8 +41,8 @@ import type { Round } from "./round.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { infoText } from "./info.ts";
-import { takeBackClaims } from "./left_claims.ts";
 import { LEFT_KEY, type LeftDevice, ownerless } from "./left_devices.ts";
+import { Leftovers } from "./leftovers.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
 import type { DaemonParts, PeerDoor, PeerServices } from "./parts.ts";
@@ -113,6 +113,7 @@ export class Daemon {
   readonly #handlers: PeerServices["handlers"];
   #networkState: string | undefined;
   readonly #failures = new Failures();
+  readonly #leftovers: Leftovers;
   #isTreeGone = false;
   /** As it was when it could be looked at last. */
   #space: Space;
@@ -199,6 +200,18 @@ export class Daemon {
       onLog: (resource) => this.#resources.logsChanged(resource),
       wake: () => this.#wake(),
     });
+    this.#leftovers = new Leftovers({
+      host,
+      snapshot: () => this.#tree.snapshot(),
+      hasHeard: (members) => this.#mayLead(members),
+      isRunning: (resource) => this.#resources.get(resource) !== undefined,
+      lock: parts.lock,
+      look: () => {
+        this.#lookout.ask(true);
+        this.#lookout.look(this.#clock.monotonicMs());
+      },
+      publish: (links) => this.#publish(links),
+    }, this.#failures);
     this.#errands = new Errands({
       marsDir: this.#settings.marsDir,
       host,
@@ -354,7 +367,6 @@ export class Daemon {
     this.#lookAtTree(nowMs);
     const names = this.#cluster.links(this.#tree.snapshot());
     this.#failures.try("cluster", () => this.#publish(names));
-    this.#failures.try("claims", () => this.#takeBackClaims(nowMs));
     const { level } = this.#emergency;
     const space = this.#lookAtSpace();
     this.#emergency.look(space, this.#reserves);
@@ -371,7 +383,9 @@ export class Daemon {
     const round = this.#roundOf(snapshot, space);
     await this.#resources.step(round, [this.#hasGraceEnded(), this.#left]);
     // A sign of life is an answer, too: it comes after what it answers with.
-    if (hasRisen || nowMs >= this.#aliveAtMs) this.#tellAlive(nowMs, space);
+    if (!hasRisen && nowMs < this.#aliveAtMs) return;
+    this.#leftovers.look(nowMs);
+    this.#tellAlive(nowMs, space);
   }
 
   /** One that is away stays as it is known; it may come back changed. */
@@ -380,20 +394,6 @@ export class Daemon {
     if (this.#isTreeGone && !isGone) this.#lookout.distrust();
     this.#isTreeGone = isGone;
     this.#failures.try("tree", () => this.#lookout.look(nowMs));
-  }
-
-  #takeBackClaims(nowMs: number): void {
-    takeBackClaims({
-      host: this.#settings.host,
-      snapshot: () => this.#tree.snapshot(),
-      hasHeard: (members) => this.#mayLead(members),
-      lock: this.#parts.lock,
-      look: () => {
-        this.#lookout.ask(true);
-        this.#lookout.look(nowMs);
-      },
-      publish: (links) => this.#publish(links),
-    });
   }
 
   get #reserves(): Reserves {

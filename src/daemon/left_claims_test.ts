@@ -4,7 +4,8 @@ import { MarsError, RefusedError } from "../base/errors.ts";
 import { linkPath } from "../tree/path.ts";
 import { type Link, Snapshot } from "../tree/snapshot.ts";
 import { TOMBSTONE } from "../tree/values.ts";
-import { type ClaimDesk, takeBackClaims } from "./left_claims.ts";
+import { takeBackClaims } from "./left_claims.ts";
+import type { TakeBackDesk } from "./take_back.ts";
 
 const CLAIM = linkPath.claim("r", "gamma");
 const PRIMARY = linkPath.primary("r");
@@ -19,7 +20,7 @@ class Events {
     { path: linkPath.claim("old", "gamma"), value: TOMBSTONE, stampNs: 6n },
   ]);
 
-  run(changes: Partial<ClaimDesk> = {}): string[] {
+  run(changes: Partial<TakeBackDesk> = {}): string[] {
     takeBackClaims({
       host: "gamma",
       snapshot: () => this.snapshot,
@@ -33,6 +34,7 @@ class Events {
         };
       },
       look: () => this.list.push("look"),
+      isRunning: () => false,
       publish: (links) => {
         for (const { path, value } of links) {
           this.list.push(`${path} -> ${value}`);

@@ -7,7 +7,7 @@ import { nbdSocketPath, type Settings } from "../base/settings.ts";
 import { NS_PER_MS } from "../base/time.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import type { SyncWish } from "../resource/sync_limit.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
+import { linkPath } from "../tree/path.ts";
 import type { Snapshot, Subtree } from "../tree/snapshot.ts";
 import type { LinkTree } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
@@ -192,25 +192,6 @@ export class Resources {
     if (this.#isOn(tree.snapshot(), resource) || !executor.isIdle) return;
     this.#running.delete(resource);
     this.#schedule.forget(resource);
-    this.#options.failures.try(
-      `${resource}, end`,
-      () => this.#takeBack(resource),
-    );
-  }
-
-  /**
-   * A host that was made to leave while it was away has told of itself again
-   * before it heard of that: nothing of it may stay.
-   */
-  #takeBack(resource: string): void {
-    const { tree, parts, publish } = this.#options;
-    const device = linkPath.device(resource, this.#host);
-    if (parts.disk.value(device) !== TOMBSTONE) return;
-    const own = linkPath.actual(resource, this.#host, "");
-    const links = [...tree.snapshot().children(directoryOf(own))]
-      .filter(({ value }) => value !== TOMBSTONE)
-      .map(({ path }) => ({ path, value: TOMBSTONE }));
-    if (links.length > 0) publish(links);
   }
 
   /** Quiet resources have their turn, a few in each round. */

@@ -37,6 +37,21 @@ async function fill(host: Host, seed: number): Promise<void> {
   await host.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
 }
 
+/** What is told of a host below the resource, without tombstones. */
+function linksOf(name: string, at: Host): string[] {
+  const links: string[] = [];
+  const visit = (directory: string): void => {
+    for (const entry of Deno.readDirSync(`${at.marsDir}/${directory}`)) {
+      const path = `${directory}/${entry.name}`;
+      if (entry.isDirectory) visit(path);
+      const isLink = entry.isSymlink && at.link(path) !== ".deleted";
+      if (isLink && path.includes(name)) links.push(path);
+    }
+  };
+  visit("resource-r");
+  return links;
+}
+
 function filesOf(host: Host): string[] {
   return [...Deno.readDirSync(`${host.marsDir}/resource-r`)]
     .filter(({ isFile }) => isFile).map(({ name }) => name);
@@ -77,6 +92,16 @@ Deno.test("Links and logs of an earlier resource of the name do no harm", async 
       gamma.link("resource-r/maxnr") === alpha.link("resource-r/maxnr") &&
       gamma.link("resource-r/data-gamma") === ".deleted",
   );
+  await waitFor(
+    "gamma to say nothing of it any more",
+    () =>
+      linksOf("gamma", alpha).length === 0 &&
+      linksOf("gamma", gamma).length === 0,
+  ).catch((error) => {
+    throw new Error(
+      `${error}: ${linksOf("gamma", alpha)} / ${linksOf("gamma", gamma)}`,
+    );
+  });
   assertEquals(Deno.readFileSync(gamma.disk), stale, "not touched");
   await alpha.must("cron");
   await alpha.must("log-rotate", "r");
