@@ -161,7 +161,7 @@ export class LinkIntake {
     const snapshot = this.snapshot();
     const newer = new Map<string, Link>();
     for (const link of links) {
-      const own = snapshot.get(link.path) ?? this.#buried.get(link.path);
+      const own = snapshot.get(link.path) ?? this.#buriedAt(link.path);
       if (own !== undefined && isNewer(own, link) && this.isFit(own)) {
         newer.set(own.path, own);
       }
@@ -201,7 +201,7 @@ export class LinkIntake {
    */
   #isBuried(snapshot: Snapshot, link: Link): boolean {
     const { path } = link;
-    const tombstone = this.#buried.get(path);
+    const tombstone = this.#buriedAt(path);
     if (snapshot.get(path) !== undefined) {
       this.#buried.delete(path);
       return false;
@@ -217,6 +217,17 @@ export class LinkIntake {
       this.#buried.delete(oldest);
     }
     return false;
+  }
+
+  /**
+   * One with a stamp ahead of the clock is of before the clock fell back. Links
+   * are stamped anew then; what was deleted before does not count any more.
+   */
+  #buriedAt(path: string): Link | undefined {
+    const tombstone = this.#buried.get(path);
+    const isOfBefore = tombstone !== undefined &&
+      tombstone.stampNs > this.#options.lamport.now();
+    return isOfBefore ? undefined : tombstone;
   }
 
   #tell(from: string, taken: readonly Link[]): void {

@@ -2,7 +2,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ManualClock, MemoryTree } from "../../tests/support/memory_tree.ts";
 import { MarsError } from "../base/errors.ts";
-import { LamportClock } from "../base/lamport.ts";
+import { FUTURE_NS_MAX, LamportClock } from "../base/lamport.ts";
 import type { Link } from "../tree/snapshot.ts";
 import type { ApplyContext } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
@@ -98,4 +98,31 @@ Deno.test("take() gives the tree tombstones of what is no link here: of logs", (
     applied.filter((link) => link.path === path),
     [tombstone, tombstone],
   );
+});
+
+Deno.test("take() forgets what was deleted before the clock fell back", () => {
+  const clock = new ManualClock();
+  const lamport = new LamportClock(clock);
+  const taken: Link[] = [];
+  const intake = new LinkIntake({
+    tree: new MemoryTree(clock),
+    host: "alpha",
+    lamport,
+    uuid: () => "a",
+    onTaken: (links) => taken.push(...links),
+  });
+  const path = "userspace/x";
+  const rightNs = clock.nowNs;
+  clock.nowNs += FUTURE_NS_MAX;
+  const tombstone = { path, value: TOMBSTONE, stampNs: clock.nowNs + 1n };
+  const late = { path, value: "1", stampNs: clock.nowNs };
+  intake.take("beta", [tombstone]);
+  assertEquals(intake.take("gamma", [late]), [tombstone]);
+
+  clock.nowNs = rightNs;
+  lamport.hear(rightNs);
+  const anew = { path, value: "2", stampNs: rightNs + 2n };
+
+  assertEquals(intake.take("beta", [anew]), []);
+  assertEquals(taken, [anew]);
 });
