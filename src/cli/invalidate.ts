@@ -21,7 +21,11 @@
  */
 import { assert } from "../base/assert.ts";
 import { formatBytes } from "../base/figures.ts";
-import { versionOf } from "../resource/history.ts";
+import {
+  historyObstacles,
+  versionBefore,
+  versionOf,
+} from "../resource/history.ts";
 import { findSplits } from "../resource/parting.ts";
 import {
   type MemberState,
@@ -190,12 +194,20 @@ async function giveUp(
     : "";
 }
 
-/** A host that does not lead yet may still replay what it will change. */
-function leadObstacles({ members, designated }: ResourceView): string[] {
+/**
+ * A host that does not lead yet may still replay what it will change; and a
+ * history that is not that of the primary would be a split brain later.
+ */
+function leadObstacles(view: ResourceView): string[] {
+  const { members, designated } = view;
   const source = members.find((member) => member.host === designated);
-  return source === undefined || source.isPrimary
+  if (source === undefined) return [];
+  if (!source.isPrimary) {
+    return [`"${source.host}" is designated primary, but does not lead yet`];
+  }
+  return source.replay === undefined
     ? []
-    : [`"${source.host}" is designated primary, but does not lead yet`];
+    : historyObstacles(view, source.replay.log.sequence, source.host);
 }
 
 /** The primary, and where it is. @throws RefusedError */
@@ -295,15 +307,21 @@ function versionLinks(
   return [...links].map(([path, value]) => ({ path, value }));
 }
 
-/** Version links of log `sequence` and the one before, as `source` has them. */
+/**
+ * Version links of log `sequence` and of the one that it follows, as `source`
+ * has them.
+ */
 export function copiedVersions(
   view: ResourceView,
   { source, sequence }: { source: string; sequence: number },
 ): [path: string, text: string][] {
-  return [sequence - 1, sequence].flatMap((copied) => {
-    const text = versionOf(view, copied, source)?.text;
-    return text === undefined
+  const copies = [
+    [sequence - 1, versionBefore(view, sequence, source)],
+    [sequence, versionOf(view, sequence, source)],
+  ] as const;
+  return copies.flatMap(([copied, version]) =>
+    version === undefined
       ? []
-      : [[linkPath.version(view.resource, copied, view.host), text]];
-  });
+      : [[linkPath.version(view.resource, copied, view.host), version.text]]
+  );
 }

@@ -1,7 +1,7 @@
 /** invalidate on a tree without a daemon; alpha is the host that gives up. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
-import { ERRNO, RefusedError } from "../base/errors.ts";
+import { ERRNO, MarsError, RefusedError } from "../base/errors.ts";
 import { portableCrc32c } from "../log/checksum.ts";
 import {
   encodeRecord,
@@ -57,6 +57,30 @@ Deno.test("invalidate takes the history of the primary for its own", async () =>
   const version = (sequence: number): string | undefined =>
     world.value(`resource-r/version-00000000${sequence}-alpha`);
   assertEquals([version(1), version(2), version(3)], [V1, V2_BETA, V3_BETA]);
+});
+
+Deno.test("invalidate takes only versions that follow each other", async () => {
+  using world = splitBrain();
+  // What beta told of the log before is older than where it went on.
+  const older = versionText({ log: log(2, "alpha"), bytes: 60 }, V1);
+  world.link({
+    "resource-r/version-000000002-beta": older,
+    "resource-r/version-000000002-gamma": V2_BETA,
+  });
+  await world.run("invalidate", "r");
+  assertEquals(world.value("resource-r/version-000000002-alpha"), V2_BETA);
+});
+
+Deno.test("invalidate waits for the history of the primary", async () => {
+  using world = splitBrain();
+  const older = versionText({ log: log(2, "alpha"), bytes: 60 }, V1);
+  world.link({ "resource-r/version-000000002-beta": older });
+  await assertRejects(
+    () => world.run("invalidate", "r", "--timeout=0"),
+    MarsError,
+    'version of log 2 by "beta" not known yet up to its end',
+  );
+  assertEquals(world.value("resource-r/version-000000002-alpha"), V2_ALPHA);
 });
 
 Deno.test("invalidate deletes logs that the primary has otherwise", async () => {

@@ -13,7 +13,7 @@
  * Source: `marsadm join-resource`, which also pushes links to the primary and
  * waits for it: links travel by themselves here.
  */
-import { versionOf } from "../resource/history.ts";
+import { historyObstacles, versionOf } from "../resource/history.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -135,9 +135,9 @@ function missing(
   // That nobody is primary is an answer, too.
   if (designated === NOBODY) return [];
   const sequence = memberOf(view, designated)?.replay?.log.sequence;
-  const isComplete = sequence !== undefined &&
-    versionOf(view, sequence, designated) !== undefined;
-  return isComplete ? [] : [`the position of "${designated}" is not known`];
+  return sequence === undefined
+    ? [`the position of "${designated}" is not known`]
+    : historyObstacles(view, sequence, designated);
 }
 
 function memberOf(

@@ -56,6 +56,45 @@ export function versionOf(
   return view.versions.get(sequence)?.get(host);
 }
 
+/**
+ * The version that the one of log `sequence` by `host` follows, by whoever told
+ * it: links come one by one, and what `host` itself has told of that log may
+ * be older than its end.
+ */
+export function versionBefore(
+  view: ResourceView,
+  sequence: number,
+  host: string,
+): VersionLink | undefined {
+  const text = versionOf(view, sequence, host)?.text;
+  if (text === undefined) return undefined;
+  const end = previousText(text);
+  for (const link of view.versions.get(sequence - 1)?.values() ?? []) {
+    if (selfText(link.text) === end) return link;
+  }
+  return undefined;
+}
+
+/**
+ * Why nobody can take the history of `host` for its own from log `sequence` on;
+ * empty if that is possible.
+ */
+export function historyObstacles(
+  view: ResourceView,
+  sequence: number,
+  host: string,
+): string[] {
+  const version = versionOf(view, sequence, host);
+  if (version === undefined) {
+    return [`version of log ${sequence} by "${host}" not known yet`];
+  }
+  const isKnown = version.value.previous === undefined ||
+    versionBefore(view, sequence, host) !== undefined;
+  return isKnown ? [] : [
+    `version of log ${sequence - 1} by "${host}" not known yet up to its end`,
+  ];
+}
+
 /** Highest log number that any version link names; 0 when there is none. */
 export function highestSequence(view: ResourceView): number {
   for (const sequence of view.versions.keys()) return sequence;

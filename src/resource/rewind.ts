@@ -18,7 +18,7 @@
  * What is found is kept in links, see `rewind_record.ts`.
  */
 import { logFileName, type LogName } from "../base/names.ts";
-import { authorsOf, versionOf } from "./history.ts";
+import { authorsOf, historyObstacles } from "./history.ts";
 import { isHeld } from "./holdings.ts";
 import { partingOf, type Side } from "./parting.ts";
 import { type LocalLog, localLog } from "./plan_types.ts";
@@ -90,9 +90,7 @@ export function rewindTo(
   if (other !== undefined) return whole(other);
   const start = { log: own.replay.log, bytes: own.replay.startBytes };
   const to = comparePositions(start, ancestor) < 0 ? start : ancestor;
-  const isTold = [to.log.sequence - 1, to.log.sequence].every((sequence) =>
-    sequence <= 0 || versionOf(view, sequence, source) !== undefined
-  );
+  const isTold = historyObstacles(view, to.log.sequence, source).length === 0;
   if (!isTold) return whole(`the history of "${source}" is not known`);
   return {
     kind: "rewind",

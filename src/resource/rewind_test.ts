@@ -180,7 +180,7 @@ const DOUBTS: readonly {
   },
   {
     name: "the winner's history is gone",
-    links: { "version-000000001-beta": "" },
+    links: { "version-000000001-alpha": "", "version-000000001-beta": "" },
     reason: "history",
   },
 ];
