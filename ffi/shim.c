@@ -325,6 +325,17 @@ int mars_socket_shutdown(int fd)
 	return result_of(shutdown(fd, SHUT_RDWR));
 }
 
+/* The process that has connected to this end of a local socket. */
+int mars_socket_peer(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return -errno;
+	return peer.pid;
+}
+
 /* ---- sockets of lines -------------------------------------------------- */
 
 /* The TCP port of one end of a socket, `peer` 0 or 1; 0 of any other file. */

@@ -163,6 +163,7 @@ const SYMBOLS = {
     result: "i32",
   },
   mars_socket_shutdown: { parameters: ["i32"], result: "i32" }, // fd
+  mars_socket_peer: { parameters: ["i32"], result: "i32" }, // fd
   mars_socket_port: { parameters: ["i32", "i32"], result: "i32" }, // fd, peer
   mars_socket_option: {
     parameters: ["i32", "i32", "i32", "i32"], // fd, level, name, value

@@ -44,7 +44,11 @@ const CONTROL = ["tree", "peer", "resource", "transfer", "cli", "daemon"];
 const DATA = ["ring", "block", "device", "logger", "replay", "dataplane"];
 const DOOR = {
   from: "daemon",
-  to: ["src/dataplane/handle.ts", "src/dataplane/kernel_devices.ts"],
+  to: [
+    "src/dataplane/device_users.ts",
+    "src/dataplane/handle.ts",
+    "src/dataplane/kernel_devices.ts",
+  ],
 };
 /** The door's words: types of what passes through it. */
 const DOOR_TYPES = "src/dataplane/mailbox.ts";

@@ -7,7 +7,12 @@
  */
 import { formatBytes, formatDuration } from "../base/figures.ts";
 import { MS_PER_S, NS_PER_MS } from "../base/time.ts";
-import { avoidSplit, numberGaps, preconditions } from "../resource/handover.ts";
+import {
+  avoidSplit,
+  numberGaps,
+  openObstacles,
+  preconditions,
+} from "../resource/handover.ts";
 import { obstaclesIn } from "../resource/obstacles.ts";
 import { findSplits } from "../resource/parting.ts";
 import {
@@ -22,7 +27,6 @@ import type { Snapshot } from "../tree/snapshot.ts";
 import { type Desk, refuseIf } from "./command.ts";
 import { Report, ResourceFacts } from "./report.ts";
 import { claimObstacles } from "./rivals.ts";
-import { openObstacles } from "./switches.ts";
 
 /** Of the JSON; see docs/view-json.md. */
 const SCHEMA = 1;

@@ -37,7 +37,7 @@ import { NOBODY } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 import { rehearsePrimary, rehearseSecondary } from "./rehearse.ts";
 import { Takeover, weakWrite } from "./takeover.ts";
-import { openObstacles } from "./switches.ts";
+import { openObstacles } from "../resource/handover.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, wantLink } from "./units.ts";
 
@@ -119,7 +119,10 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
         return members.filter(({ host, isPrimary, isDeviceOn }) =>
           (isPrimary || isDeviceOn) &&
           (host === desk.host || desk.isRecent(snapshot, host))
-        ).map(({ host }) => `"${host}" is still primary`);
+        ).flatMap((member) => [
+          `"${member.host}" is still primary`,
+          ...openObstacles(member),
+        ]);
       },
     },
     {

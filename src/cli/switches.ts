@@ -17,8 +17,8 @@
  * Source: `marsadm attach` and the others.
  */
 import { errnoText, MarsError } from "../base/errors.ts";
-import { formatCount } from "../base/figures.ts";
 import { MS_PER_S } from "../base/time.ts";
+import { openObstacles } from "../resource/handover.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -381,14 +381,6 @@ function isOn(member: MemberState | undefined, link: SwitchLink): boolean {
 
 function diskObstacles(view: ResourceView): string[] {
   return view.own === undefined ? ["this host has no disk for it"] : [];
-}
-
-/** Why the device must not be taken away. */
-export function openObstacles(member: MemberState | undefined): string[] {
-  const { host, openCount = 0 } = member ?? {};
-  return openCount > 0
-    ? [`the device is open ${formatCount(openCount, "time")} on "${host}"`]
-    : [];
 }
 
 /** Why there is nothing to copy from. */

@@ -4,7 +4,12 @@
  */
 import { MarsError, RefusedError } from "../base/errors.ts";
 import { NS_PER_S } from "../base/time.ts";
-import { avoidSplit, numberGaps, preconditions } from "../resource/handover.ts";
+import {
+  avoidSplit,
+  numberGaps,
+  openObstacles,
+  preconditions,
+} from "../resource/handover.ts";
 import { findSplits } from "../resource/parting.ts";
 import {
   type MemberState,
@@ -26,7 +31,7 @@ import {
   signOf,
   unanswered,
 } from "./rivals.ts";
-import { openObstacles, SWITCH_LINKS } from "./switches.ts";
+import { SWITCH_LINKS } from "./switches.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, unitStatus, wantLink } from "./units.ts";
 
@@ -358,7 +363,7 @@ export class Takeover {
   #oldLeft(view: ResourceView): string[] {
     const old = memberOf(view, this.#old);
     return old !== undefined && old.host !== view.host && old.isPrimary
-      ? [`"${old.host}" is still primary`]
+      ? [`"${old.host}" is still primary`, ...openObstacles(old)]
       : [];
   }
 

@@ -7,7 +7,7 @@
  * X is one of the words of the table below; without `-on` or `-off` it is on.
  */
 import { RefusedError, UsageError } from "../base/errors.ts";
-import { formatCount } from "../base/figures.ts";
+import { openText } from "../resource/handover.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import type { Command, Desk, Phase } from "./command.ts";
 import { ASK, peerPhases } from "./peers_alive.ts";
@@ -170,8 +170,6 @@ function waitUmount(desk: Desk, resource: string): readonly Phase[] {
         .filter(({ host, openCount }) =>
           openCount > 0 && (host === desk.host || desk.isRecent(snapshot, host))
         )
-        .map(({ host, openCount }) =>
-          `open ${formatCount(openCount, "time")} on "${host}"`
-        ),
+        .map((member) => openText(member, ` on "${member.host}"`)),
   }];
 }

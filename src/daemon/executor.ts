@@ -41,6 +41,7 @@ import {
   toldBy,
   withoutSync,
 } from "./desired.ts";
+import type { DeviceUsers } from "./device_users.ts";
 import { withLeft } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
 import type { Round } from "./round.ts";
@@ -72,6 +73,7 @@ export interface ExecutorOptions {
   readonly measureDisk: (path: string) => Promise<number>;
   /** Whether an earlier daemon has left the device to its users. */
   readonly isLeftOpen: () => boolean;
+  readonly users: DeviceUsers;
   /** Makes the tree's file system durable. */
   readonly flushTree: () => void;
   readonly monotonicMs: () => number;
@@ -136,6 +138,7 @@ export class Executor {
   /** Somebody wants to know how this host is. */
   ask(): void {
     this.#options.links.ask();
+    this.#options.users.ask();
     this.#isAsked = true;
   }
 
@@ -451,8 +454,11 @@ export class Executor {
   }
 
   #publishStates(next: Plan, snapshot: Snapshot): void {
-    const { transfers, verification, links } = this.#options;
+    const { transfers, verification, links, users } = this.#options;
     const worker = this.#worker();
+    const openCount = worker?.role === "log"
+      ? worker.openCount
+      : Number(this.#options.isLeftOpen());
     const obstacles = [
       ...next.obstacles,
       ...transfers.obstacles,
@@ -473,9 +479,8 @@ export class Executor {
           logs: this.#options.logs.all,
           rates: this.#rates.read(worker, transfers),
           completedNs: this.#completions.read(worker, now),
-          openCount: worker?.role === "log"
-            ? worker.openCount
-            : Number(this.#options.isLeftOpen()),
+          openCount,
+          openBy: users.text({ openCount, isWanted: next.role === "log" }),
         }),
         diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
         obstacles,

@@ -45,6 +45,8 @@ export interface DaemonParts {
   readonly tellSystemd: (links: readonly Link[]) => void;
   /** Whether an earlier daemon has left a device of this name to its users. */
   readonly isLeftOpen?: (device: string) => boolean;
+  /** Who has a device open, in words; thoroughly is slow. */
+  readonly usersOf?: (device: string, isThorough: boolean) => string;
   /** Looks after devices of earlier daemons; gives back what is left. */
   readonly leftDevices?: (snapshot: Snapshot) => readonly LeftDevice[];
   /** Of records and answers; undefined: they are not verified on receipt. */

@@ -24,6 +24,7 @@ import { DiskPace } from "./disk_pace.ts";
 import { readRecords } from "./log_records.ts";
 import { type Lines, Transfers } from "./transfers.ts";
 import { Verification } from "./verification.ts";
+import { DeviceUsers } from "./device_users.ts";
 import { ResourceVow } from "./vows.ts";
 
 export interface ResourcesOptions {
@@ -268,6 +269,10 @@ export class Resources {
           : undefined;
       },
       isLeftOpen: () => this.#isLeftOpen(resource),
+      users: new DeviceUsers({
+        look: (isThorough) => this.#usersOf(resource, isThorough),
+        monotonicMs: common.monotonicMs,
+      }),
       measureDisk: async (path) => {
         const file = await files.open(path, "read");
         const bytes = file.sizeBytes();
@@ -283,10 +288,20 @@ export class Resources {
 
   /** Whether users of its device wait for whoever serves it next. */
   #isLeftOpen(resource: string): boolean {
-    const { tree, parts } = this.#options;
+    const device = this.#deviceOf(resource);
+    const { isLeftOpen } = this.#options.parts;
+    return device !== undefined && isLeftOpen?.(device) === true;
+  }
+
+  #usersOf(resource: string, isThorough: boolean): string {
+    const device = this.#deviceOf(resource);
+    const { usersOf } = this.#options.parts;
+    return device === undefined ? "" : usersOf?.(device, isThorough) ?? "";
+  }
+
+  #deviceOf(resource: string): string | undefined {
     const path = linkPath.device(resource, this.#host);
-    const device = tree.snapshot().value(path);
-    return device !== undefined && parts.isLeftOpen?.(device) === true;
+    return this.#options.tree.snapshot().value(path);
   }
 
   /**

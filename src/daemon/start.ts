@@ -10,10 +10,11 @@ import {
   daemonPid,
   replaceDaemon,
 } from "../base/running.ts";
-import { lockPath, ublkPaths } from "../base/settings.ts";
+import { lockPath, nbdSocketPath, ublkPaths } from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
+import { deviceUsers } from "../dataplane/device_users.ts";
 import { isLeftOpen, KernelDevices } from "../dataplane/kernel_devices.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
 import { shimCrc32c } from "../log/shim_crc32c.ts";
@@ -171,6 +172,13 @@ async function systemParts(
     note,
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
     isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),
+    usersOf: (name, isThorough) =>
+      deviceUsers({
+        statePath: ublkPaths(settings, name).statePath,
+        socketPath: nbdSocketPath(settings, name),
+        peerPid: (fd) => shim.mars_socket_peer(fd),
+        isThorough,
+      }),
     leftDevices: (snapshot) => left.look(snapshot),
     crc,
     files,

@@ -7,7 +7,7 @@
  */
 import type { LocalLog, Plan, WorkerState } from "../resource/plan_types.ts";
 import { formatRuns } from "../tree/log_runs.ts";
-import { formatStamp } from "../tree/values.ts";
+import { formatStamp, NOBODY } from "../tree/values.ts";
 
 /** What the executor knows beside the worker. */
 export interface Activity {
@@ -20,6 +20,8 @@ export interface Activity {
   readonly completedNs: bigint | undefined;
   /** How often the device is open. */
   readonly openCount: number;
+  /** Who has it open, in words; empty if nobody is seen. */
+  readonly openBy: string;
 }
 
 /** Per second: operations, and KiB. */
@@ -61,6 +63,8 @@ export function stateValues(
     "is-primary": flag(isLogging),
     "if-on": flag(worker?.deviceOn === 1),
     "device-size": String(worker?.deviceBytes ?? 0),
+    // Before the count: whoever sees that can say who it is.
+    "open-by": activity.openBy || NOBODY,
     "open-count": String(activity.openCount),
     "is-replaying": flag(
       worker?.role === "replay" && worker.replayStatus === 0,

@@ -19,7 +19,19 @@ export interface Shown {
   readonly sys: string;
 }
 
-const MACHINE: Shown = { proc: "/proc", sys: "/sys" };
+/** This one. */
+export const MACHINE: Shown = { proc: "/proc", sys: "/sys" };
+
+/** A process, and how often it has the device or a part of it open. */
+export interface Opener {
+  readonly pid: number;
+  /** Empty if it has ended, or may not be looked at. */
+  readonly command: string;
+  readonly count: number;
+}
+
+/** Ours. Volumes upon volumes; nobody stacks more. */
+const STACK_DEPTH_MAX = 8;
 
 /**
  * How often processes have the device or a part of it open, and 1 if the kernel
@@ -27,58 +39,153 @@ const MACHINE: Shown = { proc: "/proc", sys: "/sys" };
  */
 export function openersOf(deviceId: number, shown = MACHINE): number {
   const name = `ublkb${deviceId}`;
-  const paths = new Set(
-    partsOf(name, shown).map((part) => `/dev/${part}`),
+  const processes = processesWith(partsOf(name, shown), shown);
+  return processes.reduce(
+    (sum, { count }) => sum + count,
+    isUsedByKernel(deviceId, shown) ? 1 : 0,
   );
-  let count = isUsedByKernel(deviceId, shown) ? 1 : 0;
-  for (const process of entriesOf(shown.proc)) {
-    if (!/^\d+$/.test(process)) continue;
-    const directory = `${shown.proc}/${process}/fd`;
-    for (const fd of entriesOf(directory)) {
-      if (paths.has(targetOf(`${directory}/${fd}`) ?? "")) count++;
-    }
-  }
-  return count;
 }
 
 /** Whether the kernel uses the device whose number a state file notes. */
 export function isNotedOpen(statePath: string, shown = MACHINE): boolean {
+  const deviceId = notedId(statePath);
+  return deviceId !== undefined && isUsedByKernel(deviceId, shown);
+}
+
+/** The number that a state file notes, if there is one. */
+export function notedId(statePath: string): number | undefined {
   const number = textOf(statePath).trim();
-  return /^\d{1,9}$/.test(number) && isUsedByKernel(Number(number), shown);
+  return /^\d{1,9}$/.test(number) ? Number(number) : undefined;
 }
 
 /** Whether it, or a part of it, is mounted, in a volume, swap, or a loop. */
 export function isUsedByKernel(deviceId: number, shown = MACHINE): boolean {
-  const { proc, sys } = shown;
+  return kernelUsesOf(deviceId, shown).length > 0;
+}
+
+/** The same in words: `mounted on "/srv"`, `used by "vg-data" (swap)`. */
+export function kernelUsesOf(deviceId: number, shown = MACHINE): string[] {
   const name = `ublkb${deviceId}`;
   const parts = partsOf(name, shown);
-  const mounts = textOf(`${proc}/self/mountinfo`);
-  const swaps = textOf(`${proc}/swaps`);
-  for (const part of parts) {
-    const place = `${sys}/block/${part === name ? name : `${name}/${part}`}`;
-    if (entriesOf(`${place}/holders`).length > 0) return true;
+  const mounts = mountsOf(shown);
+  const swaps = textOf(`${shown.proc}/swaps`);
+  const loops = loopsOf(shown);
+  const usesOf = (node: string, place: string, depth: number): string[] => {
     const number = textOf(`${place}/dev`).trim();
-    if (number !== "" && mounts.includes(` ${number} `)) return true;
-    if (swaps.includes(`/dev/${part} `)) return true;
+    const holders = [
+      ...entriesOf(`${place}/holders`),
+      ...loops.filter(({ below }) => below === `/dev/${node}`)
+        .map(({ name }) => name),
+    ];
+    return [
+      ...mounts.filter((each) => each.number === number).map(mountText),
+      ...(swaps.includes(`/dev/${node} `) ? ["swap"] : []),
+      ...holders.map((holder) => {
+        const above = `${shown.sys}/block/${holder}`;
+        const uses = depth === 0 ? [] : usesOf(holder, above, depth - 1);
+        const known = textOf(`${above}/dm/name`).trim() || holder;
+        return `used by "${known}"` +
+          (uses.length === 0 ? "" : ` (${uses.join(", ")})`);
+      }),
+    ];
+  };
+  const uses = parts.flatMap((part) =>
+    usesOf(
+      part,
+      `${shown.sys}/block/${part === name ? name : `${name}/${part}`}`,
+      STACK_DEPTH_MAX,
+    )
+  );
+  return [...uses, ...btrfsUses(parts, mounts, shown)];
+}
+
+/** Processes that have it, a part of it or a volume above it open. */
+export function openingProcesses(
+  deviceId: number,
+  shown = MACHINE,
+): Opener[] {
+  const nodes = new Set(partsOf(`ublkb${deviceId}`, shown));
+  // A set hands out what is added while it is walked through.
+  for (const node of nodes) {
+    for (const holder of entriesOf(`${shown.sys}/block/${node}/holders`)) {
+      nodes.add(holder);
+    }
   }
-  return isInBtrfs(parts, sys) || isUnderLoop(parts, sys);
+  return processesWith([...nodes], shown);
+}
+
+function processesWith(nodes: readonly string[], shown: Shown): Opener[] {
+  const paths = new Set(nodes.map((node) => `/dev/${node}`));
+  const found: Opener[] = [];
+  for (const process of entriesOf(shown.proc)) {
+    if (!/^\d+$/.test(process)) continue;
+    const directory = `${shown.proc}/${process}/fd`;
+    const count = entriesOf(directory).filter((fd) =>
+      paths.has(targetOf(`${directory}/${fd}`) ?? "")
+    ).length;
+    if (count > 0) {
+      found.push(openerOf(Number(process), count, shown));
+    }
+  }
+  return found;
+}
+
+export function openerOf(
+  pid: number,
+  count: number,
+  { proc } = MACHINE,
+): Opener {
+  return { pid, count, command: textOf(`${proc}/${pid}/comm`).trim() };
+}
+
+interface Mount {
+  /** Of the device: "8:1". */
+  readonly number: string;
+  readonly place: string;
+  readonly kind: string;
+  readonly source: string;
+}
+
+function mountsOf({ proc }: Shown): Mount[] {
+  return textOf(`${proc}/self/mountinfo`).split("\n").map((line) => {
+    const [head = "", tail = ""] = line.split(" - ");
+    const [, , number = "", , place = ""] = head.split(" ");
+    const [kind = "", source = ""] = tail.split(" ");
+    return { number, place, kind, source };
+  }).filter(({ number }) => number !== "");
+}
+
+function mountText({ place }: Mount): string {
+  // Other odd characters stay as the kernel writes them.
+  return `mounted on "${place.replaceAll("\\040", " ")}"`;
 }
 
 /** Its mounts have a number of their own. */
-function isInBtrfs(parts: readonly string[], sys: string): boolean {
+function btrfsUses(
+  parts: readonly string[],
+  mounts: readonly Mount[],
+  { sys }: Shown,
+): string[] {
   const directory = `${sys}/fs/btrfs`;
-  return entriesOf(directory).some((fs) => {
+  const paths = parts.map((part) => `/dev/${part}`);
+  return entriesOf(directory).flatMap((fs) => {
     const devices = entriesOf(`${directory}/${fs}/devices`);
-    return devices.some((each) => parts.includes(each));
+    if (!devices.some((each) => parts.includes(each))) return [];
+    const own = mounts.filter(({ kind, source }) =>
+      kind === "btrfs" &&
+      (paths.includes(source) || paths.includes(targetOf(source) ?? ""))
+    );
+    // The mount may name another device of the same file system.
+    return own.length === 0 ? [`in the btrfs "${fs}"`] : own.map(mountText);
   });
 }
 
-function isUnderLoop(parts: readonly string[], sys: string): boolean {
-  return entriesOf(`${sys}/block`).some((name) => {
-    if (!name.startsWith("loop")) return false;
-    const below = textOf(`${sys}/block/${name}/loop/backing_file`).trim();
-    return parts.some((part) => below === `/dev/${part}`);
-  });
+function loopsOf({ sys }: Shown): { name: string; below: string }[] {
+  return entriesOf(`${sys}/block`).filter((name) => name.startsWith("loop"))
+    .map((name) => ({
+      name,
+      below: textOf(`${sys}/block/${name}/loop/backing_file`).trim(),
+    }));
 }
 
 /** The device itself, and its partitions. */
@@ -87,7 +194,7 @@ function partsOf(name: string, { sys }: Shown): string[] {
   return [name, ...parts.filter((each) => each.startsWith(`${name}p`))];
 }
 
-function entriesOf(directory: string): string[] {
+export function entriesOf(directory: string): string[] {
   try {
     return [...Deno.readDirSync(directory)].map(({ name }) => name);
   } catch {
@@ -96,7 +203,7 @@ function entriesOf(directory: string): string[] {
   }
 }
 
-function targetOf(path: string): string | undefined {
+export function targetOf(path: string): string | undefined {
   try {
     return Deno.readLinkSync(path);
   } catch {
@@ -104,7 +211,7 @@ function targetOf(path: string): string | undefined {
   }
 }
 
-function textOf(path: string): string {
+export function textOf(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch {

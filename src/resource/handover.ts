@@ -69,13 +69,7 @@ export function preconditions(
   for (const member of view.members) {
     if (member.host === view.host) continue;
     const mustBeClosed = member.host === oldPrimary && !options.hasUnits;
-    if (mustBeClosed && member.openCount > 0) {
-      obstacles.push(
-        `the device is open ${
-          formatCount(member.openCount, "time")
-        } on "${member.host}"`,
-      );
-    }
+    if (mustBeClosed) obstacles.push(...openObstacles(member));
     // Who is primary needs no copy.
     const isLeftBehind = !options.ignoreSync && view.members.length > 2 &&
       member.host !== oldPrimary && !member.isPrimary &&
@@ -85,6 +79,21 @@ export function preconditions(
     }
   }
   return obstacles;
+}
+
+/** Why the device must not be taken away. */
+export function openObstacles(member: MemberState | undefined): string[] {
+  if (member === undefined || member.openCount === 0) return [];
+  return [`the device is ${openText(member, ` on "${member.host}"`)}`];
+}
+
+/** How often the device is open, and by whom. */
+export function openText(
+  { openCount, openBy }: MemberState,
+  where: string,
+): string {
+  const by = openBy === "" ? "" : `: ${openBy}`;
+  return `open ${formatCount(openCount, "time")}${where}${by}`;
 }
 
 /**

@@ -35,12 +35,12 @@ import {
   deviceTroubleKey,
   deviceTroubleText,
 } from "../base/device_trouble.ts";
-import { formatCount } from "../base/figures.ts";
 import { copying, staleSource } from "./copying.ts";
 import { leaderLinks, sized } from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
 import { stopped } from "./damage.ts";
 import { LOGS_AHEAD_MAX, planFetch, promisedBytes } from "./fetch.ts";
+import { openText } from "./handover.ts";
 import { nextLog, versionOf } from "./history.ts";
 import {
   blocked,
@@ -153,12 +153,13 @@ function logging(
     return emergency(view, facts, { ...base, role }, worker);
   }
   if (!isDesignated) {
-    const text = worker.openCount > 0
-      ? `Remains primary: the device is open ${
-        formatCount(worker.openCount, "time")
-      }`
-      : "";
-    return text === "" ? base : blocked(base, "inf-replay-start", text);
+    if (worker.openCount === 0) return base;
+    const text = openText({ ...own, openCount: worker.openCount }, "");
+    return blocked(
+      base,
+      "inf-replay-start",
+      `Remains primary: the device is ${text}`,
+    );
   }
   const current = { sequence: worker.logSequence, host: view.host };
   const plain: Plan = {

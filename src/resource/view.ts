@@ -71,6 +71,8 @@ export interface MemberState {
   /** Bytes that clients see; undefined if it was not told. */
   readonly deviceBytes: number | undefined;
   readonly openCount: number;
+  /** Who has the device open, in words; empty if it was not told. */
+  readonly openBy: string;
   /** First number of `replay-code`: 0 running, 1 done, negative: damage. */
   readonly replayCode: number;
   /** The whole text, with detail and byte. */
@@ -230,6 +232,7 @@ function memberState(
     hasEmergency: actual("has-emergency"),
     deviceBytes: parseCount(actualText("device-size")),
     openCount: parseCount(actualText("open-count")) ?? 0,
+    openBy: openByOf(actualText("open-by")),
     replayCode: Number.parseInt(replayCodeText, 10) || 0,
     replayCodeText,
     diskErrno: Math.abs(Number.parseInt(actualText("disk-error"), 10) || 0),
@@ -262,6 +265,10 @@ function memberState(
     ),
     aliveNs: snapshot.stampNs(linkPath.global(host, "time")),
   };
+}
+
+function openByOf(text: string): string {
+  return text === NOBODY ? "" : text;
 }
 
 /** A limit; 0 and what cannot be read are none. */

@@ -41,7 +41,12 @@ Deno.test("A handover moves the role and loses nothing", async () => {
   await writeSome(recorder, client, 500);
   const refused = await beta.run("primary", "r");
   assertEquals(refused.code, 3);
-  assertStringIncludes(refused.stderr, "open 1 time");
+  const who = `"deno" (pid ${Deno.pid})`;
+  assertStringIncludes(
+    refused.stderr,
+    `the device is open 1 time on "alpha": ${who}`,
+  );
+  assertStringIncludes(await alpha.must("view", "r"), `OpenBy ${who}`);
   await client.disconnect();
   await alpha.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
   await beta.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");

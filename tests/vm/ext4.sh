@@ -51,7 +51,7 @@ e2fsck -fn /dev/mars/r >$BASE/fsck 2>&1 || fail "e2fsck: $(cat $BASE/fsck)"
 # A busy device is never pulled away; one that nobody uses goes.
 mount -t ext4 /dev/mars/r /mnt/ext4 || fail "mount again"
 until_true is resource-r/actual-alpha/open-count 1
-no "the device is open 1 time" secondary r --timeout=2
+no 'open 1 time on "alpha": mounted on "/mnt/ext4"' secondary r --timeout=2
 [ -b /dev/mars/r ] || fail "the device went while it was mounted"
 umount /mnt/ext4
 until_true is resource-r/actual-alpha/open-count 0

@@ -114,7 +114,7 @@ try ext4 /dev/vg/a
 if has xfs; then kind=xfs; else kind=ext4; fi
 try $kind /dev/vg/b
 until_true is resource-r/actual-alpha/open-count 1
-no "the device is open 1 time" secondary r --timeout=2
+no 'open 1 time on "alpha": used by "vg-' secondary r --timeout=2
 # Another life of the device: the volumes are found again.
 lvm vgchange -an vg
 ok secondary r

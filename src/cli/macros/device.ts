@@ -51,6 +51,11 @@ export const DEVICE_MACROS: readonly Row[] = [
     (report) => String(report.counted("open-count")),
   ),
   hostRow(
+    "device-users",
+    "who has it open, as far as it is seen, on",
+    (report) => plainText(report.own?.openBy ?? ""),
+  ),
+  hostRow(
     "device-nrflying",
     "requests in flight on",
     (report) => String(report.counted("if-flying")),

@@ -15,6 +15,7 @@ const LINKS: Links = {
   "resource-res1/device-hostb": "dev1",
   "resource-res1/actual-hosta/if-on": "1",
   "resource-res1/actual-hosta/open-count": "2",
+  "resource-res1/actual-hosta/open-by": 'mounted on "/srv\x1b"',
   "resource-res1/actual-hosta/ops-if_rate": "5",
   "resource-res1/actual-hosta/amount-if_rate": "3",
   "resource-res1/actual-hosta/if-flying": "4",
@@ -27,6 +28,7 @@ const LINKS: Links = {
 const CASES: readonly (readonly [text: string, expected: string])[] = [
   ["%get-disk{} %get-device{}", "/dev/a /dev/mars/dev1"],
   ["%get-disk{hostb}", "/dev/b?[2J"],
+  ["%device-users{}|%device-users{hostb}", 'mounted on "/srv?"|'],
   ["%device-present{}%device-present{hostb}%device-opened{}", "102"],
   ["%device-ops-rate{} %device-rate{} %device-amount-rate{}", "5 3072 3072"],
   ["%device-nrflying{} %device-error{} %device-completion-age{}", "4 -5 9"],

@@ -3,6 +3,7 @@
  * Builtin macros of the default view.
  *
  *   LocalDevice /dev/mars/<name> [Opened, /mnt, 120 IOPS, 5 Flying]
+ *   OpenBy <who>                         ours: mounts and processes
  *   NbdSocket <path>                     ours: where the device really is
  *   <res> [2/3] <disk> <replication> <flags> <role> <primary> <silent for>
  *      acknowledge: durable              ours: with --verbose
@@ -54,6 +55,7 @@ export const DEFAULT_TEXTS: Readonly<Record<string, string>> = {
   "device-info": String.raw`
 %if{%device-present{}}{\
 \  LocalDevice %get-device{} [%device-stats{}]\n\
+%if{%device-users{}}{  OpenBy %device-users{}\n}\
 %if{%device-socket{}}{  NbdSocket %device-socket{}\n}}
 `,
   "device-stats": String.raw`
