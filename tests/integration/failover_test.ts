@@ -3,24 +3,15 @@
  * not complete, or damaged. The old primary comes back to a split brain.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
+import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { connect, sameDisks } from "../support/replicas.ts";
 
 const DISK_BYTES = 1 << 20;
 const BLOCK_BYTES = 4096;
 /** A record of one block. */
 const RECORD_BYTES = 4180;
 const BLOCKS = 8;
-
-async function connect(host: Host): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet.
-    }
-  });
-}
 
 async function fill(client: NbdClient, byte: number): Promise<void> {
   const block = new Uint8Array(BLOCK_BYTES).fill(byte);
@@ -136,10 +127,6 @@ for (const { what, spoil, expected } of CASES) {
     await beta.must("resume-fetch", "r");
     const output = await alpha.must("invalidate", "r", "--timeout=30");
     assertMatch(output, /only what was written here/);
-    await waitFor("equal disks", () => {
-      const [a, b] = [alpha, beta].map(({ disk }) => Deno.readFileSync(disk));
-      return a !== undefined && b !== undefined &&
-        a.every((byte, index) => byte === b[index]);
-    });
+    await sameDisks(alpha, beta);
   });
 }

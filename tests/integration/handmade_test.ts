@@ -3,9 +3,9 @@
  * command says. Also trees that a crash, an older daemon or a stranger left.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { command } from "../support/programs.ts";
+import { connect, copied, resourceOf } from "../support/replicas.ts";
 
 const MIB = 1024 * 1024;
 
@@ -51,26 +51,10 @@ async function rounds(host: Host): Promise<void> {
 }
 
 async function sizeOf(host: Host, device: string): Promise<number> {
-  const client = await NbdClient.connect(host.socket(device), device);
+  const client = await connect(host, device);
   const { sizeBytes } = client;
   await client.disconnect();
   return sizeBytes;
-}
-
-async function resourceOf(
-  hosts: readonly Host[],
-  bytes: number,
-): Promise<void> {
-  for (const [index, host] of hosts.entries()) {
-    const command = index === 0 ? "create-resource" : "join-resource";
-    await host.must(command, "r", host.makeDisk(bytes), "--timeout=30");
-  }
-  for (const host of hosts) {
-    await host.waitLink(
-      `resource-r/syncstatus-${host.name}`,
-      (value) => value === String(bytes),
-    );
-  }
 }
 
 Deno.test("A resource that was left by hand stays left", async () => {
@@ -127,7 +111,7 @@ Deno.test("A device grows while it is open, and does not shrink", async () => {
   assert(alpha !== undefined && beta !== undefined);
   await resourceOf([alpha, beta], MIB);
   await waitFor("the device", async () => await sizeOf(alpha, "r") === MIB);
-  const client = await NbdClient.connect(alpha.socket("r"), "r");
+  const client = await connect(alpha);
 
   Deno.truncateSync(alpha.disk, 2 * MIB);
   Deno.truncateSync(beta.disk, 2 * MIB);
@@ -142,10 +126,7 @@ Deno.test("A device grows while it is open, and does not shrink", async () => {
   await client.write(2 * MIB - 4096, data);
   await client.disconnect();
   for (const name of ["alpha", "beta"]) {
-    await alpha.waitLink(
-      `resource-r/syncstatus-${name}`,
-      (value) => value === String(2 * MIB),
-    );
+    await copied(alpha, 2 * MIB, name);
   }
   await waitFor("the data on beta", () => {
     const disk = Deno.readFileSync(beta.disk);

@@ -1,8 +1,8 @@
 /** Real daemons: members that are behind, and what is kept for them. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
+import { connect, copied, join } from "../support/replicas.ts";
 
 const DISK_BYTES = 4 << 20;
 const BLOCKS = DISK_BYTES / BLOCK_BYTES;
@@ -26,10 +26,7 @@ class Trio {
     const { alpha, beta, gamma } = trio;
     for (const host of [alpha, beta, gamma]) host.makeDisk(DISK_BYTES);
     await alpha.must("create-resource", "r", alpha.disk);
-    for (const host of [beta, gamma]) {
-      await host.must("join-resource", "r", host.disk, "--timeout=30");
-      await copied(host);
-    }
+    for (const host of [beta, gamma]) await join(host);
     await trio.write();
     for (const host of [beta, gamma]) await trio.atEnd(host);
     return trio;
@@ -38,7 +35,7 @@ class Trio {
   /** Fills some logs: after each of them the next one begins. */
   async write(logs = 1): Promise<void> {
     const { alpha } = this;
-    const client = await NbdClient.connect(alpha.socket("r"), "r");
+    const client = await connect(alpha);
     for (let log = 0; log < logs; log++) {
       for (let count = 0; count < 16; count++) {
         await this.#recorder.writeOne(client);
@@ -68,13 +65,6 @@ class Trio {
       Deno.readFileSync(this.alpha.disk),
     );
   }
-}
-
-async function copied(host: Host): Promise<void> {
-  await host.waitLink(
-    `resource-r/syncstatus-${host.name}`,
-    (value) => value === String(DISK_BYTES),
-  );
 }
 
 function position(at: Host, of: string): string[] {
@@ -142,7 +132,7 @@ Deno.test("A dead member loses its logs beyond the limit, and is copied anew", a
     "resource-r/replay-gamma",
     (value) => value.startsWith(newestLog(alpha) ?? "nothing"),
   );
-  await copied(gamma);
+  await copied(gamma, DISK_BYTES);
   await trio.write();
   await trio.atEnd(gamma);
   await gamma.waitLink(

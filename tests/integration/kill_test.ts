@@ -1,33 +1,13 @@
 /** The daemon may die at any moment: nothing acknowledged is lost. */
 import { assert, assertEquals } from "@std/assert";
-import { MarsError } from "../../src/base/errors.ts";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
-import { type Host, Hosts, waitFor } from "../support/hosts.ts";
+import { Hosts } from "../support/hosts.ts";
 import { randomOf, Recorder } from "../support/recorder.ts";
+import { connect } from "../support/replicas.ts";
 
 const CYCLES = 100;
 const BLOCKS = 512;
 const DISK_BYTES = 16 * 1024 * 1024;
 const LIFE_MS_MAX = 120;
-
-/** The device, once the daemon serves it. */
-async function connect(host: Host): Promise<NbdClient> {
-  let last: unknown;
-  try {
-    return await waitFor("the device", async () => {
-      try {
-        return await NbdClient.connect(host.socket("r"), "r");
-      } catch (error) {
-        // Not there yet, or the socket of the daemon that died.
-        last = error;
-        return undefined;
-      }
-    });
-  } catch (error) {
-    const traces = host.traces().split("\n").slice(-40).join("\n");
-    throw new MarsError(`${error}: ${last}\n${traces}`);
-  }
-}
 
 for (const level of ["flush", "durable"]) {
   Deno.test(`kill -9 of the daemon loses nothing acknowledged (${level})`, async () => {

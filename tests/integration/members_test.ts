@@ -1,57 +1,18 @@
 /** Real daemons: members that come and go, a device that grows, rivals. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { consistent } from "../support/replicas.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
+import {
+  connect,
+  copied,
+  join,
+  sameDisks,
+  writeSome,
+} from "../support/replicas.ts";
 
 const MIB = 1 << 20;
 const DISK_BYTES = 4 * MIB;
 const BLOCKS = DISK_BYTES / BLOCK_BYTES;
-
-async function connect(host: Host): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet.
-    }
-  });
-}
-
-async function join(host: Host, sizeBytes = DISK_BYTES): Promise<void> {
-  await host.must("join-resource", "r", host.disk, "--timeout=30");
-  await synced(host, sizeBytes);
-}
-
-async function synced(host: Host, sizeBytes: number): Promise<void> {
-  await host.waitLink(
-    `resource-r/syncstatus-${host.name}`,
-    (value) => value === String(sizeBytes),
-  );
-}
-
-async function writeSome(
-  recorder: Recorder,
-  client: NbdClient,
-  count: number,
-): Promise<void> {
-  for (let left = count; left > 0; left -= 16) {
-    await Promise.all(
-      Array.from({ length: 16 }, () => recorder.writeOne(client)),
-    );
-  }
-  await client.flush();
-}
-
-/** Waits until both disks are equal, which they may be for good only at rest. */
-async function sameDisks(left: Host, right: Host): Promise<void> {
-  await waitFor(`${left.name} and ${right.name} to be equal`, () => {
-    const [a, b] = [left, right].map(({ disk }) => Deno.readFileSync(disk));
-    return a !== undefined && b !== undefined &&
-      a.every((byte, index) => byte === b[index]);
-  });
-}
 
 /** Names of everything below the resource that is no tombstone. */
 function leftOf(host: Host): string[] {
@@ -142,7 +103,7 @@ Deno.test("A device grows while it is written to", async () => {
   await grown.flush();
   recorder.check(await grown.read(0, recorder.sizeBytes));
   await grown.disconnect();
-  await synced(beta, 2 * DISK_BYTES);
+  await copied(beta, 2 * DISK_BYTES);
   await sameDisks(alpha, beta);
 });
 
@@ -153,8 +114,7 @@ Deno.test("Of two hosts that take over at once one gives way", async () => {
   assert(alpha !== undefined && beta !== undefined && gamma !== undefined);
   for (const host of [alpha, beta, gamma]) host.makeDisk(MIB);
   await alpha.must("create-resource", "r", alpha.disk);
-  for (const host of [beta, gamma]) await join(host, MIB);
-  for (const host of [beta, gamma]) await consistent(host);
+  for (const host of [beta, gamma]) await join(host);
   const takeOver = (host: Host) => host.run("primary", "r", "--timeout=20");
   const outcomes = await Promise.all([takeOver(beta), takeOver(gamma)]);
   const done = [beta, gamma].filter((_host, index) =>

@@ -1,22 +1,12 @@
 /** Real daemons: a split brain, what is told of it, and the ways out. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
+import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { consistent } from "../support/replicas.ts";
+import { connect, consistent, sameDisks } from "../support/replicas.ts";
 
 const MIB = 1 << 20;
 const DISK_BYTES = 8 * MIB;
 const BLOCK_BYTES = 4096;
-
-async function connect(host: Host, device = "r"): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket(device), device);
-    } catch {
-      return undefined; // Not there yet.
-    }
-  });
-}
 
 /** Writes `count` blocks of one byte from block `first` on, durably. */
 async function fill(
@@ -35,15 +25,6 @@ async function fill(
 async function byteAt(client: NbdClient, block: number): Promise<number> {
   const [byte = -1] = await client.read(block * BLOCK_BYTES, BLOCK_BYTES);
   return byte;
-}
-
-async function sameDisks(left: Host, right: Host): Promise<void> {
-  await waitFor(`${left.name} and ${right.name} to be equal`, () => {
-    const [a, b] = [left, right].map(({ disk }) => Deno.readFileSync(disk));
-    return a !== undefined && b !== undefined &&
-      a.every((byte, index) => byte === b[index]);
-  });
-  await consistent(right);
 }
 
 /** Both hosts write; beta is designated. Clients are closed again. */

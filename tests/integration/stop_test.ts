@@ -1,8 +1,8 @@
 /** A daemon that is told to end does so, whatever runs. */
 import { assert, assertEquals } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
-import { Hosts, waitFor } from "../support/hosts.ts";
+import { Hosts } from "../support/hosts.ts";
 import { Recorder } from "../support/recorder.ts";
+import { connect } from "../support/replicas.ts";
 
 const DISK_BYTES = 16 * 1024 * 1024;
 const ROUNDS = 10;
@@ -16,13 +16,7 @@ Deno.test("SIGTERM ends a daemon, idle or under load, and loses nothing", async 
   await beta.waitLink("resource-r/syncstatus-beta", (value) => value !== "0");
   const recorder = new Recorder({ blockCount: 256, seed: 1 });
   for (let round = 0; round < ROUNDS; round++) {
-    const client = await waitFor("the device", async () => {
-      try {
-        return await NbdClient.connect(alpha.socket("r"), "r");
-      } catch {
-        return undefined; // Not there yet.
-      }
-    });
+    const client = await connect(alpha);
     recorder.check(await client.read(0, recorder.sizeBytes));
     const writing = round % 2 === 0
       ? recorder.writeUntilLost(client, 4)

@@ -5,11 +5,10 @@
  * to the other and back with its tree and its logs.
  */
 import { assert, assertEquals } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
-import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { consistent } from "../support/replicas.ts";
+import { type Host, Hosts } from "../support/hosts.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import { releasedMain } from "../support/released.ts";
+import { connect, join, sameDisks } from "../support/replicas.ts";
 
 const DISK_BYTES = 2 << 20;
 
@@ -21,13 +20,7 @@ if (released.kind === "none") {
 
 /** Writes on `host`; the device is closed when it resolves. */
 async function write(host: Host, recorder: Recorder): Promise<void> {
-  const client = await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet.
-    }
-  });
+  const client = await connect(host);
   recorder.check(await client.read(0, recorder.sizeBytes));
   for (let count = 0; count < 64; count++) await recorder.writeOne(client);
   await client.flush();
@@ -35,27 +28,6 @@ async function write(host: Host, recorder: Recorder): Promise<void> {
   await host.waitLink(
     `resource-r/actual-${host.name}/open-count`,
     (value) => value === "0",
-  );
-}
-
-/** Waits until all disks are equal. */
-async function sameDisks(hosts: readonly Host[]): Promise<void> {
-  const names = hosts.map(({ name }) => name).join(", ");
-  await waitFor(`equal disks of ${names}`, () => {
-    const [first, ...others] = hosts.map(({ disk }) => Deno.readFileSync(disk));
-    return first !== undefined &&
-      others.every((other) =>
-        other.every((byte, index) => byte === first[index])
-      );
-  });
-}
-
-async function join(host: Host): Promise<void> {
-  host.makeDisk(DISK_BYTES);
-  await host.must("join-resource", "r", host.disk, "--timeout=30");
-  await host.waitLink(
-    `resource-r/syncstatus-${host.name}`,
-    (value) => value === String(DISK_BYTES),
   );
 }
 
@@ -79,20 +51,18 @@ Deno.test({
     alpha.program = released.path;
     // This build joins the cluster of the released one, and copies from it.
     await hosts.unite([alpha, beta]);
-    alpha.makeDisk(DISK_BYTES);
+    for (const host of [alpha, beta]) host.makeDisk(DISK_BYTES);
     await alpha.must("create-resource", "r", alpha.disk);
     const blockCount = DISK_BYTES / BLOCK_BYTES;
     const recorder = new Recorder({ blockCount, seed: 21 });
     await write(alpha, recorder);
     await join(beta);
     await write(alpha, recorder);
-    await sameDisks([alpha, beta]);
+    await sameDisks(alpha, beta);
     // It takes over, and gives back.
-    await consistent(beta);
     await beta.must("primary", "r", "--timeout=30");
     await write(beta, recorder);
-    await sameDisks([alpha, beta]);
-    await consistent(alpha);
+    await sameDisks(alpha, beta);
     await alpha.must("primary", "r", "--timeout=30");
     await write(alpha, recorder);
     await beta.must("primary", "r", "--timeout=30");
@@ -102,14 +72,14 @@ Deno.test({
     await alpha.must("leave-resource", "r", "--timeout=30");
     await join(alpha);
     await write(beta, recorder);
-    await sameDisks([alpha, beta]);
+    await sameDisks(alpha, beta);
     // The hosts change places: upgrade here, way back there.
     await change(alpha, current);
     await change(beta, released.path);
     await write(beta, recorder);
-    await sameDisks([alpha, beta]);
+    await sameDisks(alpha, beta);
     await alpha.must("primary", "r", "--timeout=30");
     await write(alpha, recorder);
-    await sameDisks([alpha, beta]);
+    await sameDisks(alpha, beta);
   },
 });

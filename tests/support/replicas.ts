@@ -1,5 +1,7 @@
 /** A resource "r" of real hosts: written to, replicated, compared. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { equalBytes } from "../../src/base/bytes.ts";
+import { MarsError } from "../../src/base/errors.ts";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { waitFor } from "./deadline.ts";
 import type { Host } from "./hosts.ts";
@@ -9,17 +11,54 @@ export const DISK_BYTES = 16 * 1024 * 1024;
 /** Blocks that a recorder may write. */
 export const BLOCKS = 1024;
 
-export async function connect(host: Host): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet.
-    }
-  });
+/** The device of a host, once its daemon serves it. */
+export async function connect(host: Host, device = "r"): Promise<NbdClient> {
+  let last: unknown;
+  try {
+    return await waitFor(`the device on ${host.name}`, async () => {
+      try {
+        return await NbdClient.connect(host.socket(device), device);
+      } catch (error) {
+        // Not there yet, or the socket of a daemon that died.
+        last = error;
+        return undefined;
+      }
+    });
+  } catch (error) {
+    throw new MarsError(`${error}: ${last}\n${lastTraces(host)}`);
+  }
 }
 
-/** A copy is complete first, and consistent when replay has passed it. */
+/** A resource "r" of all hosts, primary on the first one, copied. */
+export async function resourceOf(
+  hosts: readonly Host[],
+  sizeBytes = DISK_BYTES,
+): Promise<void> {
+  for (const [index, host] of hosts.entries()) {
+    const disk = host.makeDisk(sizeBytes);
+    const command = index === 0 ? "create-resource" : "join-resource";
+    await host.must(command, "r", disk, "--timeout=30");
+  }
+  // Everybody knows that everybody has copied.
+  for (const host of hosts) {
+    for (const { name } of hosts) await copied(host, sizeBytes, name);
+  }
+  for (const host of hosts) await consistent(host);
+}
+
+/** Waits until `host` knows that `name`, or itself, has copied its disk. */
+export async function copied(
+  host: Host,
+  sizeBytes = DISK_BYTES,
+  name = host.name,
+): Promise<void> {
+  await host.waitLink(
+    `resource-r/syncstatus-${name}`,
+    (value) => value === String(sizeBytes),
+  );
+}
+
+/** A copy is complete first, and consistent when replay has passed its end. */
 export async function consistent(host: Host): Promise<void> {
   await waitFor(`${host.name} to be consistent`, async () => {
     const answer = await host.must("view-is-consistent", "r");
@@ -27,23 +66,14 @@ export async function consistent(host: Host): Promise<void> {
   });
 }
 
-/** A resource "r" of all hosts, primary on the first one, copied. */
-export async function resourceOf(hosts: readonly Host[]): Promise<void> {
-  for (const [index, host] of hosts.entries()) {
-    const disk = host.makeDisk(DISK_BYTES);
-    const command = index === 0 ? "create-resource" : "join-resource";
-    await host.must(command, "r", disk, "--timeout=30");
-  }
-  // Everybody knows that everybody has copied.
-  for (const host of hosts) {
-    for (const { name } of hosts) {
-      await host.waitLink(
-        `resource-r/syncstatus-${name}`,
-        (value) => value === String(DISK_BYTES),
-      );
-    }
-  }
-  for (const host of hosts) await consistent(host);
+/** Joins with the disk that was made; resolves when the copy is consistent. */
+export async function join(host: Host): Promise<void> {
+  await host.must("join-resource", "r", host.disk, "--timeout=30");
+  await consistent(host);
+}
+
+function lastTraces(host: Host): string {
+  return host.traces().split("\n").slice(-40).join("\n");
 }
 
 /** Where a host is; undefined while it has something left to do. */
@@ -68,14 +98,12 @@ export async function caughtUp(host: Host, primary: Host): Promise<void> {
       return goal !== undefined && goal === restOf(host, host.name);
     });
   } catch (error) {
-    throw new Error(
-      `${error}: ${restOf(primary, primary.name)} / ${
-        restOf(host, host.name)
-      }\n${host.traces().split("\n").slice(-30).join("\n")}`,
-    );
+    const rests = [primary, host].map((each) => restOf(each, each.name));
+    throw new MarsError(`${error}: ${rests.join(" / ")}\n${lastTraces(host)}`);
   }
 }
 
+/** Writes `count` random blocks, sixteen at a time, and makes them durable. */
 export async function writeSome(
   recorder: Recorder,
   client: NbdClient,
@@ -87,6 +115,20 @@ export async function writeSome(
     );
   }
   await client.flush();
+}
+
+/**
+ * Waits until all disks are equal, which they may be for good only at rest,
+ * and known to be consistent.
+ */
+export async function sameDisks(...hosts: readonly Host[]): Promise<void> {
+  const names = hosts.map(({ name }) => name).join(", ");
+  await waitFor(`equal disks of ${names}`, () => {
+    const [first, ...others] = hosts.map(({ disk }) => Deno.readFileSync(disk));
+    return first !== undefined &&
+      others.every((other) => equalBytes(other, first));
+  });
+  for (const host of hosts) await consistent(host);
 }
 
 export function assertSameDisks(
