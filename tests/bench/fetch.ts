@@ -28,14 +28,17 @@ import {
 } from "../../src/transfer/file.ts";
 import { type Identity, loadIdentity } from "../../src/peer/identity.ts";
 import { loadNodeTls, PROTOCOL, tlsOptions } from "../../src/peer/tls.ts";
-import { TrustStore } from "../../src/peer/trust.ts";
 import { loadShim } from "../../ffi/shim.ts";
-import { fetchLog, receiveBare, withAcceptor } from "./log_fetch.ts";
+import { trustingPair } from "../support/members.ts";
+import { HOSTNAME, receiveBare, withAcceptor } from "./acceptor.ts";
 import { interleave } from "./bench.ts";
+import { spreadOf } from "./figures.ts";
+import { fetchLog } from "./log_fetch.ts";
 import { makeDisk, settleDisks } from "./programs.ts";
 
 const MIB = 1024 * 1024;
-const HOSTNAME = "127.0.0.1";
+/** Accepts for all sides but "piped". */
+const LOG_FETCH = new URL("log_fetch.ts", import.meta.url).pathname;
 const SHIM = new URL("../../build/libmars.so", import.meta.url);
 
 /** A file with some of its operations left out. */
@@ -133,20 +136,15 @@ async function receivePiped(
   });
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
 function show(rates: ReadonlyMap<string, readonly number[]>): void {
   const bare = rates.get("bare") ?? [];
   console.log("side      median MB/s   best   ratio to bare");
   for (const [name, values] of rates) {
     const ratios = values.map((rate, round) => rate / (bare[round] ?? rate));
     console.log(
-      name.padEnd(10) + median(values).toFixed(0).padStart(11) +
+      name.padEnd(10) + spreadOf(values).median.toFixed(0).padStart(11) +
         Math.max(...values).toFixed(0).padStart(7) +
-        median(ratios).toFixed(2).padStart(16),
+        spreadOf(ratios).median.toFixed(2).padStart(16),
     );
   }
 }
@@ -154,11 +152,7 @@ function show(rates: ReadonlyMap<string, readonly number[]>): void {
 async function main(totalBytes: number, rounds: number): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "mars-bench-" });
   try {
-    const alpha = await loadIdentity(`${dir}/alpha`, "alpha");
-    const beta = await loadIdentity(`${dir}/beta`, "beta");
-    (await TrustStore.load(`${dir}/alpha`)).add(beta.publicKeyLine);
-    const trust = await TrustStore.load(`${dir}/beta`);
-    trust.add(alpha.publicKeyLine);
+    const { beta } = await trustingPair(dir);
     await makeDisk(`${dir}/log`, totalBytes);
     const path = `${dir}/copy`;
     const system = systemFiles(loadShim(SHIM));
@@ -169,20 +163,23 @@ async function main(totalBytes: number, rounds: number): Promise<void> {
     }));
     const fetch = (files: FileOpener) => (): Promise<number> =>
       withAcceptor(
+        LOG_FETCH,
         ["mars", dir, String(totalBytes)],
-        (port) => fetchLog(beta, trust, { port, path, files }),
+        (port) => fetchLog(beta, { port, path, files }),
       );
     const sides: [string, () => Promise<number>][] = [
       ["bare", () =>
         withAcceptor(
+          LOG_FETCH,
           ["bare", dir, String(totalBytes)],
-          (port) => receiveBare(beta, port, totalBytes),
+          (port) =>
+            receiveBare(beta.identity, port, { warmBytes: 0, totalBytes }),
         )],
       ["piped", () =>
         withAcceptor(
-          ["piped", dir],
-          (port) => receivePiped(beta, port, { path, totalBytes }),
           import.meta.filename,
+          ["piped", dir],
+          (port) => receivePiped(beta.identity, port, { path, totalBytes }),
         )],
       ["durable", () => append(system, path, totalBytes)],
       ["kept", fetch(kept)],

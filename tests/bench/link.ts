@@ -14,9 +14,9 @@
  */
 import { systemClock } from "../../src/base/time.ts";
 import { dial, PeerServer } from "../../src/peer/connection.ts";
-import { type Identity, loadIdentity } from "../../src/peer/identity.ts";
-import { loadNodeTls, PROTOCOL, tlsOptions } from "../../src/peer/tls.ts";
-import { TrustStore } from "../../src/peer/trust.ts";
+import { type Member, memberOf, trustingPair } from "../support/members.ts";
+import { acceptBare, HOSTNAME, receiveBare, withAcceptor } from "./acceptor.ts";
+import { spreadOf } from "./figures.ts";
 
 const MIB = 1024 * 1024;
 /** Not measured: both sides get warm. */
@@ -26,9 +26,12 @@ const BODY_BYTES = MIB;
 const CALLS = 4;
 const ROUNDS = 7;
 const LINE_NAME = "line, replies of 1 MiB";
-const HOSTNAME = "127.0.0.1";
+const BARE_SIZES = {
+  warmBytes: WARM_BYTES,
+  totalBytes: WARM_BYTES + TOTAL_BYTES,
+};
 
-/** design.md, section 10. */
+/** What the project wants of itself. */
 const RATIO_MIN = 0.9;
 
 type Side = "bare" | "line";
@@ -36,41 +39,10 @@ type Side = "bare" | "line";
 /** Bytes that the bare acceptor writes at a time. */
 const BARE_WRITES = [64 * 1024, 256 * 1024, BODY_BYTES];
 
-async function acceptBare(dir: string, writeBytes: number): Promise<void> {
-  const tls = await loadNodeTls();
-  const identity = await loadIdentity(`${dir}/alpha`, "alpha");
-  const body = new Uint8Array(BODY_BYTES).fill(7);
-  const server = tls.createServer(
-    tlsOptions(identity, [PROTOCOL.line]),
-    (socket) => {
-      socket.setNoDelay(true);
-      socket.on("error", () => {});
-      socket.once("data", () => {
-        let leftBytes = WARM_BYTES + TOTAL_BYTES;
-        const next = (): void => {
-          if (leftBytes <= 0) return;
-          // From one place to the next, as a body is sent.
-          const start = leftBytes % BODY_BYTES;
-          leftBytes -= writeBytes;
-          socket.write(body.subarray(start, start + writeBytes), next);
-        };
-        next();
-        next();
-      });
-    },
-  );
-  server.listen(0, HOSTNAME, () => {
-    const address = server.address();
-    if (typeof address === "object") console.log(address?.port);
-  });
-}
-
 async function acceptLines(dir: string): Promise<void> {
-  const identity = await loadIdentity(`${dir}/alpha`, "alpha");
   const body = new Uint8Array(BODY_BYTES).fill(7);
   const server = await PeerServer.start({
-    identity,
-    trust: await TrustStore.load(`${dir}/alpha`),
+    ...await memberOf(dir, "alpha"),
     listen: { hostname: HOSTNAME, port: 0 },
     handlers: {
       meta: {},
@@ -83,38 +55,12 @@ async function acceptLines(dir: string): Promise<void> {
   console.log(server.port);
 }
 
-async function measureBare(identity: Identity, port: number): Promise<number> {
-  const tls = await loadNodeTls();
-  return await new Promise((resolve, reject) => {
-    let startMs = 0;
-    let bytes = 0;
-    const socket = tls.connect({
-      ...tlsOptions(identity, [PROTOCOL.line]),
-      host: HOSTNAME,
-      port,
-      servername: "",
-    }, () => {
-      socket.write("go");
-    });
-    socket.on("error", reject);
-    socket.on("data", (chunk: Uint8Array) => {
-      bytes += chunk.length;
-      if (bytes < WARM_BYTES) startMs = performance.now();
-      if (bytes < WARM_BYTES + TOTAL_BYTES) return;
-      resolve(performance.now() - startMs);
-      socket.destroy();
-    });
-  });
-}
-
 async function measureLine(
-  identity: Identity,
-  trust: TrustStore,
+  beta: Member,
   port: number,
 ): Promise<number> {
   const client = await dial({
-    identity,
-    trust,
+    ...beta,
     host: "alpha",
     address: { hostname: HOSTNAME, port },
     trafficClass: "log",
@@ -136,51 +82,29 @@ async function measureLine(
   return tookMs;
 }
 
+/** Megabytes per second. */
 async function measure(
   dir: string,
   side: Side,
   writeBytes: number,
 ): Promise<number> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--allow-all",
-      import.meta.filename ?? "",
-      side,
-      dir,
-      String(writeBytes),
-    ],
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  try {
-    const { value } = await reader.read();
-    const port = Number(new TextDecoder().decode(value));
-    const identity = await loadIdentity(`${dir}/beta`, "beta");
-    const trust = await TrustStore.load(`${dir}/beta`);
-    const tookMs = side === "bare"
-      ? await measureBare(identity, port)
-      : await measureLine(identity, trust, port);
-    return TOTAL_BYTES / MIB / (tookMs / 1000);
-  } finally {
-    child.kill("SIGKILL");
-    await reader.cancel();
-    await child.status;
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const beta = await memberOf(dir, "beta");
+  const words = [side, dir, String(writeBytes)];
+  const tookMs = await withAcceptor(
+    import.meta.filename,
+    words,
+    (port) =>
+      side === "bare"
+        ? receiveBare(beta.identity, port, BARE_SIZES)
+        : measureLine(beta, port),
+  );
+  return TOTAL_BYTES / MIB / (tookMs / 1000);
 }
 
 async function main(): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "mars-bench-" });
   try {
-    const alpha = await loadIdentity(`${dir}/alpha`, "alpha");
-    const beta = await loadIdentity(`${dir}/beta`, "beta");
-    (await TrustStore.load(`${dir}/alpha`)).add(beta.publicKeyLine);
-    (await TrustStore.load(`${dir}/beta`)).add(alpha.publicKeyLine);
+    await trustingPair(dir);
     const rates = new Map<string, number[]>();
     const note = (name: string, rate: number): void => {
       rates.set(name, [...rates.get(name) ?? [], rate]);
@@ -192,17 +116,19 @@ async function main(): Promise<void> {
       }
       note(LINE_NAME, await measure(dir, "line", BODY_BYTES));
     }
-    let best: readonly number[] = [];
+    let best: readonly number[] = [0];
     for (const [name, values] of rates) {
-      const rate = median(values);
+      const rate = spreadOf(values).median;
       console.log(`${name.padEnd(28)} ${rate.toFixed(0).padStart(6)} MiB/s`);
-      if (name !== LINE_NAME && rate > median(best)) best = values;
+      if (name !== LINE_NAME && rate > spreadOf(best).median) best = values;
     }
     // Round by round, so that what else the machine does weighs on both.
     const ratios = (rates.get(LINE_NAME) ?? [])
       .map((rate, round) => rate / (best[round] ?? rate));
     console.log(
-      `line / best bare: ${median(ratios).toFixed(2)} (at least ${RATIO_MIN})`,
+      `line / best bare: ${
+        spreadOf(ratios).median.toFixed(2)
+      } (at least ${RATIO_MIN})`,
     );
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -211,7 +137,8 @@ async function main(): Promise<void> {
 
 const [side, dir, writeBytes] = Deno.args;
 if (side === "bare" && dir !== undefined) {
-  await acceptBare(dir, Number(writeBytes));
+  const { totalBytes } = BARE_SIZES;
+  await acceptBare(dir, { totalBytes, writeBytes: Number(writeBytes) });
 } else if (side === "line" && dir !== undefined) {
   await acceptLines(dir);
 } else if (import.meta.main) {

@@ -17,18 +17,17 @@ import { MarsError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/time.ts";
 import { TokenBucket } from "../../src/base/token_bucket.ts";
 import { dial, PeerServer } from "../../src/peer/connection.ts";
-import { type Identity, loadIdentity } from "../../src/peer/identity.ts";
 import { LINE_TIMING } from "../../src/peer/line.ts";
 import { BucketPace, type Pace } from "../../src/peer/pace.ts";
 import type { LineTerms } from "../../src/peer/terms.ts";
-import { TrustStore } from "../../src/peer/trust.ts";
 import { diskHandlers } from "../../src/transfer/disk_service.ts";
 import { type FileOpener, systemFiles } from "../../src/transfer/file.ts";
 import { DiskSync } from "../../src/transfer/sync.ts";
 import { loadShim } from "../../ffi/shim.ts";
+import { type Member, memberOf, trustingPair } from "../support/members.ts";
+import { HOSTNAME, withAcceptor } from "./acceptor.ts";
 import { type Bench, interleave } from "./bench.ts";
 import { type Figure, ratioAtLeast } from "./figures.ts";
-import { withAcceptor } from "./log_fetch.ts";
 import { settleDisks } from "./programs.ts";
 
 const MIB = 1024 * 1024;
@@ -38,14 +37,12 @@ const DISK_BYTES_QUICK = 128 * MIB;
 const SLOW_COPY_BYTES = 48 * MIB;
 const SLOW_BYTES_PER_SECOND = 100_000_000 / 8;
 const CHANGE_EVERY_BYTES = 64 * MIB;
-const HOSTNAME = "127.0.0.1";
 const RESOURCE = "mydata";
 const SHIM = new URL("../../build/libmars.so", import.meta.url);
 
-interface Hosts {
+interface Side {
   readonly dir: string;
-  readonly identity: Identity;
-  readonly trust: TrustStore;
+  readonly beta: Member;
   readonly files: FileOpener;
 }
 
@@ -53,13 +50,9 @@ export async function benchSync(bench: Bench): Promise<Figure[]> {
   const sizeBytes = bench.isQuick ? DISK_BYTES_QUICK : DISK_BYTES;
   const dir = await Deno.makeTempDir({ prefix: "mars-bench-" });
   try {
-    const alpha = await loadIdentity(`${dir}/alpha`, "alpha");
-    const identity = await loadIdentity(`${dir}/beta`, "beta");
-    (await TrustStore.load(`${dir}/alpha`)).add(identity.publicKeyLine);
-    const trust = await TrustStore.load(`${dir}/beta`);
-    trust.add(alpha.publicKeyLine);
+    const { beta } = await trustingPair(dir);
     const files = systemFiles(loadShim(SHIM));
-    const hosts = { dir, identity, trust, files };
+    const side = { dir, beta, files };
     makeDisks(dir, sizeBytes);
     const figures: Figure[] = [];
     for (const isSlow of [false, true]) {
@@ -70,12 +63,12 @@ export async function benchSync(bench: Bench): Promise<Figure[]> {
         async () => {
           change(dir, sizeBytes);
           ours.push(
-            await megabytesPerSecond(hosts, sizeBytes, "compare", isSlow),
+            await megabytesPerSecond(side, sizeBytes, "compare", isSlow),
           );
         },
         async () => {
           theirs.push(
-            await megabytesPerSecond(hosts, copyBytes, "copy", isSlow),
+            await megabytesPerSecond(side, copyBytes, "copy", isSlow),
           );
           await settleDisks();
         },
@@ -117,21 +110,21 @@ function change(dir: string, sizeBytes: number): void {
 }
 
 async function megabytesPerSecond(
-  hosts: Hosts,
+  side: Side,
   sizeBytes: number,
   mode: "compare" | "copy",
   isSlow: boolean,
 ): Promise<number> {
   const tookMs = await withAcceptor(
-    [hosts.dir],
-    (port) => sync(hosts, { port, sizeBytes, mode, isSlow }),
-    import.meta.filename ?? "",
+    import.meta.filename,
+    [side.dir],
+    (port) => sync(side, { port, sizeBytes, mode, isSlow }),
   );
   return sizeBytes / tookMs / 1000;
 }
 
 async function sync(
-  { dir, identity, trust, files }: Hosts,
+  { dir, beta, files }: Side,
   { port, sizeBytes, mode, isSlow }: {
     readonly port: number;
     readonly sizeBytes: number;
@@ -140,8 +133,7 @@ async function sync(
   },
 ): Promise<number> {
   const client = await dial({
-    identity,
-    trust,
+    ...beta,
     host: "alpha",
     address: { hostname: HOSTNAME, port },
     trafficClass: "sync",
@@ -186,8 +178,7 @@ function slowTerms(): LineTerms {
 async function accept(dir: string): Promise<void> {
   const files = systemFiles(loadShim(SHIM));
   const server = await PeerServer.start({
-    identity: await loadIdentity(`${dir}/alpha`, "alpha"),
-    trust: await TrustStore.load(`${dir}/alpha`),
+    ...await memberOf(dir, "alpha"),
     listen: { hostname: HOSTNAME, port: 0 },
     handlers: {
       meta: {},

@@ -10,6 +10,7 @@ import { LamportClock } from "../../src/base/lamport.ts";
 import { systemClock } from "../../src/base/time.ts";
 import { LinkTree, ReadOnlyTree } from "../../src/tree/store.ts";
 import { loadShim } from "../../ffi/shim.ts";
+import { spreadOf } from "./figures.ts";
 
 const LINK_COUNTS = [10_000, 100_000];
 const HOST_COUNT = 10;
@@ -19,10 +20,6 @@ const WRITE_COUNT = 2_000;
 
 const shim = loadShim(new URL("../../build/libmars.so", import.meta.url));
 
-function median(values: number[]): number {
-  return values.sort((left, right) => left - right)[values.length >> 1] ?? 0;
-}
-
 /** Milliseconds that `run` takes. */
 function measure(run: (index: number) => void, count = RUN_COUNT): number {
   const times: number[] = [];
@@ -31,7 +28,7 @@ function measure(run: (index: number) => void, count = RUN_COUNT): number {
     run(index);
     times.push(performance.now() - start);
   }
-  return median(times);
+  return spreadOf(times).median;
 }
 
 function report(what: string, milliseconds: number): void {

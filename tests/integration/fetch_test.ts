@@ -8,12 +8,11 @@ import { loadShim } from "../../ffi/shim.ts";
 import { equalBytes } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/time.ts";
 import { dial, PeerServer } from "../../src/peer/connection.ts";
-import { loadIdentity } from "../../src/peer/identity.ts";
 import type { RpcClient } from "../../src/peer/rpc.ts";
-import { TrustStore } from "../../src/peer/trust.ts";
 import { type FetchResult, LogFetcher } from "../../src/transfer/fetch.ts";
 import { logHandlers } from "../../src/transfer/log_service.ts";
 import { systemFiles } from "../../src/transfer/file.ts";
+import { trustingPair } from "../support/members.ts";
 
 const DEADLINE_MS = 60_000;
 const HOSTNAME = "127.0.0.1";
@@ -33,12 +32,7 @@ async function withLine(
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "mars-fetch-" });
   try {
-    const alpha = await loadIdentity(`${dir}/alpha`, "alpha");
-    const beta = await loadIdentity(`${dir}/beta`, "beta");
-    const trust = await TrustStore.load(`${dir}/alpha`);
-    trust.add(beta.publicKeyLine);
-    const betaTrust = await TrustStore.load(`${dir}/beta`);
-    betaTrust.add(alpha.publicKeyLine);
+    const { alpha, beta } = await trustingPair(dir);
     const source = {
       durableEnd: (resource: string) => ({
         bytes: lengthOf(resource),
@@ -48,8 +42,7 @@ async function withLine(
       logPath: (resource: string) => `${dir}/${resource}-log`,
     };
     const server = await PeerServer.start({
-      identity: alpha,
-      trust,
+      ...alpha,
       listen: { hostname: HOSTNAME, port: 0 },
       handlers: { meta: {}, sync: {}, log: logHandlers({ source, files }) },
       join: undefined,
@@ -57,8 +50,7 @@ async function withLine(
     });
     try {
       const rpc = await dial({
-        identity: beta,
-        trust: betaTrust,
+        ...beta,
         host: "alpha",
         address: { hostname: HOSTNAME, port: server.port },
         trafficClass: "log",
