@@ -30,6 +30,8 @@ async function byteAt(client: NbdClient, block: number): Promise<number> {
 /** Both hosts write; beta is designated. Clients are closed again. */
 async function part(alpha: Host, beta: Host): Promise<void> {
   const old = await connect(alpha);
+  // Only what runs can be waited for until it is stopped.
+  await beta.waitLink("resource-r/actual-beta/is-copying", (v) => v === "1");
   await beta.must("pause-fetch", "r", "--timeout=30");
   await fill(old, 100, 4, 0xa1);
   await beta.must("primary", "r", "--force", "--timeout=30");
