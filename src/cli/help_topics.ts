@@ -127,7 +127,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     isCommon: true,
     details:
       "Planned: waits until this host has everything, lets the old primary finish, and takes over; if it must give up, the old primary is designated again. " +
-      "With --force, after pause-fetch: takes over with what is here; what only the old primary had is missing, and a split brain may be the result. With --check either says what would be lost and how long it would take, and changes nothing. " +
+      "With --force, after pause-fetch: takes over with what is here; what only the old primary had is missing, and a split brain may be the result. With --check either says what would be lost, what it would wait for and how long it would take, and changes nothing; while nothing moves, the time is an estimate from the best rates of late, or from the limit of the line. " +
       TWO_HOSTS,
     options: ["force", "ignore-sync", "check", "json", ...WAITING, ...MANY],
     examples: [

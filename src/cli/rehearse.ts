@@ -24,9 +24,12 @@ import {
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { directoryOf, linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
+import { logLimitKib } from "../tree/traffic.ts";
 import { type Desk, refuseIf } from "./command.ts";
 import { Report, ResourceFacts } from "./report.ts";
 import { claimObstacles } from "./rivals.ts";
+
+const KIB = 1024;
 
 /** Of the JSON; see docs/view-json.md. */
 const SCHEMA = 1;
@@ -50,9 +53,19 @@ interface Outlook {
   readonly fetchBytes: number;
   readonly replayBytes: number;
   readonly writebackBytes: number;
+  /** Of the disk. */
+  readonly copyBytes: number;
   /** Undefined if nobody can know. */
   readonly durationS: number | undefined;
+  readonly basis: Basis;
 }
+
+/**
+ * What the duration follows from: nothing has to move, or it does, or the best
+ * rates of late; a limit of the line, which nothing can be faster than. Or why
+ * it is not known: nobody has measured a rate, or something keeps it up.
+ */
+type Basis = "nothing" | "now" | "best" | "limit" | "unmeasured" | "waits";
 
 /** @throws RefusedError if the command would be refused */
 export function rehearsePrimary(desk: Desk, resource: string): void {
@@ -92,6 +105,7 @@ export function rehearseSecondary(desk: Desk, resource: string): void {
     ],
     writebackBytes: primary?.replay?.dirtyBytes ?? 0,
     durationS: isSilent ? undefined : 0,
+    basis: isSilent ? "waits" : "nothing",
   });
 }
 
@@ -106,7 +120,9 @@ function nothing(command: string): Outlook {
     fetchBytes: 0,
     replayBytes: 0,
     writebackBytes: 0,
+    copyBytes: 0,
     durationS: 0,
+    basis: "nothing",
   };
 }
 
@@ -148,12 +164,14 @@ function handover(
     isBefore: true,
     isQuiet: () => false,
   });
-  const waits = view.members.filter((member) =>
+  const blocks = view.members.filter((member) =>
     member.host !== host && member.host === (view.designated ?? member.host) &&
     !desk.isRecent(snapshot, member.host)
   ).map((member) => silenceOf(desk, snapshot, member.host));
-  if (avoidance.kind === "wait") waits.push(...avoidance.gaps);
-  waits.push(...numberGaps(view, old), ...troubles(snapshot, view));
+  blocks.push(...numberGaps(view, old), ...troubles(snapshot, view));
+  const gaps = avoidance.kind === "wait" ? avoidance.gaps : [];
+  const isUnknown = blocks.length > 0 ||
+    (gaps.length > 0 && rests.durationS === 0);
   return {
     ...nothing("primary"),
     title: old === undefined || old === host
@@ -164,12 +182,10 @@ function handover(
       ...(view.designated === host ? [] : claimObstacles(desk, snapshot, view)),
       ...(avoidance.kind === "never" ? [avoidance.obstacle] : []),
     ],
-    waits,
+    waits: [...blocks, ...gaps],
     losses: splitLosses(view),
     ...rests,
-    durationS: waits.length > 0 && rests.durationS === 0
-      ? undefined
-      : rests.durationS,
+    ...(isUnknown ? { durationS: undefined, basis: "waits" as const } : {}),
   };
 }
 
@@ -184,7 +200,8 @@ function failover(
     ? []
     : sourceGaps(view, end, (path) => snapshot.stampNs(path));
   const left = view.own?.replayCode ?? 0;
-  const behindDamage = left < 0 ? replayBytes(view, report.logs, end) : 0;
+  const rests = restsOf(view, snapshot, report, undefined);
+  const behindDamage = left < 0 ? rests.replayBytes : 0;
   const lost = gaps.map(({ missingBytes }) => missingBytes ?? 0);
   return {
     ...nothing("primary --force"),
@@ -201,7 +218,9 @@ function failover(
       ...splitLosses(view),
     ],
     lostBytes: Math.max(0, ...lost) + behindDamage,
-    ...restsOf(view, snapshot, report, undefined),
+    ...rests,
+    // It is not waited for what cannot be applied.
+    ...(behindDamage > 0 ? NO_REPLAY : {}),
     fetchBytes: 0,
   };
 }
@@ -245,10 +264,7 @@ function restsOf(
   snapshot: Snapshot,
   report: Report,
   old: string | undefined,
-): Pick<
-  Outlook,
-  "fetchBytes" | "replayBytes" | "writebackBytes" | "durationS"
-> {
+): Rests {
   const end = endHere(view, report.logs);
   const gap = end === undefined ? undefined : sourceGaps(
     view,
@@ -258,27 +274,61 @@ function restsOf(
   const fetchBytes = gap?.missingBytes ?? 0;
   const replay = replayBytes(view, report.logs, end);
   const primary = view.members.find(({ host }) => host === old);
-  const fetchS = secondsFor(fetchBytes, report.pace("fetch").bytesPerSecond);
-  const replayS = secondsFor(
-    replay + fetchBytes,
-    report.pace("replay").bytesPerSecond,
-  );
+  const limitKib = old === undefined
+    ? undefined
+    : logLimitKib(snapshot, { from: old, to: view.host });
+  const limit = (limitKib ?? 0) * KIB;
+  const fetch = lasting(report, "fetch", fetchBytes, limit);
+  const apply = lasting(report, "replay", replay + fetchBytes, 0);
+  // Both go on at the same time.
+  const slower = apply.durationS > fetch.durationS ? apply : fetch;
   return {
     fetchBytes,
     replayBytes: replay,
     writebackBytes: primary?.isPrimary === true
       ? primary.replay?.dirtyBytes ?? 0
       : 0,
-    // Both go on at the same time.
-    durationS: fetchS === undefined || replayS === undefined
-      ? undefined
-      : Math.max(fetchS, replayS),
+    copyBytes: restToCopy(view),
+    durationS: slower.basis === "unmeasured" ? undefined : slower.durationS,
+    basis: slower.basis,
   };
 }
 
-function secondsFor(bytes: number, rate: number): number | undefined {
-  if (bytes === 0) return 0;
-  return rate > 0 ? bytes / rate : undefined;
+const NO_REPLAY = { replayBytes: 0, durationS: 0, basis: "nothing" } as const;
+
+type Rests = Pick<
+  Outlook,
+  | "fetchBytes"
+  | "replayBytes"
+  | "writebackBytes"
+  | "copyBytes"
+  | "durationS"
+  | "basis"
+>;
+
+/** How long it takes to move them; for ever if no rate is known. */
+function lasting(
+  report: Report,
+  kind: "fetch" | "replay",
+  bytes: number,
+  limit: number,
+): { durationS: number; basis: Basis } {
+  if (bytes === 0) return { durationS: 0, basis: "nothing" };
+  const now = report.pace(kind).bytesPerSecond;
+  if (now > 0) return { durationS: bytes / now, basis: "now" };
+  const best = report.bestBytesPerSecond(kind);
+  if (best > 0 && (limit === 0 || best <= limit)) {
+    return { durationS: bytes / best, basis: "best" };
+  }
+  return limit > 0
+    ? { durationS: bytes / limit, basis: "limit" }
+    : { durationS: Infinity, basis: "unmeasured" };
+}
+
+function restToCopy({ own, sizeBytes = 0 }: ResourceView): number {
+  return own === undefined
+    ? 0
+    : Math.max(0, sizeBytes - (own.syncedBytes ?? 0));
 }
 
 /** What the daemon here complains of: a log that is missing, for instance. */
@@ -330,8 +380,9 @@ function tell(desk: Desk, view: ResourceView, outlook: Outlook): void {
 }
 
 function textOf(resource: string, outlook: Outlook): string[] {
-  const { title, obstacles, waits, losses, durationS } = outlook;
+  const { title, obstacles, waits, losses } = outlook;
   const rests = ([
+    [outlook.copyBytes, "of the disk to copy"],
     [outlook.fetchBytes, "to fetch"],
     [outlook.replayBytes, "to replay"],
     [outlook.writebackBytes, "to write back over there"],
@@ -346,24 +397,39 @@ function textOf(resource: string, outlook: Outlook): string[] {
       : losses.map((loss) => `  would lose ${loss}`)),
     ...(rests.length === 0 ? [] : [`  has ${rests.join(", ")}`]),
     ...waits.map((wait) => `  would wait: ${wait}`),
-    obstacles.length > 0
-      ? "  would be refused"
-      : durationS === undefined
-      ? "  how long it would take is not known: nothing moves at the moment"
-      : `  would take about ${formatDuration(Math.ceil(durationS) + 1)}`,
+    obstacles.length > 0 ? "  would be refused" : `  ${durationText(outlook)}`,
   ];
+}
+
+function durationText({ durationS = 0, basis }: Outlook): string {
+  const duration = formatDuration(Math.ceil(durationS) + 1);
+  const unknown = "how long it would take is not known";
+  switch (basis) {
+    case "nothing":
+    case "now":
+      return `would take about ${duration}`;
+    case "best":
+      return `would take about ${duration} at the best rate of late; nothing moves at the moment`;
+    case "limit":
+      return `would take at least ${duration}, by the limit of the line`;
+    case "unmeasured":
+      return `${unknown}: nothing moves, and no rate was measured here yet`;
+    case "waits":
+      return `${unknown}: that depends on what it would wait for`;
+  }
 }
 
 function jsonOf(
   resource: string,
   outlook: Outlook,
 ): Readonly<Record<string, unknown>> {
-  const { title: _title, durationS, ...rest } = outlook;
+  const { title: _title, durationS, basis, ...rest } = outlook;
   return {
     schema: SCHEMA,
     resource,
     ...rest,
     isRefused: outlook.obstacles.length > 0,
     ...(durationS === undefined ? {} : { durationSeconds: durationS }),
+    durationBasis: basis,
   };
 }

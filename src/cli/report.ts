@@ -202,6 +202,11 @@ export class Report {
     return logs;
   }
 
+  /** The best of late; 0 if nothing has moved yet. */
+  bestBytesPerSecond(kind: PaceKind): number {
+    return this.counted(`best-${RATE_NAMES[kind]}`) * RATE_UNIT_BYTES;
+  }
+
   #paceOf(kind: PaceKind): Pace {
     const { facts } = this;
     const { designated } = facts.view;

@@ -48,7 +48,7 @@ import type { Round } from "./round.ts";
 import type { Stamps } from "./messages.ts";
 import { type ResourceLinks, tellEach } from "./resource_links.ts";
 import { stateValues, summaryOf } from "./states.ts";
-import { CompletionMeter, RateMeter } from "./rates.ts";
+import { CompletionMeter, type RateMeter } from "./rates.ts";
 import type { Transfers } from "./transfers.ts";
 import type { Verification } from "./verification.ts";
 import type { ResourceVow } from "./vows.ts";
@@ -64,6 +64,7 @@ export interface ExecutorOptions {
   readonly logDirectory: LogDirectory;
   readonly nbdSocketPath: (device: string) => string;
   readonly links: ResourceLinks;
+  readonly rates: RateMeter;
   readonly vow: ResourceVow;
   /** Writes links of this host and tells the peers. */
   readonly publish: (links: readonly LinkValue[]) => void;
@@ -93,7 +94,6 @@ const RESTART_DELAY_MS = 2_000;
 
 export class Executor {
   readonly #options: ExecutorOptions;
-  readonly #rates: RateMeter;
   readonly #completions = new CompletionMeter();
   #handle: Dataplane | undefined;
   #stopping: Promise<void> | undefined;
@@ -113,7 +113,6 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    this.#rates = new RateMeter(options.monotonicMs);
   }
 
   /** Whether nothing of the resource runs here any more. */
@@ -477,7 +476,7 @@ export class Executor {
           isFetching: transfers.isFetching,
           isSyncing: transfers.isSyncing,
           logs: this.#options.logs.all,
-          rates: this.#rates.read(worker, transfers),
+          rates: this.#options.rates.read(worker, transfers),
           completedNs: this.#completions.read(worker, now),
           openCount,
           openBy: users.text({ openCount, isWanted: next.role === "log" }),

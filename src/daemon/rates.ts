@@ -3,6 +3,7 @@
  * Rates from totals: what moved since the last reading, per second; and when the
  * device has completed something.
  */
+import { BEST_FETCH, BEST_REPLAY, BestRate } from "./best_rates.ts";
 import { NO_RATES, type Rates } from "./states.ts";
 
 /** Totals since a start; a smaller value than before is a new start. */
@@ -34,10 +35,19 @@ export class RateMeter {
   readonly #monotonicMs: () => number;
   #atMs = -Infinity;
   #sample: Sample = [];
-  #rates: Rates = NO_RATES;
+  #rates: Rates;
+  readonly #bestFetch: BestRate;
+  readonly #bestReplay: BestRate;
 
-  constructor(monotonicMs: () => number) {
+  /** @param told links below `actual-<host>` of an earlier daemon */
+  constructor(
+    monotonicMs: () => number,
+    told: (name: string) => string | undefined,
+  ) {
     this.#monotonicMs = monotonicMs;
+    this.#bestFetch = new BestRate(told(BEST_FETCH));
+    this.#bestReplay = new BestRate(told(BEST_REPLAY));
+    this.#rates = this.#withBest(NO_RATES, monotonicMs());
   }
 
   /** The rates of the last full window. */
@@ -67,7 +77,8 @@ export class RateMeter {
       ops = 0,
       device = 0,
     ] = perSecond;
-    this.#rates = {
+    this.#rates = this.#withBest({
+      ...NO_RATES,
       replayOps,
       replayKib: Math.round(replay / KIB),
       fetchOps: Math.round(fetch / (4 * KIB)),
@@ -76,8 +87,16 @@ export class RateMeter {
       syncKib: Math.round(sync / KIB),
       deviceOps: ops,
       deviceKib: Math.round(device / KIB),
-    };
+    }, nowMs);
     return this.#rates;
+  }
+
+  #withBest(rates: Rates, nowMs: number): Rates {
+    return {
+      ...rates,
+      bestFetchKib: this.#bestFetch.observe(rates.fetchKib, nowMs),
+      bestReplayKib: this.#bestReplay.observe(rates.replayKib, nowMs),
+    };
   }
 }
 

@@ -12,7 +12,7 @@ const NONE = {
 
 Deno.test("RateMeter tells what moved per second", () => {
   let nowMs = 0;
-  const meter = new RateMeter(() => nowMs);
+  const meter = new RateMeter(() => nowMs, () => undefined);
   const transfers = { fetchedBytes: 0, syncedBytes: 0 };
   meter.read(NONE, transfers);
   nowMs = 2_000;

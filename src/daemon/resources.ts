@@ -16,6 +16,7 @@ import type { Round } from "./round.ts";
 import type { Failures } from "./failures.ts";
 import { ResourceLogs } from "./logs.ts";
 import type { Stamps } from "./messages.ts";
+import { RateMeter } from "./rates.ts";
 import { ResourceLinks } from "./resource_links.ts";
 import { Schedule } from "./schedule.ts";
 import type { DaemonParts } from "./parts.ts";
@@ -262,6 +263,10 @@ export class Resources {
       links: new ResourceLinks({ resource, host, snapshot: tree.snapshot() }),
       vow: new ResourceVow(resource, vows),
       flushTree: () => tree.flush(),
+      rates: new RateMeter(
+        common.monotonicMs,
+        (name) => tree.snapshot().value(linkPath.actual(resource, host, name)),
+      ),
       linkOnDisk: (path) => {
         const value = this.#options.parts.disk.value(path);
         return typeof value === "string" && value !== TOMBSTONE

@@ -9,6 +9,8 @@ import type { LocalLog, Plan, WorkerState } from "../resource/plan_types.ts";
 import { formatRuns } from "../tree/log_runs.ts";
 import { formatStamp, NOBODY } from "../tree/values.ts";
 
+import { BEST_FETCH, BEST_REPLAY } from "./best_rates.ts";
+
 /** What the executor knows beside the worker. */
 export interface Activity {
   readonly isFetching: boolean;
@@ -34,6 +36,9 @@ export interface Rates {
   readonly syncKib: number;
   readonly deviceOps: number;
   readonly deviceKib: number;
+  /** The best ones of late. */
+  readonly bestFetchKib: number;
+  readonly bestReplayKib: number;
 }
 
 export const NO_RATES: Rates = {
@@ -45,6 +50,8 @@ export const NO_RATES: Rates = {
   syncKib: 0,
   deviceOps: 0,
   deviceKib: 0,
+  bestFetchKib: 0,
+  bestReplayKib: 0,
 };
 
 /** Name of the link to its value, for everything under `actual-<host>`. */
@@ -79,8 +86,10 @@ export function stateValues(
     "disk-error": String(-(worker?.diskErrno ?? 0)),
     "ops-replay_rate": String(rates.replayOps),
     "amount-replay_rate": String(rates.replayKib),
+    [BEST_REPLAY]: String(rates.bestReplayKib),
     "ops-file_rate": String(rates.fetchOps),
     "amount-file_rate": String(rates.fetchKib),
+    [BEST_FETCH]: String(rates.bestFetchKib),
     "ops-sync_rate": String(rates.syncOps),
     "amount-sync_rate": String(rates.syncKib),
     "ops-if_rate": String(rates.deviceOps),

@@ -133,3 +133,18 @@ export function parseTraffic(text: string): ClassTraffic[] {
     }];
   });
 }
+
+/** What a line lets through from one host to another, as both have told it. */
+export function logLimitKib(
+  snapshot: Snapshot,
+  { from, to }: { readonly from: string; readonly to: string },
+): number | undefined {
+  const rowOf = (host: string, peer: string): ClassTraffic | undefined =>
+    parseTraffic(snapshot.value(linkPath.global(host, `traffic-${peer}`)) ?? "")
+      .find(({ trafficClass }) => trafficClass === "log");
+  const limits = [
+    rowOf(from, to)?.sendLimitKib,
+    rowOf(to, from)?.receiveLimitKib,
+  ].filter((limit) => limit !== undefined);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}

@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { Snapshot } from "./snapshot.ts";
 import {
   type ClassTraffic,
   formatTraffic,
+  logLimitKib,
   parseLineTimeout,
   parseTos,
   parseTraffic,
@@ -22,6 +24,27 @@ Deno.test("parseTraffic() reads what formatTraffic() writes", () => {
   fc.assert(fc.property(fc.array(anyRow), (rows) => {
     assertEquals(parseTraffic(formatTraffic(rows)), rows);
   }));
+});
+
+Deno.test("logLimitKib() is the smaller limit of both ends", () => {
+  const limitOf = (links: Readonly<Record<string, string>>) => {
+    const snapshot = new Snapshot(
+      Object.entries(links).map(([path, value]) => ({
+        path,
+        value,
+        stampNs: 1n,
+      })),
+    );
+    return logLimitKib(snapshot, { from: "alpha", to: "beta" });
+  };
+  const sends = { "actual-alpha/traffic-beta": "sync 0/1 0/-,log 0/20 0/7" };
+  const takes = { "actual-beta/traffic-alpha": "log 0/5 0/30" };
+  assertEquals(limitOf({}), undefined);
+  assertEquals(limitOf({ "actual-alpha/traffic-beta": "-" }), undefined);
+  assertEquals(limitOf(sends), 20);
+  assertEquals(limitOf(takes), 30);
+  assertEquals(limitOf({ ...sends, ...takes }), 20);
+  assertEquals(limitOf({ "actual-alpha/traffic-beta": "junk" }), undefined);
 });
 
 Deno.test("parseTraffic() leaves out what it cannot read", () => {
