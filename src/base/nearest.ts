@@ -14,7 +14,7 @@ export function nearestText(word: string, known: Iterable<string>): string {
 }
 
 /** The known words that are spelled most alike, the nearest first. */
-export function nearest(word: string, known: Iterable<string>): string[] {
+function nearest(word: string, known: Iterable<string>): string[] {
   const limit = Math.ceil(word.length * DIFFERENT_SHARE);
   return [...known]
     .map((other) => ({

@@ -36,7 +36,7 @@ export const RATE_SCHEDULE_HINT =
   `bytes per second, as 10M, or by time, as 08:00-18:00=10M,=100M or Mon-Fri/08:00-18:00=10M; 0 for no limit`;
 
 // Ours. Below, a line could not even carry signs of life.
-export const RATE_MIN = 1024;
+const RATE_MIN = 1024;
 // Ours. More is a mistake; the schedule is invalid then.
 const RULES_MAX = 64;
 

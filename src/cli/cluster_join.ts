@@ -58,7 +58,7 @@ export const JOIN_COMMANDS: readonly Command[] = [
 ];
 
 /** Prescribed by MARS: one second after 1970 loses against anything. */
-export const PROVISIONAL_NS = 1_000_000_000n;
+const PROVISIONAL_NS = 1_000_000_000n;
 
 class Join {
   readonly #desk: Desk;

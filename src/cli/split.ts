@@ -65,7 +65,7 @@ function show(desk: Desk, resource: string): void {
 }
 
 /** Lines for people. */
-export function splitText(
+function splitText(
   resource: string,
   split: SplitBrain,
   nowNs: bigint,

@@ -79,7 +79,7 @@ export const OPTION_REPLY = {
 } as const;
 
 /** NBD_INFO_* */
-export const INFO = { EXPORT: 0, NAME: 1, BLOCK_SIZE: 3 } as const;
+const INFO = { EXPORT: 0, NAME: 1, BLOCK_SIZE: 3 } as const;
 
 /** NBD_FLAG_* of the export. */
 export const EXPORT_FLAG = {

@@ -21,7 +21,7 @@ const CONTROL_BYTES = 32;
 export const INFO_BYTES = 64;
 export const FEATURES_BYTES = 8;
 export const DESCRIPTOR_BYTES = 24;
-export const DEPTH_MAX = 4096;
+const DEPTH_MAX = 4096;
 export const SECTOR_BYTES = 512;
 const QUEUE_COMMAND_BYTES = 16;
 
@@ -84,7 +84,7 @@ export const FLAG_FUA = 1 << 13;
 export const RESULT_ABORT = -19;
 
 /** UBLK_S_DEV_*. */
-export const STATES = ["dead", "live", "quiesced", "failing"] as const;
+const STATES = ["dead", "live", "quiesced", "failing"] as const;
 export type UblkState = typeof STATES[number];
 
 /** One control command. */

@@ -143,11 +143,6 @@ export function matchesCrc32c(
   return true;
 }
 
-/** CRC32 of MARS: the raw variant, initial value 0 and no inversion. */
-export function rawCrc32(bytes: Uint8Array): number {
-  return updateCrc(IEEE_TABLE, 0, bytes, 0, bytes.length) >>> 0;
-}
-
 function foldParts(
   length: number,
   crcOf: (at: number, count: number) => number,

@@ -100,15 +100,6 @@ function logsIn(directory: string): LogName[] {
   return logs;
 }
 
-/** Length of a log, or undefined if there is none. @throws SyscallError */
-export async function logSizeBytes(
-  directory: string,
-  log: LogName,
-): Promise<number | undefined> {
-  const found = await lookAt(join(directory, logFileName(log)));
-  return found?.isFile ? found.size : undefined;
-}
-
 /**
  * Creates an empty log.
  *

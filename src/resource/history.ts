@@ -24,7 +24,7 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { toHex } from "../base/bytes.ts";
 import type { LogName } from "../base/names.ts";
-import { formatStep, previousText, selfText } from "../tree/values.ts";
+import { formatVersion, previousText, selfText } from "../tree/values.ts";
 import type { VersionLink } from "./versions.ts";
 import { type Position, type ResourceView, sameLog } from "./view.ts";
 
@@ -43,8 +43,8 @@ export function versionText(
   const digest = toHex(md5(
     new TextEncoder().encode(`${sequence},${host},${end.bytes}:${previous}`),
   ));
-  const self = formatStep({ digest, log: end.log, endBytes: end.bytes });
-  return `${self}:${selfText(previous)}`;
+  const self = { digest, log: end.log, endBytes: end.bytes };
+  return formatVersion(self, previous);
 }
 
 /** The version link that `host` has of log `sequence`. */

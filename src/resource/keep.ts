@@ -34,7 +34,7 @@ const YOUNG_MS = 3_600_000;
 /** Prescribed by MARS: links of who needs it may be on their way. */
 const RECENT_MS = 120_000;
 /** Below this share of the space for logs they are given up. */
-export const KEEP_REST_PERCENT = 10;
+const KEEP_REST_PERCENT = 10;
 const TRANSFERS_LEVEL = 3;
 // Ours. When half of what is allowed is used up, it is said.
 const WARNING_SHARE = 0.5;

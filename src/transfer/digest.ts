@@ -189,7 +189,7 @@ async function keyed(
 }
 
 /** The digests of all blocks of `bytes`, which stay unchanged meanwhile. */
-export async function digestsOf(
+async function digestsOf(
   bytes: Uint8Array<ArrayBuffer>,
   blockBytes: number,
 ): Promise<Uint8Array> {

@@ -160,20 +160,6 @@ export class Snapshot {
     return this.#liveSuffixes(linkPath.resource(resource), "device-");
   }
 
-  /** Links that are new or differ since `before`; see `difference`. */
-  changedSince(before: Snapshot): Link[] {
-    const changed: Link[] = [];
-    for (const [top, directories] of this.#tops) {
-      const old = before.#tops.get(top) ?? NO_DIRECTORIES;
-      if (old === directories) continue;
-      for (const [directory, names] of directories) {
-        const oldNames = old.get(directory) ?? NO_NAMES;
-        if (oldNames !== names) collectChanged(oldNames, names, changed);
-      }
-    }
-    return changed;
-  }
-
   #changed(edit: Edit): Snapshot {
     if (edit.tops === this.#tops) return this;
     const changed = Snapshot.over(edit.tops);
@@ -226,14 +212,6 @@ function liveSuffixesOf(names: Names, prefix: string): string[] {
   return suffixes.sort();
 }
 
-/**
- * Links of `after` that are new or differ from `before`; links that went away
- * are not among them. Costs little where the snapshots share directories.
- */
-export function difference(before: Snapshot, after: Snapshot): Link[] {
-  return after.changedSince(before);
-}
-
 /** Whether value and stamp are the same. */
 export function isSameLink(left: Link, right: Link): boolean {
   return left.stampNs === right.stampNs && left.value === right.value;
@@ -261,13 +239,6 @@ export function haveSameValues(
     }
   }
   return true;
-}
-
-function collectChanged(before: Names, after: Names, changed: Link[]): void {
-  for (const [name, link] of after) {
-    const old = before.get(name);
-    if (old === undefined || !isSameLink(old, link)) changed.push(link);
-  }
 }
 
 /** The first name of a directory; empty for the root. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { anyLink, anyPath } from "../../tests/support/links.ts";
-import { difference, type Link, Snapshot } from "./snapshot.ts";
+import { type Link, Snapshot } from "./snapshot.ts";
 import { TOMBSTONE } from "./values.ts";
 
 function link(path: string, value: string, stampNs = 1n): Link {
@@ -73,24 +73,6 @@ Deno.test("Snapshot.under() is every link of a directory and below", () => {
         directory === "" || path.startsWith(`${directory}/`)
       );
       assertEquals(sorted(snapshot.under(directory)), sorted(expected));
-    },
-  ));
-});
-
-Deno.test("difference() names exactly what is new or differs", () => {
-  fc.assert(fc.property(
-    fc.array(anyLink),
-    fc.array(anyLink),
-    (links, changes) => {
-      const before = new Snapshot(links);
-      const after = before.with(changes);
-      const expected = [...after.all()].filter((link) => {
-        const old = before.get(link.path);
-        return old?.value !== link.value || old.stampNs !== link.stampNs;
-      });
-      assertEquals(sorted(difference(before, after)), sorted(expected));
-      const separate = new Snapshot(after.all());
-      assertEquals(sorted(difference(before, separate)), sorted(expected));
     },
   ));
 });

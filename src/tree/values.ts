@@ -208,10 +208,9 @@ export function parseVersion(value: string): VersionValue | undefined {
   return previous === undefined ? undefined : { self, previous };
 }
 
-export function formatVersion(value: VersionValue): string {
-  const previous = value.previous;
-  const rest = previous === undefined ? "" : formatStep(previous);
-  return `${formatStep(value.self)}:${rest}`;
+/** @param before text of the version or step before; empty if there is none */
+export function formatVersion(self: VersionStep, before: string): string {
+  return `${formatStep(self)}:${selfText(before)}`;
 }
 
 /** Text of the step itself; all of `valueText` if it has no colon. */
@@ -259,19 +258,6 @@ export function parseVerify(value: string): VerifyValue | undefined {
     return undefined;
   }
   return { equalCount, differingCount };
-}
-
-export function formatVerify(value: VerifyValue): string {
-  return `${formatCount(value.equalCount)},${
-    formatCount(value.differingCount)
-  }`;
-}
-
-/**
- * The sequence number that a skip-check link permits: digits, then any text.
- */
-export function parseSkipCheck(value: string): number | undefined {
-  return parseCount(/^[0-9]*/.exec(value)?.[0] ?? "");
 }
 
 export function formatSkipCheck(sequence: number): string {

@@ -13,8 +13,8 @@ import {
   formatReplay,
   formatSkipCheck,
   formatStamp,
+  formatStep,
   formatSwitch,
-  formatVerify,
   formatVersion,
   isHostAddress,
   isStorableValue,
@@ -26,7 +26,6 @@ import {
   parseInteger,
   parseMessage,
   parseReplay,
-  parseSkipCheck,
   parseStamp,
   parseSwitch,
   parseVerify,
@@ -38,6 +37,7 @@ import {
   VALUE_BYTES_MAX,
   type ValueKind,
   type VersionStep,
+  type VersionValue,
 } from "./values.ts";
 
 const VALUE_KINDS: Readonly<Record<ValueKind, true>> = {
@@ -83,7 +83,7 @@ const anyGarbage = fc.oneof(
   fc.stringMatching(/^[0-9a-f,.:()\[\]x log-]{0,80}$/),
   fc.record({ step: anyStep, at: fc.nat({ max: 80 }), by: fc.string() })
     .map(({ step, at, by }) => {
-      const text = formatVersion({ self: step, previous: step });
+      const text = formatVersion(step, formatStep(step));
       return text.slice(0, at) + by + text.slice(at + 1);
     }),
 );
@@ -99,13 +99,20 @@ Deno.test("parseReplay() reverses formatReplay()", () => {
   ));
 });
 
+function textOf({ self, previous }: VersionValue): string {
+  return formatVersion(
+    self,
+    previous === undefined ? "" : formatStep(previous),
+  );
+}
+
 Deno.test("parseVersion() reverses formatVersion()", () => {
   fc.assert(fc.property(
     fc.record({
       self: anyStep,
       previous: fc.option(anyStep, { nil: undefined }),
     }),
-    (value) => assertEquals(parseVersion(formatVersion(value)), value),
+    (value) => assertEquals(parseVersion(textOf(value)), value),
   ));
 });
 
@@ -150,9 +157,9 @@ Deno.test("The codecs of small values reverse each other", () => {
   fc.assert(fc.property(fc.maxSafeNat(), fc.maxSafeNat(), (one, two) => {
     assertEquals(parseCount(formatCount(one)), one);
     assertEquals(parseInteger(String(-one)), one === 0 ? 0 : -one);
-    assertEquals(parseSkipCheck(formatSkipCheck(one)), one);
+    assertEquals(parseCount(formatSkipCheck(one)), one);
     const verify = { equalCount: one, differingCount: two };
-    assertEquals(parseVerify(formatVerify(verify)), verify);
+    assertEquals(parseVerify(`${one},${two}`), verify);
   }));
   assertEquals(parseSwitch(formatSwitch(true)), true);
   assertEquals(parseSwitch(formatSwitch(false)), false);
@@ -166,7 +173,6 @@ Deno.test("No codec throws on garbage", () => {
         // The keys of the record are exactly the kinds.
         isValueOf(kind as ValueKind, text);
       }
-      parseSkipCheck(text);
       selfText(text);
       previousText(text);
       isStorableValue(text);
@@ -180,7 +186,7 @@ Deno.test("What parses formats to a value of the same meaning", () => {
     fc.property(anyGarbage, (text) => {
       const version = parseVersion(text);
       if (version === undefined) return;
-      assertEquals(parseVersion(formatVersion(version)), version);
+      assertEquals(parseVersion(textOf(version)), version);
     }),
     { numRuns: 1_000 },
   );

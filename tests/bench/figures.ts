@@ -80,7 +80,7 @@ export function percentileOf(values: readonly number[], share: number): number {
 }
 
 /** Ours divided by theirs, round by round. */
-export function ratiosOf({ ours, theirs }: Figure): number[] {
+function ratiosOf({ ours, theirs }: Figure): number[] {
   return ours.flatMap((value, round) => {
     const other = theirs[round];
     return other === undefined ? [] : [value / other];
@@ -109,7 +109,7 @@ const HEADINGS = [
 ] as const;
 
 /** Cells of one line of the table, in the order of the headings. */
-export function cellsOf(figure: Figure): string[] {
+function cellsOf(figure: Figure): string[] {
   const { what, unit, ours, theirs, against, goal } = figure;
   const ratio = spreadOf(ratiosOf(figure));
   const own = spreadOf(ours);

@@ -8,7 +8,7 @@ import { versionText } from "../../src/resource/history.ts";
 import { linkPath } from "../../src/tree/path.ts";
 import { formatReplay, formatStamp } from "../../src/tree/values.ts";
 
-export const LOG_COUNT = 100;
+const LOG_COUNT = 100;
 const LOG_BYTES = 4096;
 const SIZE_BYTES = 2 ** 30;
 
@@ -28,7 +28,7 @@ const STATES = [
   ...["amount-sync_rate", "ops-if_rate", "amount-if_rate"],
 ] as const;
 
-export function resourceName(index: number): string {
+function resourceName(index: number): string {
   return `r${String(index).padStart(3, "0")}`;
 }
 

@@ -175,7 +175,7 @@ export class OtherServer {
   }
 }
 
-export function isSocket(path: string): boolean {
+function isSocket(path: string): boolean {
   try {
     return Deno.statSync(path).isSocket === true;
   } catch (error) {

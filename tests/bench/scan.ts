@@ -26,7 +26,7 @@ const WINDOW_BYTES = 1024 * 1024;
 const ROUND_COUNT = 5;
 
 /** Runs all cases; takes a few seconds. */
-export function benchScan(shimPath: URL): ScanRates[] {
+function benchScan(shimPath: URL): ScanRates[] {
   const shim = shimCrc32c(loadShim(shimPath));
   return [
     measure("shim", shim, PAYLOAD_BYTES_MAX),

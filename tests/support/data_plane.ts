@@ -13,8 +13,8 @@ import type { Actual, Desired } from "../../src/dataplane/mailbox.ts";
 
 export const SHIM_PATH = new URL("../../build/libmars.so", import.meta.url)
   .pathname;
-export const shim = loadShim(SHIM_PATH);
-export const HOST = "alpha";
+const shim = loadShim(SHIM_PATH);
+const HOST = "alpha";
 const DEADLINE_MS = 20_000;
 const POLL_MS = 5;
 

@@ -2,7 +2,7 @@
 import { MarsError } from "../../src/base/errors.ts";
 
 /** How long a test waits for anything before it fails. */
-export const DEADLINE_MS = 45_000;
+const DEADLINE_MS = 45_000;
 
 /** Waits until `probe` gives something else than undefined or false. */
 export async function waitFor<T>(

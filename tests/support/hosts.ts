@@ -22,7 +22,7 @@ export interface Outcome {
 }
 
 /** A port that was free a moment ago. */
-export function freePort(): number {
+function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
