@@ -91,7 +91,9 @@ export function historyObstacles(
   const isKnown = version.value.previous === undefined ||
     versionBefore(view, sequence, host) !== undefined;
   return isKnown ? [] : [
-    `version of log ${sequence - 1} by "${host}" not known yet up to its end`,
+    `version of log ${
+      sequence - 1
+    } by "${host}" not known yet up to its end; if that stays so, type log-rotate there`,
   ];
 }
 
