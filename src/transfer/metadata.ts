@@ -23,17 +23,21 @@
  *
  * Both hosts dial, and one exchange serves both: see `turns.ts`. A digest covers
  * path, stamp and value of every link, also of
- * tombstones. From the first moment on changes are pushed as they happen: one
- * message in flight, and what queues up meanwhile travels with the next. Both
- * may overlap, repeat or get lost with the line: the merge rule makes every
- * order give the same, and the exchange after the next connect finds the rest.
+ * tombstones. From then on changes are pushed as they happen: one message in
+ * flight, and what queues up meanwhile travels with the next. Both may repeat
+ * or get lost with the line: the merge rule makes every order give the same,
+ * and the exchange after the next connect finds the rest.
+ *
+ * One order is kept: who sees a sign of life of a host knows all that the host
+ * wrote before, whatever way it came. So signs are taken from pushes only, no
+ * push overtakes the exchange, and signs come last.
  *
  * Every host dials every peer, so each pushes on its own line. Who cannot dial
  * uses the line that the peer has dialed.
  */
 import { MarsError } from "../base/errors.ts";
 import type { JsonObject, RpcClient, RpcReply } from "../peer/rpc.ts";
-import { directoryOf, ownerOf } from "../tree/path.ts";
+import { directoryOf, isSign, linkPath, ownerOf } from "../tree/path.ts";
 import type { Link } from "../tree/snapshot.ts";
 import type { Scope } from "./catalog.ts";
 import { TOMBSTONE } from "../tree/values.ts";
@@ -77,7 +81,12 @@ export async function pushLinks(
     timeoutMs: CALL_TIMEOUT_MS,
   });
   intake.admit(rpc.peer, params);
-  intake.take(rpc.peer, decodeLinks(body));
+  intake.take(rpc.peer, withoutSigns(decodeLinks(body)));
+}
+
+/** All but signs of life, which travel in order only. */
+export function withoutSigns(links: readonly Link[]): Link[] {
+  return links.filter(({ path }) => !isSign(path));
 }
 
 /**
@@ -111,6 +120,10 @@ export class MetadataLink {
 
   /** Newest link per path; has never more links than the tree. */
   readonly #queue = new Map<string, Link>();
+  /** Signs of life; sent when nothing else is left. */
+  readonly #signs = new Map<string, Link>();
+  /** The peer has all that was here when the line came up. */
+  #isOpen = false;
   #pushing: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #isLookOwed = false;
@@ -145,7 +158,11 @@ export class MetadataLink {
         link.value === TOMBSTONE;
       if (isOurs && this.#options.intake.isFit(link)) this.#enqueue(link);
     }
-    if (this.#queue.size === 0) return;
+    this.#pushQueued();
+  }
+
+  #pushQueued(): void {
+    if (!this.#isOpen || this.#queue.size + this.#signs.size === 0) return;
     this.#pushing ??= this.#guard(() => this.#pushAll());
   }
 
@@ -198,26 +215,56 @@ export class MetadataLink {
   }
 
   #enqueue(link: Link): void {
-    const queued = this.#queue.get(link.path);
+    const queue = isSign(link.path) ? this.#signs : this.#queue;
+    const queued = queue.get(link.path);
     if (queued !== undefined && queued.stampNs > link.stampNs) return;
-    this.#queue.set(link.path, link);
+    queue.set(link.path, link);
   }
 
   async #pushAll(): Promise<void> {
-    while (this.#queue.size > 0 && this.#result === undefined) {
-      const queued: Link[] = [];
-      const snapshot = this.#options.intake.snapshot();
-      for (const link of this.#queue.values()) {
-        if (queued.length > LINKS_PER_MESSAGE_MAX) break;
-        // As it stands now: its stamp may have been corrected meanwhile.
-        queued.push(snapshot.get(link.path) ?? link);
-      }
+    while (this.#result === undefined) {
+      const queued = this.#nextQueued();
+      if (queued.length === 0) break;
       const links = queued.slice(0, countThatFits(queued));
-      for (const link of links) this.#queue.delete(link.path);
+      for (const { path } of links) {
+        this.#queue.delete(path);
+        this.#signs.delete(path);
+      }
       const { body } = await this.#call("meta.push", {}, encodeLinks(links));
       this.#take(body);
     }
     this.#pushing = undefined;
+  }
+
+  /** More than fit into a message, unless there are fewer; signs last. */
+  #nextQueued(): Link[] {
+    const snapshot = this.#options.intake.snapshot();
+    const queued: Link[] = [];
+    for (const link of this.#queue.values()) {
+      if (queued.length > LINKS_PER_MESSAGE_MAX) return queued;
+      // As it stands now: its stamp may have been corrected meanwhile.
+      queued.push(snapshot.get(link.path) ?? link);
+    }
+    for (const link of this.#signs.values()) {
+      if (queued.length > LINKS_PER_MESSAGE_MAX) return queued;
+      // A newer one may be ahead of what is not queued yet.
+      const now = snapshot.get(link.path) ?? link;
+      queued.push(now.stampNs < link.stampNs ? now : link);
+    }
+    return queued;
+  }
+
+  /** From now on changes are pushed, those that have waited first. */
+  #open(): void {
+    if (this.#isOpen || this.#result !== undefined) return;
+    this.#isOpen = true;
+    const snapshot = this.#options.intake.snapshot();
+    const hosts = [...snapshot.hosts(), this.#options.intake.host];
+    this.push(
+      hosts.flatMap((host) =>
+        snapshot.get(linkPath.global(host, "time")) ?? []
+      ),
+    );
   }
 
   async #exchangeInTurn(): Promise<void> {
@@ -227,6 +274,7 @@ export class MetadataLink {
     if (!isLed) return await this.#exchangeAll();
     this.#isExchanging = false;
     if (this.#result !== undefined) return;
+    this.#open();
     onExchanged();
     if (this.#isComparisonOwed) await this.#exchangeAll();
   }
@@ -242,6 +290,7 @@ export class MetadataLink {
       ));
     this.#isExchanging = false;
     if (this.#result !== undefined) return;
+    this.#open();
     this.#options.onExchanged();
     await this.#call("meta.done", {});
     const isOwed = this.#isComparisonOwed && !this.#isExchanging;
@@ -331,7 +380,8 @@ export class MetadataLink {
 
   /** Merges an answer; what is newer here by now is pushed. */
   #take(body: Uint8Array): void {
-    this.push(this.#options.intake.take(this.peer, decodeLinks(body)));
+    const links = withoutSigns(decodeLinks(body));
+    this.push(this.#options.intake.take(this.peer, links));
   }
 
   async #call(
@@ -367,6 +417,7 @@ export class MetadataLink {
     if (this.#result !== undefined) return;
     this.#result = result;
     this.#queue.clear();
+    this.#signs.clear();
     this.#cancel.abort();
     this.#finish(result);
   }

@@ -12,6 +12,7 @@ import {
   type RpcHandlers,
   type RpcReply,
 } from "../peer/rpc.ts";
+import { isSign } from "../tree/path.ts";
 import type { Scope } from "./catalog.ts";
 import type { LinkIntake } from "./intake.ts";
 import {
@@ -130,7 +131,11 @@ function exchange(intake: LinkIntake, call: RpcCall): Partial<RpcReply> {
   checkCount(directories.length);
   const links = decodeLinks(call.body);
   const theirs = new Set(links.map((link) => link.path));
-  const news = intake.take(call.peer, links);
+  const news = intake.take(
+    call.peer,
+    // They travel in order only; see `metadata.ts`.
+    links.filter(({ path }) => !isSign(path)),
+  );
   const { catalog } = intake;
   const newerCount = news.length;
   for (const own of catalog.links(intake.snapshot(), directories, range)) {

@@ -291,6 +291,137 @@ Deno.test("MetadataLink converges under lost, doubled and crossing messages", as
   );
 });
 
+/** What a host has written, and what it had when it gave a sign. */
+class Writer {
+  readonly host: Host;
+  readonly #written = new Map<string, number>();
+  readonly #atSign: ReadonlyMap<string, number>[] = [];
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  write(name: string): void {
+    const path = `${name}-of-${this.host.name}`;
+    const count = (this.#written.get(path) ?? 0) + 1;
+    this.#written.set(path, count);
+    this.host.write(path, String(count));
+  }
+
+  sign(): void {
+    const count = this.#atSign.push(new Map(this.#written));
+    this.host.write(this.#signPath, `${count}.000000000`);
+  }
+
+  /** What `reader` lacks although it has seen the sign that came later. */
+  missingAt(reader: Host): string[] {
+    const sign = Number(reader.value(this.#signPath) ?? 0);
+    return [...this.#atSign[sign - 1] ?? []]
+      .filter(([path, count]) => Number(reader.value(path) ?? 0) < count)
+      .map(([path, count]) => `${reader.name}: ${path} ${count}`);
+  }
+
+  get #signPath(): string {
+    return `actual-${this.host.name}/time`;
+  }
+}
+
+Deno.test("MetadataLink gives no sign of life before all that is older", async () => {
+  const anyHost = fc.nat(2);
+  const anyStep = fc.oneof(
+    fc.record({
+      kind: fc.constant("write" as const),
+      host: anyHost,
+      // Before and behind the signs in the order of an exchange.
+      name: fc.constantFrom("actual-x/note", "userspace/note"),
+    }),
+    fc.record({ kind: fc.constant("sign" as const), host: anyHost }),
+    fc.record({
+      kind: fc.constant("dial" as const),
+      from: anyHost,
+      to: anyHost,
+      faults: fc.array(
+        fc.constantFrom<Fault>("none", "none", "cut", "cutReply", "duplicate"),
+        { maxLength: 8 },
+      ),
+    }),
+    fc.record({ kind: fc.constant("wait" as const), count: fc.nat(60) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { maxLength: 30 }), async (steps) => {
+      const clock = new ManualClock();
+      const writers = ["alpha", "beta", "gamma"].map((name) =>
+        new Writer(new Host(name, clock))
+      );
+      const missing: string[] = [];
+      const look = (): void => {
+        for (const writer of writers) {
+          for (const { host } of writers) {
+            missing.push(...writer.missingAt(host));
+          }
+        }
+      };
+      const dials: Dial[] = [];
+      for (const step of steps) {
+        clock.nowNs += 1n;
+        switch (step.kind) {
+          case "write":
+            writers[step.host]?.write(step.name);
+            break;
+          case "sign":
+            writers[step.host]?.sign();
+            break;
+          case "dial": {
+            const [from, to] = [writers[step.from], writers[step.to]];
+            if (from === undefined || to === undefined || from === to) break;
+            dials.push(
+              new Dial(from.host, to.host, {
+                fault: (index) => step.faults[index] ?? "none",
+                delay: (index) => turns(7 * index % 11),
+              }),
+            );
+            break;
+          }
+          case "wait":
+            for (let left = step.count; left > 0; left--) {
+              await turns(1);
+              look();
+            }
+        }
+      }
+      for (const dial of dials) await dial.stop();
+      assertEquals(missing, []);
+    }),
+    {
+      numRuns: 300,
+      examples: [[[
+        { kind: "write", host: 2, name: "actual-x/note" },
+        { kind: "dial", from: 2, to: 0, faults: [] },
+        { kind: "sign", host: 2 },
+        { kind: "wait", count: 1 },
+      ]]],
+    },
+  );
+});
+
+Deno.test("MetadataLink takes no sign of life from an exchange", async () => {
+  const clock = new ManualClock();
+  const alpha = new Host("alpha", clock);
+  const beta = new Host("beta", clock);
+  for (const host of [alpha, beta]) {
+    host.write(`ips/ip-${host.name}`, "10.0.0.1");
+    host.write(`actual-${host.name}/time`, "1.000000000");
+  }
+  const dial = new Dial(beta, alpha);
+  await dial.settled();
+  await idle([dial]);
+  // Only beta can push.
+  assertEquals(alpha.value("actual-beta/time"), "1.000000000");
+  assertEquals(beta.value("actual-alpha/time"), undefined);
+  assertEquals(beta.value("ips/ip-alpha"), "10.0.0.1");
+  await dial.stop();
+});
+
 /** No line has anything to do, and none makes another busy. */
 async function idle(dials: readonly Dial[]): Promise<void> {
   let before = -1;

@@ -319,6 +319,14 @@ export function isReplicated(path: string): boolean {
   return isLegalPath(path) && !LOCAL.test(path);
 }
 
+/**
+ * Whether a link is a host's sign of life. Whoever sees one counts on having
+ * seen all that the host wrote before.
+ */
+export function isSign(path: string): boolean {
+  return /^actual-[^/]+\/time$/.test(path);
+}
+
 /** The directory of a path; empty for the root of the tree. */
 export function directoryOf(path: string): string {
   const slash = path.lastIndexOf("/");
