@@ -317,6 +317,12 @@ export class ClusterWatch implements WorkerWatch {
     if (host === undefined || disk === undefined) return;
     // Its author may have lost the file since, or fetch it again.
     const file = this.#world.host(at.log.host)?.files.log(RESOURCE, at.log);
+    const isOwn = at.log.host === name &&
+      truth.durableBytes(at.log) !== undefined;
+    if (isOwn && file !== undefined) {
+      // What a daemon finds when it starts it flushes, and then it counts.
+      truth.setDurable(at.log, Math.min(at.bytes, file.durableBytes));
+    }
     const durableBytes = Math.max(
       truth.durableBytesEver(at.log),
       file?.durableBytes ?? 0,
