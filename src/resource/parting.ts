@@ -17,7 +17,12 @@
  */
 import type { VersionStep } from "../tree/values.ts";
 import { versionOf } from "./history.ts";
-import { type Position, type ResourceView, sameLog } from "./view.ts";
+import {
+  earlierOf,
+  type Position,
+  type ResourceView,
+  sameLog,
+} from "./view.ts";
 
 /** No history is followed further than this; longer ones count as unknown. */
 const STEPS_MAX = 100_000;
@@ -117,7 +122,7 @@ export function partingOf(
   }
   return {
     isSplit,
-    ancestor: shorterOf(left.at, right.at),
+    ancestor: earlierOf(left.at, right.at),
     sides: [sideOf(left), sideOf(right)],
   };
 }
@@ -200,12 +205,4 @@ function lastOf(
     if (link !== undefined) return link.value.self;
   }
   return undefined;
-}
-
-function shorterOf(
-  left: Position | undefined,
-  right: Position | undefined,
-): Position | undefined {
-  if (left === undefined || right === undefined) return undefined;
-  return left.bytes <= right.bytes ? left : right;
 }

@@ -16,7 +16,7 @@ import { linkPath } from "../tree/path.ts";
 import { versionOf } from "./history.ts";
 import { bytesSince, type Parting, partingOf } from "./parting.ts";
 import {
-  comparePositions,
+  earlierOf,
   type MemberState,
   type Position,
   type ResourceView,
@@ -68,7 +68,7 @@ export function splitBrainOf(
     earliestParting(view, host, leaders)
   );
   const ancestor = partings.map((parting) => parting?.ancestor)
-    .reduce(earlier);
+    .reduce(earlierOf);
   const sides = leaders.map((leader, index) =>
     sideOf(view, leader, { parting: partings[index], leaders, placed, stampNs })
   );
@@ -133,19 +133,10 @@ function earliestParting(
     if (other.host === host) continue;
     const parting = partingOf(view, host, other.host);
     const isEarlier = earliest === undefined ||
-      earlier(parting.ancestor, earliest.ancestor) === parting.ancestor;
+      earlierOf(parting.ancestor, earliest.ancestor) === parting.ancestor;
     if (isEarlier) earliest = parting;
   }
   return earliest;
-}
-
-/** An unknown one is the earliest. */
-function earlier(
-  left: Position | undefined,
-  right: Position | undefined,
-): Position | undefined {
-  if (left === undefined || right === undefined) return undefined;
-  return comparePositions(left, right) <= 0 ? left : right;
 }
 
 function sideOf(

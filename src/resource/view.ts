@@ -166,6 +166,15 @@ export function comparePositions(left: Position, right: Position): number {
   return left.log.sequence - right.log.sequence || left.bytes - right.bytes;
 }
 
+/** The one that lies before the other; an unknown one does. */
+export function earlierOf(
+  left: Position | undefined,
+  right: Position | undefined,
+): Position | undefined {
+  if (left === undefined || right === undefined) return undefined;
+  return comparePositions(left, right) <= 0 ? left : right;
+}
+
 /** Whether both name the same log. */
 export function sameLog(left: LogName, right: LogName): boolean {
   return left.sequence === right.sequence && left.host === right.host;
