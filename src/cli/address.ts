@@ -14,6 +14,7 @@ import { UsageError } from "../base/errors.ts";
 import { PORT } from "../base/settings.ts";
 import type { PeerAddress } from "../peer/token.ts";
 import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
 import {
   formatHostAddress,
   isHostAddress,
@@ -74,6 +75,22 @@ export function typedAddress(
   throw new UsageError(
     `Cannot use "${typed}" as address of "${host}": expected ADDRESS or ADDRESS:PORT`,
   );
+}
+
+/** Why `typed` cannot be the address of `host`; empty if it can. */
+export function addressConflicts(
+  snapshot: Snapshot,
+  host: string,
+  typed: string | undefined,
+): string[] {
+  const known = snapshot.value(linkPath.ip(host));
+  if (typed === undefined || known === undefined) return [];
+  const [one, other] = [parseHostAddress(typed), parseHostAddress(known)];
+  const isSame = one?.address === other?.address &&
+    (one?.port ?? PORT) === (other?.port ?? PORT);
+  return isSame ? [] : [
+    `"${host}" has address "${known}" here, not "${typed}"; if it moved, type lowlevel-set-host-ip`,
+  ];
 }
 
 function addressInBackups(desk: Desk, host: string): string | undefined {

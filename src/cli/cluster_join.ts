@@ -18,12 +18,11 @@ import {
   UnreachableError,
   UsageError,
 } from "../base/errors.ts";
-import { PORT } from "../base/settings.ts";
 import { clusterOf, isSameCluster, mergedClusters } from "../tree/cluster.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
-import { ANY_UUID, parseHostAddress, TOMBSTONE } from "../tree/values.ts";
+import { ANY_UUID, TOMBSTONE } from "../tree/values.ts";
 import {
   type Acquaintance,
   adviceFor,
@@ -32,7 +31,12 @@ import {
   strangersAmong,
   tellKeysBySsh,
 } from "./acquaint.ts";
-import { addressOfHost, ownAddress, typedAddress } from "./address.ts";
+import {
+  addressConflicts,
+  addressOfHost,
+  ownAddress,
+  typedAddress,
+} from "./address.ts";
 import { checkName } from "./arguments.ts";
 import {
   checkIsSelf,
@@ -119,14 +123,7 @@ class Join {
       if (host === desk.host) {
         throw new RefusedError(`Cannot join "${host}"`, ["it is this host"]);
       }
-      const typed = this.#typed(host);
-      const known = snapshot.value(linkPath.ip(host));
-      if (typed === undefined || known === undefined) continue;
-      if (!isSameAddress(typed, known)) {
-        conflicts.push(
-          `"${host}" has address "${known}" here, not "${typed}"; if it moved, type lowlevel-set-host-ip`,
-        );
-      }
+      conflicts.push(...addressConflicts(snapshot, host, this.#typed(host)));
     }
     if (conflicts.length > 0) {
       throw new RefusedError("Cannot join a cluster", conflicts);
@@ -325,11 +322,4 @@ export function writeProvisional(
     if (snapshot.isTombstone(path)) desk.unlink(path, TOMBSTONE);
   }
   desk.write(links.map((link) => ({ ...link, stampNs: PROVISIONAL_NS })));
-}
-
-/** Whether two texts lead to the same place. */
-export function isSameAddress(left: string, right: string): boolean {
-  const [one, other] = [parseHostAddress(left), parseHostAddress(right)];
-  return one?.address === other?.address &&
-    (one?.port ?? PORT) === (other?.port ?? PORT);
 }

@@ -30,7 +30,7 @@ import {
   strangersAmong,
   tellKeysBySsh,
 } from "./acquaint.ts";
-import { addressOfHost, typedAddress } from "./address.ts";
+import { addressConflicts, addressOfHost, typedAddress } from "./address.ts";
 import { checkName } from "./arguments.ts";
 import {
   type ClusterFacts,
@@ -41,7 +41,7 @@ import {
   mergeObstacles,
 } from "./cluster_facts.ts";
 import { checkIsSelf } from "./cluster_create.ts";
-import { isSameAddress, writeProvisional } from "./cluster_join.ts";
+import { writeProvisional } from "./cluster_join.ts";
 import type { Command, Desk, Phase } from "./command.ts";
 import { ASK } from "./peers_alive.ts";
 import { Probe } from "./probe.ts";
@@ -171,14 +171,10 @@ class Merge {
         "the peer is this host",
       ]);
     }
-    const known = desk.look().value(linkPath.ip(this.#peer));
     const typed = typedAddress(desk, this.#peer, this.#word);
-    const isConflict = known !== undefined && typed !== undefined &&
-      !isSameAddress(known, typed);
-    if (isConflict) {
-      throw new RefusedError("Cannot merge clusters", [
-        `"${this.#peer}" has address "${known}" here, not "${typed}"`,
-      ]);
+    const conflicts = addressConflicts(desk.look(), this.#peer, typed);
+    if (conflicts.length > 0) {
+      throw new RefusedError("Cannot merge clusters", conflicts);
     }
     this.#own = factsOf(desk.look());
     const { tokens } = desk.options;

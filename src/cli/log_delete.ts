@@ -10,18 +10,13 @@
  * who needs it may be on their way. See `retention.ts` for who that is.
  */
 import type { LogFile } from "../log/files.ts";
-import { oldOnes, unreadableClaims } from "../resource/retention.ts";
-import { type ResourceView, resourceView } from "../resource/view.ts";
+import { oldOnes } from "../resource/retention.ts";
+import type { ResourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
-import {
-  claimsAt,
-  isRecentFile,
-  isRecentLink,
-  warnOfUnreadable,
-} from "./claims.ts";
+import { isRecentFile, isRecentLink, logStanding } from "./claims.ts";
 import type { Desk } from "./command.ts";
 
 /** Deletes at most `count` logs, lowest number first, and says which. */
@@ -30,14 +25,7 @@ export async function deleteOldLogs(
   resource: string,
   count: number,
 ): Promise<LogFile[]> {
-  // Links before files: a race can only keep too much.
-  const snapshot = desk.snapshot();
-  const view = resourceView(snapshot, resource, desk.host);
-  const claims = claimsAt(desk, snapshot, view);
-  const files = await desk.logs.list(resource);
-  if (files.length > 1) {
-    warnOfUnreadable(desk, snapshot, resource, unreadableClaims(claims));
-  }
+  const { snapshot, view, claims, files } = await logStanding(desk, resource);
   const old = oldOnes(view, claims, files.map(({ log }) => log));
   const oldLogs = new Set(old.logs);
   const deleted: LogFile[] = [];

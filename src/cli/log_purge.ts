@@ -10,11 +10,11 @@
  */
 import { RefusedError } from "../base/errors.ts";
 import type { LogFile } from "../log/files.ts";
-import { unreachable, unreadableClaims } from "../resource/retention.ts";
+import { unreachable } from "../resource/retention.ts";
 import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import { tombstonesUnder } from "../tree/tombstones.ts";
-import { claimsAt, isRecentFile, warnOfUnreadable } from "./claims.ts";
+import { claimsAt, isRecentFile, logStanding } from "./claims.ts";
 import type { Desk } from "./command.ts";
 import { bury } from "./log_delete.ts";
 
@@ -28,13 +28,7 @@ export async function purgeLogs(
 ): Promise<LogFile[]> {
   const { force } = desk.options;
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const snapshot = desk.snapshot();
-    const view = resourceView(snapshot, resource, desk.host);
-    const claims = claimsAt(desk, snapshot, view);
-    const files = await desk.logs.list(resource);
-    if (files.length > 1) {
-      warnOfUnreadable(desk, snapshot, resource, unreadableClaims(claims));
-    }
+    const { view, claims, files } = await logStanding(desk, resource);
     const lost = unreachable(view, claims, files.map(({ log }) => log));
     const lostLogs = new Set(lost.logs);
     const purged = files.filter((file) =>
