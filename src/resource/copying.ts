@@ -12,6 +12,9 @@
  * had, the second may have lost some. So it is noted whom a copy is from, and it
  * begins anew when another one is primary; what is equal costs little then.
  *
+ * Nothing is copied from whom this host has parted from: a disk that grew has to
+ * be completed, too, and what it has may be nowhere else.
+ *
  * Source: sync rules of MARS.
  */
 import { linkPath } from "../tree/path.ts";
@@ -25,6 +28,7 @@ import {
   type PlanFacts,
 } from "./plan_types.ts";
 import { moveTo } from "./positions.ts";
+import { partingOf } from "./parting.ts";
 import { rangesFor } from "./rewind_record.ts";
 import { TRANSFERS_LEVEL } from "./scarcity.ts";
 import {
@@ -52,6 +56,11 @@ export function copying(
   if (source?.replay === undefined) return told("No primary to copy from");
   if (!own.desired.sync) return told("Sync is switched off");
   if (!source.isPrimary) return told(`"${source.host}" does not lead yet`);
+  if (partingOf(view, view.host, source.host).isSplit) {
+    return told(
+      `Split brain with "${source.host}": nothing is copied over what only this host may have; type invalidate ${view.resource} to give it up`,
+    );
+  }
   if (source.hasEmergency) return told(`"${source.host}" is in emergency mode`);
   if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
     return told("No room for the logs that come with a copy");

@@ -24,7 +24,13 @@
  */
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
-import { claimedBytes, holeBehind, versionOf } from "./history.ts";
+import {
+  claimedBytes,
+  historyObstacles,
+  holeBehind,
+  versionBefore,
+  versionOf,
+} from "./history.ts";
 import { lostLog } from "./holdings.ts";
 import {
   blocked,
@@ -107,6 +113,10 @@ function dangerOf(
   if ((facts.worker?.diskBytes ?? 0) < decided.sizeBytes) {
     return "the disk is too small";
   }
+  const { sequence } = source.replay.log;
+  if (historyObstacles(view, sequence, source.host).length > 0) {
+    return `the history of "${source.host}" is not known yet`;
+  }
   return isPartOf(view, own, facts, source)
     ? undefined
     : `it is not certain that "${source.host}" has everything that is here`;
@@ -178,19 +188,23 @@ function positionsOf(view: ResourceView): LinkValue[] {
   const source = view.members.find((member) => member.host === designated);
   if (source?.replay === undefined) return [];
   const { log } = source.replay;
-  const versions = [log.sequence - 1, log.sequence].flatMap((sequence) => {
-    const value = versionOf(view, sequence, source.host)?.text;
-    return value === undefined
-      ? []
-      : [{ path: linkPath.version(resource, sequence, host), value }];
-  });
+  const { sequence } = log;
+  const versions = [
+    [sequence - 1, versionBefore(view, sequence, source.host)],
+    [sequence, versionOf(view, sequence, source.host)],
+  ] as const;
   // What an earlier copy was limited to says nothing about this one.
   const limits = view.rewind === undefined
     ? []
     : [{ path: linkPath.rewind(resource, host, ""), value: TOMBSTONE }];
   return [
     ...limits,
-    ...versions,
+    ...versions.flatMap(([number, version]) =>
+      version === undefined ? [] : [{
+        path: linkPath.version(resource, number, host),
+        value: version.text,
+      }]
+    ),
     {
       path: linkPath.skipCheck(resource, host),
       value: formatSkipCheck(log.sequence),

@@ -191,7 +191,7 @@ function isLost(
   const isBeforeHole =
     holeBehind(viewOf(host), replay.log.sequence, leader.name) !== undefined;
   if (isBeforeHole) return true;
-  if (!isCopy) return isAhead;
+  if (!isCopy) return isAhead || hasParted(leader, host);
   // An orphan: its log was deleted when nobody knew of it.
   const isOrphan = current !== undefined &&
     replay.log.sequence < current.sequence &&
