@@ -98,7 +98,7 @@ export function settingsFrom(
 /** Files of the control directory stand for `/proc/sys/mars`. */
 export function controlPath(
   settings: Settings,
-  name: "version" | "lamport_clock" | "trigger" | "info",
+  name: "version" | "lamport_clock" | "trigger" | "info" | "trouble",
 ): string {
   return `${settings.controlDir}/${name}`;
 }

@@ -58,6 +58,7 @@ export function documentOf(
     ...headOf(looking),
     ...given("cluster", snapshot.value(linkPath.uuid)),
     isDaemonRunning: world.isDaemonRunning,
+    ...given("treeTrouble", filled(world.treeTrouble)),
     traffic: trafficJson(snapshot, looking.host),
     obstacles: obstaclesIn(snapshot, `actual-${looking.host}`, looking.host)
       .filter(({ text }) => !text.includes("CONNECTED")).map(obstacleJson),

@@ -22,6 +22,7 @@ import { Evaluator } from "./evaluator.ts";
 import { headerLine } from "./header.ts";
 import { NeedsResourceError } from "./macros/run.ts";
 import { HELPER_TEXTS, TEXTS } from "./macros/texts.ts";
+import { plainText } from "./macros/values.ts";
 import { checkLook } from "./start_checks.ts";
 import {
   documentOf,
@@ -141,6 +142,10 @@ function failIfAny(errors: readonly MarsError[], count: number): void {
 function warnOfHost({ world }: Evaluator): void {
   if (!world.isDaemonRunning) {
     world.warn("WARNING: no daemon runs on this host");
+  }
+  const trouble = world.treeTrouble;
+  if (trouble !== "") {
+    world.warn(`ERROR: ${plainText(trouble)}; what is shown may be old`);
   }
   if (world.snapshot.value(linkPath.uuid) === undefined) {
     world.warn(

@@ -129,6 +129,11 @@ export class ViewWorld implements World {
     return facts;
   }
 
+  /** Why the tree takes no links, as far as this user may know. */
+  get treeTrouble(): string {
+    return readText(controlPath(this.#desk.settings, "trouble")) ?? "";
+  }
+
   addressOf(host: string): string | undefined {
     const own = host === this.host ? this.#desk.options.ip : undefined;
     return own ?? this.snapshot.value(linkPath.ip(host));

@@ -17,6 +17,7 @@ import { MARS_DIR, type Settings } from "../base/settings.ts";
 import { MS_PER_S, sleep } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
+import { codeOf } from "../tree/scan.ts";
 import { TREE_VERSION } from "./alive.ts";
 import { hasRoomForReserves, type Reserves, type Space } from "./space.ts";
 
@@ -46,7 +47,12 @@ export async function prepareRoot(settings: Settings): Promise<void> {
       `Cannot start: "${marsDir}" is not a mount point; logs must not fill the root file system`,
     );
   }
-  mendOwner(marsDir);
+  try {
+    mendOwner(marsDir);
+  } catch (error) {
+    // Read-only: that is told when links are to be written.
+    if (codeOf(error) !== "EROFS") throw error;
+  }
 }
 
 function isMounted(path: string): boolean {

@@ -5,6 +5,7 @@
  *   version        one line
  *   lamport_clock  CURRENT_TIME=, lamport_now=, CALLS=
  *   info           what runs here, for people
+ *   trouble        why the tree takes no links; only while that is so
  *   trigger        messages are written to it; see `triggers.ts`
  *
  * The trigger is a pipe that the daemon holds open, so that no message is lost
@@ -59,14 +60,20 @@ export interface ControlOptions {
 
 /** The daemon's end of the control directory. */
 export interface ControlDesk {
-  /** What people see in `info`. */
-  tellInfo(text: string): void;
+  /** What people see in the files of these names; what is empty has none. */
+  tell(texts: { readonly info: string; readonly trouble: string }): void;
   /** Lets go of everything; the directory is gone then. */
   close(): Promise<void>;
 }
 
 /** Names in the control directory. */
-const FILES = ["version", "lamport_clock", "info", "trigger"] as const;
+const FILES = [
+  "version",
+  "lamport_clock",
+  "info",
+  "trouble",
+  "trigger",
+] as const;
 
 // Ours. Whoever polls peers' time waits for so long in vain.
 const LEASE_MS = 250;
@@ -84,7 +91,7 @@ export class Control implements ControlDesk {
   #isClosed = false;
   #calls = 0;
   #lastRefusal = "";
-  #info = "";
+  readonly #told = { info: "", trouble: "" };
 
   private constructor(options: ControlOptions, trigger: Deno.FsFile) {
     this.#options = options;
@@ -126,10 +133,13 @@ export class Control implements ControlDesk {
     }
   }
 
-  tellInfo(text: string): void {
-    if (text === this.#info) return;
-    this.#info = text;
-    this.#replace("info", text);
+  tell(texts: { readonly info: string; readonly trouble: string }): void {
+    for (const name of ["info", "trouble"] as const) {
+      if (texts[name] === this.#told[name]) continue;
+      this.#told[name] = texts[name];
+      if (texts[name] !== "") this.#replace(name, texts[name]);
+      else removeIfThere(controlPath(this.#options.settings, name));
+    }
   }
 
   async close(): Promise<void> {
@@ -180,7 +190,7 @@ export class Control implements ControlDesk {
   }
 
   /** Readers must never see half a file. */
-  #replace(name: "lamport_clock" | "info", text: string): void {
+  #replace(name: (typeof FILES)[number], text: string): void {
     const { settings } = this.#options;
     const draft = `${settings.controlDir}/${draftOf(name)}`;
     try {

@@ -60,6 +60,7 @@ import {
 } from "./space.ts";
 import { LOOK } from "./triggers.ts";
 import { Traffic } from "./traffic.ts";
+import { TreeTrouble } from "./tree_trouble.ts";
 import { welcome } from "./welcome.ts";
 
 export interface DaemonOptions {
@@ -111,10 +112,10 @@ export class Daemon {
   readonly #alive: Alive;
   readonly #traffic: Traffic;
   readonly #handlers: PeerServices["handlers"];
-  #networkState: string | undefined;
   readonly #failures = new Failures();
   readonly #leftovers: Leftovers;
   #isTreeGone = false;
+  readonly #trouble: TreeTrouble;
   /** As it was when it could be looked at last. */
   #space: Space;
   /** Of earlier daemons, and nobody's. */
@@ -135,7 +136,8 @@ export class Daemon {
       options.reserveBytes ?? RESERVE_BYTES,
     );
     this.#space = parts.space();
-    const { host } = this.#settings;
+    const { host, marsDir } = this.#settings;
+    this.#trouble = new TreeTrouble(marsDir);
     // Whatever an earlier process wrote and did not flush counts as durable.
     this.#tree.flush();
     this.#intake = new LinkIntake({
@@ -213,7 +215,7 @@ export class Daemon {
       publish: (links) => this.#publish(links),
     }, this.#failures);
     this.#errands = new Errands({
-      marsDir: this.#settings.marsDir,
+      marsDir,
       host,
       disk: parts.disk,
       note: parts.note,
@@ -254,7 +256,7 @@ export class Daemon {
     try {
       while (this.#isRunning && !this.#options.signal.aborted) {
         await this.#round();
-        if (this.#aliveToldAtMs > toldAtMs) control.tellInfo(this.#info());
+        if (this.#aliveToldAtMs > toldAtMs) this.#tell(control);
         toldAtMs = this.#aliveToldAtMs;
         await this.#pause();
       }
@@ -267,8 +269,10 @@ export class Daemon {
     }
   }
 
-  #info(): string {
-    return infoText(this.#settings, this.#peers, this.#resources);
+  /** What people see beside the tree. */
+  #tell(control: ControlDesk): void {
+    const info = infoText(this.#settings, this.#peers, this.#resources);
+    control.tell({ info, trouble: this.#trouble.text });
   }
 
   async #serve(): Promise<PeerDoor> {
@@ -374,14 +378,15 @@ export class Daemon {
     const snapshot = this.#tree.snapshot();
     this.#traffic.update(snapshot);
     this.#peers.update(snapshot);
-    this.#lookAtNetwork();
+    this.#peers.lookAtNetwork(this.#parts.networkState?.());
     // After the links were sent: who answers has them.
     const owed = this.#owedToPeers;
     this.#owedToPeers = 0;
     if ((owed & (LOOK.ask | LOOK.full)) !== 0) this.#peers.ask();
     if ((owed & (LOOK.tell | LOOK.tellAll)) !== 0) this.#peers.tell();
     const round = this.#roundOf(snapshot, space);
-    await this.#resources.step(round, [this.#hasGraceEnded(), this.#left]);
+    const facts = [this.#hasGraceEnded(), this.#left, this.#trouble.text];
+    await this.#resources.step(round, facts);
     // A sign of life is an answer, too: it comes after what it answers with.
     if (!hasRisen && nowMs < this.#aliveAtMs) return;
     this.#leftovers.look(nowMs);
@@ -406,15 +411,6 @@ export class Daemon {
       this.#space = this.#parts.space();
     });
     return this.#space;
-  }
-
-  /** A new address or route may lead to whom none led before. */
-  #lookAtNetwork(): void {
-    const state = this.#parts.networkState?.();
-    const hasChanged = this.#networkState !== undefined &&
-      state !== this.#networkState;
-    this.#networkState = state;
-    if (hasChanged) this.#peers.retry();
   }
 
   /** What holds for all resources in this round. */
@@ -486,7 +482,8 @@ export class Daemon {
           .map(({ text }) => ({ key: LEFT_KEY, text })),
       ],
     });
-    this.#failures.try("alive", () => this.#publish(links));
+    const told = this.#failures.try("alive", () => this.#publish(links));
+    this.#trouble.take(told);
   }
 
   /** Ends workers and transfers, then says so. */

@@ -23,21 +23,23 @@ export class Failures {
     }
   }
 
-  /** The same at once. */
-  try(subject: string, act: () => void): void {
+  /** The same at once; returns what went wrong. */
+  try(subject: string, act: () => void): MarsError | undefined {
     try {
       act();
       this.#messages.delete(subject);
+      return undefined;
     } catch (error) {
-      this.#tell(subject, error);
+      return this.#tell(subject, error);
     }
   }
 
-  #tell(subject: string, error: unknown): void {
+  #tell(subject: string, error: unknown): MarsError {
     if (!(error instanceof MarsError)) throw error;
     const { message } = error;
-    if (this.#messages.get(subject) === message) return;
+    if (this.#messages.get(subject) === message) return error;
     this.#messages.set(subject, message);
     trace.error("daemon", "Round failed", { subject, message });
+    return error;
   }
 }

@@ -23,6 +23,7 @@ const FAREWELL_MS = 60_000;
 
 export class Peers {
   readonly #options: PeersOptions;
+  #networkState: string | undefined;
   readonly #peers = new Map<string, PeerLines>();
   /** Lines of hosts that are not known yet. */
   readonly #early = new Map<string, RpcClient>();
@@ -124,8 +125,15 @@ export class Peers {
     this.#peers.get(host)?.line(trafficClass);
   }
 
-  /** The network of this host has changed: whoever waits tries again. */
-  retry(): void {
+  /**
+   * Whoever waits tries again when the network of this host is another one: a
+   * new address or route may lead to whom none led before.
+   */
+  lookAtNetwork(state: string | undefined): void {
+    const hasChanged = this.#networkState !== undefined &&
+      state !== this.#networkState;
+    this.#networkState = state;
+    if (!hasChanged) return;
     for (const peer of this.#peers.values()) peer.retry();
   }
 

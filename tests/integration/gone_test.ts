@@ -62,6 +62,42 @@ test("A tree that takes nothing any more does not stop the primary", async () =>
   await last.disconnect();
 });
 
+test("A daemon that starts on a read-only tree waits for it, and says so", async () => {
+  await using hosts = new Hosts();
+  await using tree = await primaryOn(hosts, "96m");
+  const alpha = tree.host;
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 33 });
+  const writer = new Writer(recorder, await connect(alpha));
+  await writer.more(500);
+  await writer.stop();
+  await alpha.end("SIGKILL");
+  tree.protect(true);
+  await listening(alpha);
+  const words =
+    `ERROR: "${alpha.marsDir}" is read-only: no log is begun, no link says what happens, and it is tried again; find the cause with dmesg, then type mount -o remount,rw ${alpha.marsDir}; what is shown may be old`;
+  await waitFor(
+    "view to say so",
+    async () => (await alpha.run("view", "r")).stderr.includes(words),
+  );
+  const json = JSON.parse(await alpha.must("view", "r", "--json"));
+  assertStringIncludes(json.treeTrouble, "is read-only");
+  assertStringIncludes(alpha.traces(), "Tree takes no links");
+  await waitFor(
+    "recovery to end",
+    () => alpha.traces().split("log-000000002-alpha").length > 1,
+  );
+  tree.protect(false);
+  await waitFor(
+    "the trouble to be over",
+    () => alpha.traces().includes("Tree takes links again"),
+  );
+  // A socket of the daemon before may still lie there.
+  const client = await connect(alpha);
+  recorder.check(await client.read(0, recorder.sizeBytes));
+  await client.disconnect();
+  assertEquals((await alpha.run("view", "r")).stderr, "");
+});
+
 test("A tree that is unmounted is missed, and welcome when it is back", async () => {
   await using hosts = new Hosts();
   await using tree = await primaryOn(hosts, "journal");

@@ -176,7 +176,7 @@ export class SimHost {
           if (!life.isOver) onText(text);
         };
         return {
-          tellInfo: () => life.check(),
+          tell: () => life.check(),
           close: () => life.guard(() => {}),
         };
       },

@@ -33,6 +33,7 @@ export class MacroWorld implements World {
   realNs = NOW_NS;
   lamportNs = NOW_NS;
   isDaemonRunning = true;
+  treeTrouble = "";
   countsDeletedPeers = false;
   logs: readonly LocalLog[] = [];
   isDiskThere: boolean | undefined = true;

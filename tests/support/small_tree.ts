@@ -49,6 +49,12 @@ export class SmallTree {
     mount("-o", "remount,abort", this.host.marsDir);
   }
 
+  /** Makes it read-only, or takes that back; nobody may write to it. */
+  protect(isProtected: boolean): void {
+    const how = isProtected ? "ro" : "rw";
+    mount("-o", `remount,${how}`, this.host.marsDir);
+  }
+
   /** Takes the tree away from under the daemon. */
   vanish(): void {
     command("umount", "-l", this.host.marsDir);

@@ -71,5 +71,20 @@ told s "something that is no link is in the way"
 rmdir /dev/mars/s
 until_true test -b /dev/mars/s
 quiet s "in the way"
+
+step "/mars is read-only when the daemon comes back: users wait, and no more"
+crash
+mount -o remount,ro /mars || fail "/mars is busy"
+start
+until_true answers
+dd if=/dev/urandom of=/dev/mars/r bs=64k count=16 conv=fsync 2>$BASE/dd &
+writer=$!
+warned() { mars view r 2>&1 >/dev/null | grep -qF 'ERROR: "/mars" is read-only'; }
+until_true warned
+kill -0 $writer || fail "the writer did not wait: $(cat $BASE/dd)"
+mount -o remount,rw /mars || fail "/mars stays read-only"
+wait $writer || fail "the writer failed: $(cat $BASE/dd)"
+clean() { [ -z "$(mars view r 2>&1 >/dev/null)" ]; }
+until_true clean
 stop
 well

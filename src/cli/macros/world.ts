@@ -32,6 +32,8 @@ export interface World {
   /** Lamport time: not below the wall clock. */
   readonly lamportNs: bigint;
   readonly isDaemonRunning: boolean;
+  /** Why the tree takes no links; empty while it does. */
+  readonly treeTrouble: string;
   /** Whether hosts count that have left. */
   readonly countsDeletedPeers: boolean;
 
