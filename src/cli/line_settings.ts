@@ -66,7 +66,7 @@ const LINE_SETTINGS: readonly LineSetting[] = [
     usage: "SECONDS|''",
     about: "after how much silence a line to a peer is given up",
     details:
-      "Each host sends a sign of life three times in that time. Without a setting it is 10. It holds for lines that come up from now on.",
+      "Each host sends a sign of life three times in that time. Without a setting it is 10. It holds at once.",
     link: () => LINE_TIMEOUT,
     isValue: (text) => parseLineTimeout(text) !== undefined,
     expected: `${LINE_TIMEOUT_S_MIN} … ${LINE_TIMEOUT_S_MAX}`,

@@ -13,6 +13,7 @@ import { LINE_TIMING, type LineTiming, timingOf } from "../peer/line.ts";
 import { BucketPace, type LinePace } from "../peer/pace.ts";
 import {
   type LineTerms,
+  type OpenLine,
   type SocketPorts,
   TRAFFIC_CLASSES,
   type TrafficClass,
@@ -73,9 +74,7 @@ export class Traffic implements LineTerms {
   /** By name of the limit: those of the host as a whole, and of peers. */
   readonly #flows = new Map<string, Flow>();
   readonly #peers = new Set<string>();
-  readonly #open = new Set<
-    { ports: SocketPorts; trafficClass: TrafficClass }
-  >();
+  readonly #open = new Set<OpenLine>();
   readonly #schedules = new Map<string, RateSchedule | undefined>();
   #timing: LineTiming = LINE_TIMING;
   #tos: ReadonlyMap<TrafficClass, number> = new Map(
@@ -113,8 +112,7 @@ export class Traffic implements LineTerms {
   }
 
   /** See `LineTerms`. */
-  opened(trafficClass: TrafficClass, ports: SocketPorts): () => void {
-    const line = { ports, trafficClass };
+  opened(line: OpenLine): () => void {
     this.#open.add(line);
     this.#mark(line);
     return () => this.#open.delete(line);
@@ -129,10 +127,7 @@ export class Traffic implements LineTerms {
   update(snapshot: Snapshot): void {
     this.#obstacles = [];
     this.#adoptLimits(snapshot);
-    const seconds = this.#read(snapshot, LINE_TIMEOUT, parseLineTimeout);
-    this.#timing = seconds === undefined
-      ? LINE_TIMING
-      : timingOf(seconds * MS_PER_S);
+    const hasNewTiming = this.#adoptTiming(snapshot);
     const before = this.#tos;
     this.#tos = new Map(TRAFFIC_CLASSES.map((each) => {
       const fallback = parseTos(TOS_DEFAULTS[each]) ?? 0;
@@ -140,9 +135,22 @@ export class Traffic implements LineTerms {
     }));
     for (const line of this.#open) {
       const { trafficClass } = line;
-      const isNews = before.get(trafficClass) !== this.#tos.get(trafficClass);
-      if (isNews) this.#mark(line);
+      const hasNewTos = before.get(trafficClass) !==
+        this.#tos.get(trafficClass);
+      if (hasNewTiming) line.retime(this.#timing);
+      if (hasNewTiming || hasNewTos) this.#mark(line);
     }
+  }
+
+  /** Returns whether lines are to keep to another one now. */
+  #adoptTiming(snapshot: Snapshot): boolean {
+    const seconds = this.#read(snapshot, LINE_TIMEOUT, parseLineTimeout);
+    const timing = seconds === undefined
+      ? LINE_TIMING
+      : timingOf(seconds * MS_PER_S);
+    const isNews = timing.silenceMs !== this.#timing.silenceMs;
+    this.#timing = timing;
+    return isNews;
   }
 
   /** Links that tell peer by peer what moves, and what may. */
@@ -265,9 +273,7 @@ export class Traffic implements LineTerms {
     }
   }
 
-  #mark(
-    { ports, trafficClass }: { ports: SocketPorts; trafficClass: TrafficClass },
-  ): void {
+  #mark({ ports, trafficClass }: OpenLine): void {
     this.#options.setOptions?.(ports, {
       tos: this.#tos.get(trafficClass) ?? 0,
       isBulk: trafficClass !== "meta",

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ManualClock, MemoryTree } from "../../tests/support/memory_tree.ts";
+import type { TrafficClass } from "../peer/terms.ts";
 import type { SocketOptions } from "./sockets.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -7,11 +8,20 @@ class World {
   readonly clock = new ManualClock();
   readonly tree = new MemoryTree(this.clock);
   readonly marks: (SocketOptions & { own: number })[] = [];
+  readonly silences: string[] = [];
   readonly traffic = new Traffic({
     host: "alpha",
     clock: this.clock,
     setOptions: ({ own }, options) => this.marks.push({ ...options, own }),
   });
+
+  open(trafficClass: TrafficClass, own: number): () => void {
+    return this.traffic.opened({
+      trafficClass,
+      ports: { own, peer: 2 },
+      retime: ({ silenceMs }) => this.silences.push(`${own}: ${silenceMs}`),
+    });
+  }
 
   set(links: Readonly<Record<string, string>>): void {
     this.tree.write(
@@ -99,8 +109,8 @@ Deno.test("Traffic says which setting it cannot read, and limits nothing", () =>
 
 Deno.test("Traffic marks lines, again when the mark changes, not after the end", () => {
   const world = new World();
-  const ended = world.traffic.opened("sync", { own: 1, peer: 2 });
-  world.traffic.opened("meta", { own: 3, peer: 2 });
+  const ended = world.open("sync", 1);
+  world.open("meta", 3);
   world.set({});
   assertEquals(world.marks.map(({ own, tos }) => [own, tos]), [
     [1, 4],
@@ -113,6 +123,28 @@ Deno.test("Traffic marks lines, again when the mark changes, not after the end",
   ended();
   world.set({ "defaults-alpha/ip-tos-sync": "cs0" });
   assertEquals(world.marks, []);
+});
+
+Deno.test("Traffic tells lines that are up of another timeout, once", () => {
+  const world = new World();
+  const ended = world.open("log", 1);
+  world.open("meta", 3);
+  world.set({});
+  assertEquals(world.silences, []);
+  world.marks.length = 0;
+  world.set({ "defaults/line-timeout": "30" });
+  world.set({ "defaults-alpha/line-timeout": "30" });
+  assertEquals(world.silences, ["1: 30000", "3: 30000"]);
+  assertEquals(
+    world.marks.map(({ own, unansweredMs }) => [own, unansweredMs]),
+    [
+      [1, 30_000],
+      [3, 30_000],
+    ],
+  );
+  ended();
+  world.set({ "defaults-alpha/line-timeout": "?" });
+  assertEquals(world.silences.slice(2), ["3: 10000"]);
 });
 
 Deno.test("Traffic tells what moves and what may, and forgets who has left", () => {

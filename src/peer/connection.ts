@@ -339,7 +339,11 @@ function establish(
   },
 ): void {
   line.establish(terms?.pace(peer, trafficClass), terms?.timing());
-  const closed = terms?.opened(trafficClass, ports);
+  const closed = terms?.opened({
+    trafficClass,
+    ports,
+    retime: (timing) => line.retime(timing),
+  });
   if (closed !== undefined) line.ended.then(closed);
 }
 

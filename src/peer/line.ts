@@ -170,6 +170,16 @@ export class Line {
     this.#tickLater();
   }
 
+  /** Keeps to another timing from now on. */
+  retime(timing: LineTiming): void {
+    if (this.#isEnded) return;
+    this.#timing = timing;
+    // What was no silence until now must not end it.
+    this.#heardMs = this.#tickMs = this.#clock.monotonicMs();
+    clearTimeout(this.#ticker);
+    this.#tickLater();
+  }
+
   /** Queues a frame; see `SendFrame`. */
   readonly send = (
     head: Uint8Array,

@@ -181,10 +181,14 @@ Deno.test("Line answers a ping and keeps it from its user", () => {
 });
 
 Deno.test("Line pings a silent peer and then gives it up", async () => {
-  const { socket, line } = makeLine({ pingMs: 10, silenceMs: 60 });
+  const time = new VirtualTime();
+  using _ = time.install();
+  const clock = { realNs: () => 0n, monotonicMs: () => time.nowMs };
+  const { socket, line } = makeLine({ pingMs: 10, silenceMs: 60, clock });
   line.establish();
-  const reason = await deadline(line.ended, DEADLINE_MS);
-  assertMatch(reason.message, /no sign of life/);
+  await time.run(70);
+  assert(line.isEnded);
+  assertMatch((await line.ended).message, /no sign of life/);
   assert(socket.isDestroyed);
   assertEquals(socket.written[0]?.[0], FRAME_KIND.ping);
 });
@@ -307,6 +311,33 @@ Deno.test("Line reads no faster than it may, and does not die of that", async ()
   assert(!socket.isPaused);
   assertEquals(endedFor, "");
   line.end(new MarsError("done"));
+});
+
+Deno.test("Line keeps to another timing at once, and does not die of that", async () => {
+  const time = new VirtualTime();
+  using _ = time.install();
+  const clock = { realNs: () => 0n, monotonicMs: () => time.nowMs };
+  const { socket, line } = makeLine({
+    pingMs: 200_000,
+    silenceMs: 600_000,
+    clock,
+  });
+  line.establish();
+  let endedAtMs = 0;
+  line.ended.then(() => endedAtMs = time.nowMs);
+  await time.run(150_000);
+  line.retime({ handshakeMs: 0, pingMs: 1_000, silenceMs: 3_000 });
+  // The peer answers for a while, and then no more.
+  for (let step = 0; step < 100; step++) {
+    await time.run(time.nowMs + 100);
+    if (!socket.drain()) continue;
+    socket.emit("data", frame(FRAME_KIND.pong));
+  }
+  assertEquals(endedAtMs, 0);
+  assert(socket.written.length >= 8, `${socket.written.length} pings`);
+  await time.run(time.nowMs + 60_000);
+  assert(endedAtMs > 160_000, "it was alive");
+  assert(endedAtMs <= 165_000, `dead at ${endedAtMs} ms`);
 });
 
 Deno.test("Line gives signs of life while it only hears", async () => {

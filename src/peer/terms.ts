@@ -13,11 +13,18 @@ export interface SocketPorts {
   readonly peer: number;
 }
 
+export interface OpenLine {
+  readonly trafficClass: TrafficClass;
+  readonly ports: SocketPorts;
+  /** The timing is another one now. */
+  readonly retime: (timing: LineTiming) => void;
+}
+
 /** Decides about the lines of this host; see `daemon/traffic.ts`. */
 export interface LineTerms {
-  /** For lines that come up from now on. */
+  /** Of a line that comes up now. */
   timing(): LineTiming;
   pace(peer: string, trafficClass: TrafficClass): LinePace;
   /** A line came up. What it gives back is called when that has ended. */
-  opened(trafficClass: TrafficClass, ports: SocketPorts): () => void;
+  opened(line: OpenLine): () => void;
 }
