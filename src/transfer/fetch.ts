@@ -84,7 +84,7 @@ export type FetchResult =
   | { readonly kind: "lost"; readonly message: string }
   | {
     readonly kind: "damaged";
-    /** Where the first record begins that is not intact. */
+    /** Where the file was cut: of what came, nothing behind is kept. */
     readonly offsetBytes: number;
     readonly message: string;
   }
@@ -238,8 +238,8 @@ export class LogFetcher {
   }
 
   async #cutDamage(appender: Appender, verdict: Verdict): Promise<void> {
-    const { offsetBytes } = verdict;
-    await appender.cutTo(Math.max(this.#hadBytes, offsetBytes));
+    const offsetBytes = Math.max(this.#hadBytes, verdict.offsetBytes);
+    await appender.cutTo(offsetBytes);
     const message = describeVerdict(verdict);
     this.#result = { kind: "damaged", offsetBytes, message };
   }

@@ -8,8 +8,8 @@
  * and soon, while it is in the page cache.
  *
  * A log can only be read from the begin of a record on. Where that lies before
- * what was there already, that part is read, too; damage there is not the matter
- * here (replay finds it), and ends the check without a verdict.
+ * what was there already, that part is read first, on its own; damage there is
+ * not the matter here (replay finds it), and ends the check without a verdict.
  */
 import { assert } from "../base/assert.ts";
 import { SyscallError } from "../base/errors.ts";
@@ -32,7 +32,7 @@ export interface LogCheckOptions {
   readonly hadBytes: number;
   /** `goodBytes` has moved. */
   readonly onGood: () => void;
-  /** The first damage behind `hadBytes`; called at most once. */
+  /** The first damage that came with what was appended; called at most once. */
   readonly onDamage: (verdict: Verdict) => void;
 }
 
@@ -44,6 +44,8 @@ export class LogCheck {
   #windowLength = 0;
   #endBytes: number;
   #goodBytes: number;
+  /** What was there before is what is being read. */
+  #isOld = true;
   #isOver = false;
   /** There is no record to begin at: everything counts as good. */
   #isUnknown = false;
@@ -97,7 +99,9 @@ export class LogCheck {
       file = await this.#options.files.open(this.#options.path, "read");
       while (this.#isBehind && !this.#isOver) {
         this.#isBehind = false;
-        await this.#follow(file, this.#endBytes);
+        if (this.#isOld) await this.#follow(file, this.#options.hadBytes);
+        this.#isOld = false;
+        if (!this.#isOver) await this.#follow(file, this.#endBytes);
       }
     } catch (error) {
       // Who writes the file learns of it; nothing is known to be good.
@@ -155,9 +159,7 @@ export class LogCheck {
     const { verdict } = this.#scanner;
     if (verdict.kind !== "damage") return this.#good(verdict.offsetBytes);
     this.#isOver = true;
-    const { hadBytes, onDamage } = this.#options;
-    const isOld = verdict.offsetBytes + RECORD_BYTES_MAX < hadBytes;
-    if (!isOld) return onDamage(verdict);
+    if (!this.#isOld) return this.#options.onDamage(verdict);
     this.#isUnknown = true;
     this.#good(this.#endBytes);
   }

@@ -94,3 +94,22 @@ Deno.test("LogCheck leaves old damage to replay", async () => {
   assertEquals(damage, undefined);
   assertEquals(good, bytes.length);
 });
+
+Deno.test("LogCheck leaves old damage to replay, however near to the end", async () => {
+  const { bytes, starts } = logOf(10, 700);
+  const ends = [...starts.slice(1), bytes.length];
+  const anyCase = fc.record({
+    record: fc.integer({ min: 0, max: 8 }),
+    byte: fc.integer({ min: 0, max: HEADER_BYTES + 700 - 1 }),
+    hadCount: fc.integer({ min: 1, max: 9 }),
+    restBytes: fc.integer({ min: 0, max: 700 }),
+  }).filter(({ record, hadCount }) => record < hadCount);
+  await fc.assert(fc.asyncProperty(anyCase, async (any) => {
+    const { record, byte, hadCount, restBytes } = any;
+    const hadBytes = (ends[hadCount - 1] ?? 0) + restBytes;
+    const damaged = flipped(bytes, (starts[record] ?? 0) + byte);
+    const { good, damage } = await check(damaged, [hadBytes, bytes.length]);
+    assertEquals(damage, undefined);
+    assertEquals(good, bytes.length);
+  }));
+});

@@ -45,4 +45,29 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 30,
     about: "a primary was stopped and did not tell how much it had logged",
   },
+  {
+    seed: 110002,
+    chaosS: 30,
+    about: "invalidate took over versions that do not follow each other",
+  },
+  {
+    seed: 110019,
+    chaosS: 30,
+    about: "the loser of a split brain waited to complete its grown disk",
+  },
+  {
+    seed: 110034,
+    chaosS: 30,
+    about: "damage that was here before was blamed on every source, in a loop",
+  },
+  {
+    seed: 110050,
+    chaosS: 30,
+    about: "a tombstone of the future buried what was written later",
+  },
+  {
+    seed: 110267,
+    chaosS: 30,
+    about: "a sign of life overtook the logs that its host had written before",
+  },
 ];
