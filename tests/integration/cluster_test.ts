@@ -10,6 +10,7 @@ import {
   caughtUp,
   connect,
   DISK_BYTES,
+  pairOf,
   resourceOf,
   writeSome,
 } from "../support/replicas.ts";
@@ -33,9 +34,7 @@ Deno.test("A secondary becomes and stays a copy of the primary", async () => {
 
 Deno.test("A handover moves the role and loses nothing", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 2 });
   let client = await connect(alpha);
   await writeSome(recorder, client, 500);
@@ -61,9 +60,7 @@ Deno.test("A handover moves the role and loses nothing", async () => {
 
 Deno.test("A handover that times out designates the old primary again", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await alpha.end("SIGKILL");
   const outcome = await beta.run("primary", "r", "--timeout=2", "--window=1");
   assertEquals(outcome.code, 4);
@@ -73,9 +70,7 @@ Deno.test("A handover that times out designates the old primary again", async ()
 
 Deno.test("A handover that is interrupted leaves the old primary designated", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await alpha.end("SIGKILL");
   const lock = `${beta.directory}/run/lock/r`;
   const outcome = await beta.interrupt(
@@ -89,9 +84,7 @@ Deno.test("A handover that is interrupted leaves the old primary designated", as
 
 Deno.test("A forced failover works, and a split brain is shown as one", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 3 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 200);
@@ -117,9 +110,7 @@ Deno.test("A forced failover works, and a split brain is shown as one", async ()
 
 Deno.test("A fetch that is cut at arbitrary bytes goes on where it was", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await using relay = new Relay(alpha.port);
   const address = `127.0.0.1:${relay.port}`;
   await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
@@ -152,9 +143,7 @@ Deno.test("A fetch that is cut at arbitrary bytes goes on where it was", async (
 
 Deno.test("A wrong address of a peer is told, and mended by the right one", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 5 });
   await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
   await Deno.symlink("127.0.0.1:1", `${beta.marsDir}/ips/ip-alpha`);

@@ -9,6 +9,7 @@ import {
   BLOCKS,
   caughtUp,
   connect,
+  pairOf,
   resourceOf,
   writeSome,
 } from "../support/replicas.ts";
@@ -71,9 +72,7 @@ Deno.test("Who finds a log damaged at its author gets it from another member", a
 
 Deno.test("A log that nobody else has, and that is damaged, is named in the view", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await beta.must("pause-fetch", "r");
   await stopped(beta, "is-copying");
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 2 });
@@ -98,9 +97,7 @@ Deno.test("A log that nobody else has, and that is damaged, is named in the view
 
 Deno.test("A primary has its own log mended by who has fetched it", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 4 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 300);
@@ -132,9 +129,7 @@ Deno.test("A primary has its own log mended by who has fetched it", async () => 
 
 Deno.test("A fetched log that was damaged or lost here is mended by others", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await beta.must("pause-replay", "r");
   await stopped(beta, "is-replaying");
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 3 });

@@ -18,6 +18,7 @@ import {
   BLOCKS,
   caughtUp,
   connect,
+  pairOf,
   resourceOf,
   sees,
   writeSome,
@@ -28,13 +29,6 @@ reportSkipped("Hosts on bad lines", trouble);
 
 const CLOCK = /the clock of .* (ahead of|behind) ours/;
 const SPLIT = /split.?brain/i;
-
-async function pair(hosts: Hosts): Promise<readonly [Host, Host]> {
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
-  return [alpha, beta];
-}
 
 /** Moments of a handover from alpha to beta, as beta sees them. */
 const MOMENTS: readonly (readonly [string, (beta: Host) => boolean])[] = [
@@ -53,7 +47,7 @@ const MOMENTS: readonly (readonly [string, (beta: Host) => boolean])[] = [
 for (const [name, isDue] of MOMENTS) {
   Deno.test(`A primary is killed when it ${name}`, async () => {
     await using hosts = new Hosts();
-    const [alpha, beta] = await pair(hosts);
+    const [alpha, beta] = await pairOf(hosts);
     const recorder = new Recorder({ blockCount: BLOCKS, seed: 7 });
     let client = await connect(alpha);
     await writeSome(recorder, client, 256);
@@ -78,7 +72,7 @@ for (const [name, isDue] of MOMENTS) {
 
 Deno.test("A command that died in a takeover blocks nobody", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   const claim = "resource-r/userspace/claim-beta";
   const lock = acquireLock(`${beta.directory}/run/lock/r`, "dying");
   await Deno.mkdir(`${beta.marsDir}/resource-r/userspace`, { recursive: true });
@@ -95,7 +89,7 @@ Deno.test("A command that died in a takeover blocks nobody", async () => {
 
 Deno.test("A secondary that is killed in replay goes on", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 8 });
   const client = await connect(alpha);
   for (let round = 0; round < 5; round++) {
@@ -112,7 +106,7 @@ Deno.test("A secondary that is killed in replay goes on", async () => {
 
 Deno.test("Both hosts are killed, and come back in either order", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 9 });
   for (const order of [[alpha, beta], [beta, alpha]]) {
     const client = await connect(alpha);
@@ -135,7 +129,7 @@ Deno.test("Both hosts are killed, and come back in either order", async () => {
 
 Deno.test("A primary that slept through a failover is told of the split", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 10 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 128);
@@ -170,7 +164,7 @@ for (const writers of [["beta"], ["alpha", "beta"]]) {
     fn: async () => {
       await using network = new Network(["alpha", "beta"]);
       await using hosts = new Hosts(undefined, network);
-      const [alpha, beta] = await pair(hosts);
+      const [alpha, beta] = await pairOf(hosts);
       const recorder = new Recorder({ blockCount: BLOCKS, seed: 11 });
       const client = await connect(alpha);
       await writeSome(recorder, client, 128);
@@ -288,7 +282,7 @@ Deno.test("Hosts and resources whose names begin alike are told apart", async ()
 
 Deno.test("A second host of the same name is refused, and both hear why", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   await using others = new Hosts();
   const twin = others.add("beta");
   twin.start();
@@ -312,7 +306,7 @@ Deno.test("A second host of the same name is refused, and both hear why", async 
 
 Deno.test("A host whose key was forgotten gets nothing more, and both hear why", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 16 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 64);
@@ -335,7 +329,7 @@ Deno.test("A host whose key was forgotten gets nothing more, and both hear why",
 
 Deno.test("cron every second does no harm while a secondary is away", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 17 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 64);

@@ -5,6 +5,7 @@
  * end; `view` says in between what is wrong.
  */
 import { assert } from "@std/assert";
+import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { Network, networkTrouble, reportSkipped } from "../support/network.ts";
 import { randomOf, Recorder } from "../support/recorder.ts";
@@ -21,6 +22,9 @@ import {
 
 /** Silence is noticed soon. */
 const LINE_TIMEOUT_S = "3";
+
+/** What beta says of a line to alpha on which nothing comes. */
+const CUT = /alpha.*(silent|lost|not connected|no connection)/i;
 
 const trouble = networkTrouble();
 reportSkipped("Hosts on bad lines", trouble);
@@ -76,6 +80,17 @@ async function fill(host: Host, seed: number): Promise<void> {
   );
 }
 
+/** Beta joins and has got what is written so far. */
+async function following(
+  { alpha, beta, recorder }: Pair,
+): Promise<NbdClient> {
+  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 64);
+  await caughtUp(beta, alpha);
+  return client;
+}
+
 function copiedBytes(host: Host): number {
   return Number(host.link(`resource-r/syncstatus-${host.name}`) ?? "0");
 }
@@ -92,7 +107,7 @@ lineTest("A copy that is cut goes on where it was", async (pair) => {
     () => (Deno.statSync(beta.disk).blocks ?? 0) * 512 > DISK_BYTES / 4,
   );
   network.part("alpha", "beta");
-  await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
+  await sees(beta, CUT);
   const before = copiedBytes(beta);
   assert(before < DISK_BYTES);
   await writeSome(recorder, client, 64);
@@ -113,15 +128,12 @@ lineTest(
   "A fetch that meets a dead line goes on where it was",
   async (pair) => {
     const { network, alpha, beta, recorder } = pair;
-    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
-    const client = await connect(alpha);
-    await writeSome(recorder, client, 64);
-    await caughtUp(beta, alpha);
+    const client = await following(pair);
     network.limit("alpha", 20_000_000);
     await writeSome(recorder, client, 1024);
     network.part("alpha", "beta");
     await writeSome(recorder, client, 256);
-    await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
+    await sees(beta, CUT);
     network.join("alpha", "beta");
     network.limit("alpha", undefined);
     await client.disconnect();
@@ -132,14 +144,12 @@ lineTest(
 
 for (const [from, to] of [["alpha", "beta"], ["beta", "alpha"]] as const) {
   const name = `A line that is silent from ${from} to ${to} is noticed`;
-  lineTest(name, async ({ network, alpha, beta, recorder }) => {
-    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
-    const client = await connect(alpha);
-    await writeSome(recorder, client, 64);
-    await caughtUp(beta, alpha);
+  lineTest(name, async (pair) => {
+    const { network, alpha, beta, recorder } = pair;
+    const client = await following(pair);
     network.swallow(from, to);
     await writeSome(recorder, client, 256);
-    await sees(beta, /alpha.*(silent|lost|not connected|no connection)/i);
+    await sees(beta, CUT);
     network.pass(from, to);
     await client.disconnect();
     await caughtUp(beta, alpha);
@@ -165,10 +175,7 @@ lineTest(
   "A line slower than the writer, flapping then, catches up at last",
   async (pair) => {
     const { network, alpha, beta, recorder } = pair;
-    await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
-    const client = await connect(alpha);
-    await writeSome(recorder, client, 64);
-    await caughtUp(beta, alpha);
+    const client = await following(pair);
     for (const megabits of [40, 20, 10, 5, 2]) {
       network.limit("alpha", megabits * 1_000_000);
       await writeSome(recorder, client, 256);

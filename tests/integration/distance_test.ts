@@ -1,5 +1,5 @@
 /** Real daemons on lines that are limited, marked, or work one way only. */
-import { assert, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertMatch, assertStringIncludes } from "@std/assert";
 import { Hosts, waitFor } from "../support/hosts.ts";
 import { Recorder } from "../support/recorder.ts";
 import {
@@ -7,15 +7,13 @@ import {
   BLOCKS,
   caughtUp,
   connect,
-  resourceOf,
+  pairOf,
   writeSome,
 } from "../support/replicas.ts";
 
 Deno.test("Hosts go on when only one of them can dial the other", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   // Nobody listens there: from now on only beta can dial.
   await beta.must("lowlevel-set-host-ip", "beta", "127.0.0.1:1");
   await alpha.waitLink("ips/ip-beta", (value) => value === "127.0.0.1:1");
@@ -42,9 +40,7 @@ Deno.test("Hosts go on when only one of them can dial the other", async () => {
 
 Deno.test("Lines compress where the cluster allows it", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await alpha.must("set-global-enabled-net-compressions", "COMPRESS_ZSTD");
   await beta.must("pause-fetch", "r");
   await beta.waitLink("resource-r/actual-beta/is-copying", (v) => v === "0");
@@ -68,9 +64,7 @@ Deno.test("Lines compress where the cluster allows it", async () => {
 
 Deno.test("Limits and marks of lines are kept, and seen in the view", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   await alpha.must("set-send-limit", "log", "64K");
   await alpha.must("set-ip-tos", "log", "af21");
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 2 });

@@ -1,9 +1,15 @@
 /** Real daemons: a disk is compared while it is in use. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Host, Hosts } from "../support/hosts.ts";
-import { BLOCKS, caughtUp, connect } from "../support/replicas.ts";
-import { assertSameDisks, DISK_BYTES } from "../support/replicas.ts";
-import { resourceOf, writeSome } from "../support/replicas.ts";
+import {
+  assertSameDisks,
+  BLOCKS,
+  caughtUp,
+  connect,
+  DISK_BYTES,
+  pairOf,
+  writeSome,
+} from "../support/replicas.ts";
 import { Recorder } from "../support/recorder.ts";
 
 const MIB = 1024 * 1024;
@@ -32,9 +38,7 @@ async function verified(host: Host, ...words: string[]): Promise<string[]> {
 
 Deno.test("verify finds what is wrong with a disk in use, and repairs it", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 21 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 200);
@@ -80,9 +84,7 @@ Deno.test("verify finds what is wrong with a disk in use, and repairs it", async
 
 Deno.test("verify waits for replay, goes on after a restart, can be canceled", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  await resourceOf([alpha, beta]);
+  const [alpha, beta] = await pairOf(hosts);
   const refused = await alpha.run("verify", "r");
   assertEquals(refused.code, 3);
   assertStringIncludes(refused.stderr, 'name one of "beta"');

@@ -4,7 +4,7 @@ import { equalBytes } from "../../src/base/bytes.ts";
 import { MarsError } from "../../src/base/errors.ts";
 import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { waitFor } from "./deadline.ts";
-import type { Host } from "./hosts.ts";
+import type { Host, Hosts } from "./hosts.ts";
 import type { Recorder } from "./recorder.ts";
 
 export const DISK_BYTES = 16 * 1024 * 1024;
@@ -44,6 +44,14 @@ export async function resourceOf(
     for (const { name } of hosts) await copied(host, sizeBytes, name);
   }
   for (const host of hosts) await consistent(host);
+}
+
+/** Alpha and beta, in a cluster, with a resource "r"; alpha is primary. */
+export async function pairOf(hosts: Hosts): Promise<readonly [Host, Host]> {
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  await resourceOf([alpha, beta]);
+  return [alpha, beta];
 }
 
 /** Waits until `host` knows that `name`, or itself, has copied its disk. */
