@@ -1,23 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import {
   clockMessages,
   connectionMessages,
   neededPeers,
 } from "./connections.ts";
 
-function tree(values: Readonly<Record<string, string>>): Snapshot {
-  return new Snapshot(
-    Object.entries(values).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
-}
-
 Deno.test("neededPeers() are those with whom something is exchanged", () => {
-  const snapshot = tree({
+  const snapshot = snapshotOf({
     // A member of both.
     "resource-x/device-alpha": "x",
     "resource-x/data-alpha": "/dev/a",

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import {
   featureLinks,
   featureObstacles,
@@ -10,18 +10,8 @@ import {
   usableWith,
 } from "./features.ts";
 
-function tree(values: Readonly<Record<string, string>>): Snapshot {
-  return new Snapshot(
-    Object.entries(values).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
-}
-
 Deno.test("usableWith() is the least that all have", () => {
-  const snapshot = tree({
+  const snapshot = snapshotOf({
     "actual-beta/features": "4,5,0x07000000",
     "actual-gamma/features": "3,6,0x06040000",
   });
@@ -34,7 +24,7 @@ Deno.test("usableWith() is the least that all have", () => {
 });
 
 Deno.test("usableWith() takes little from old and unknown peers", () => {
-  const snapshot = tree({
+  const snapshot = snapshotOf({
     "actual-old/features": "2,5,0xffffffff",
     "actual-garbage/features": "four",
   });
@@ -55,7 +45,7 @@ Deno.test("parseMask() takes hexadecimal masks only", () => {
 
 Deno.test("featureObstacles() says what is not obeyed", () => {
   const keys = (values: Readonly<Record<string, string>>): string[] =>
-    featureObstacles(OWN_FEATURES, preferencesIn(tree(values)))
+    featureObstacles(OWN_FEATURES, preferencesIn(snapshotOf(values)))
       .map(({ key }) => key);
   assertEquals(keys({}), []);
   // None of these is what logs are written with.
@@ -77,7 +67,9 @@ Deno.test("featureLinks() claim only what is true", () => {
   const links = featureLinks(
     "alpha",
     { ...OWN_FEATURES, mask: 0x805_0000 },
-    preferencesIn(tree({ "defaults/enabled-net-compressions": "0x0f000000" })),
+    preferencesIn(
+      snapshotOf({ "defaults/enabled-net-compressions": "0x0f000000" }),
+    ),
   );
   const values = Object.fromEntries(
     links.map(({ path, value }) => [path, value]),
@@ -91,7 +83,7 @@ Deno.test("featureLinks() claim only what is true", () => {
 
 Deno.test("packingsIn() gives what is allowed and can be done", () => {
   const packings = (mask: string): string[] =>
-    packingsIn(tree({ "defaults/enabled-net-compressions": mask }));
+    packingsIn(snapshotOf({ "defaults/enabled-net-compressions": mask }));
   assertEquals(packings("0x0f000000"), ["zstd", "zlib"]);
   assertEquals(packings("0x04000000"), ["zlib"]);
   assertEquals(packings("0x03000000"), []);

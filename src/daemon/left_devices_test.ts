@@ -1,8 +1,9 @@
 /** Tests of what becomes of devices that an earlier daemon has left. */
 import { assertEquals } from "@std/assert";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import type { KernelDevice } from "../dataplane/kernel_devices.ts";
-import { Snapshot } from "../tree/snapshot.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
 import { type DeviceShelf, LeftDevices, ownerless } from "./left_devices.ts";
 
 const PID = 4711;
@@ -16,13 +17,7 @@ function tree(extra: Readonly<Record<string, string>>): Snapshot {
     "resource-r/todo-alpha/attach": "1",
     ...extra,
   };
-  return new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  return snapshotOf(links);
 }
 
 const PRIMARY = tree({ "resource-r/primary": "alpha" });

@@ -1,10 +1,11 @@
 /** How much of each log peers may read. */
 import { assertEquals } from "@std/assert";
+import { IDLE_WORKER } from "../../tests/support/idle.ts";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import { logDirectory } from "../log/files.ts";
 import { versionText } from "../resource/history.ts";
 import type { WorkerState } from "../resource/plan_types.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
-import { Snapshot } from "../tree/snapshot.ts";
 import { ResourceLogs } from "./logs.ts";
 
 const LOG = { sequence: 1, host: "alpha" };
@@ -21,36 +22,17 @@ function promised(bytes: number): ResourceView {
       undefined,
     ),
   };
-  const snapshot = new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOf(links);
   return resourceView(snapshot, "r", "alpha");
 }
 
 function worker(role: "log" | "idle", durableBytes: number): WorkerState {
   return {
+    ...IDLE_WORKER,
     role,
     logSequence: 1,
     durableBytes,
     writtenBackSequence: 1,
-    writtenBackBytes: 0,
-    deviceOn: 0,
-    deviceBytes: 0,
-    deviceErrno: 0,
-    deviceStep: 0,
-    bypass: 0,
-    openCount: 0,
-    inFlight: 0,
-    diskBytes: 0,
-    diskErrno: 0,
-    logErrno: 0,
-    replayStatus: 0,
-    replayDetail: 0,
-    replayByte: 0,
   };
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import {
   emergencyLevel,
   EmergencyWatch,
@@ -10,7 +11,6 @@ import {
   spaceFacts,
 } from "./space.ts";
 import { linkPath } from "../tree/path.ts";
-import { Snapshot } from "../tree/snapshot.ts";
 
 const MIB = 1024 * 1024;
 const EVEN = evenReserves(100 * MIB);
@@ -95,12 +95,6 @@ Deno.test("reservesIn() takes what is set, and nothing for garbage", () => {
     [linkPath.requiredFreeSpace("alpha", 1)]: "500",
     [linkPath.requiredFreeSpace("beta", 3)]: "7",
   };
-  const snapshot = new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOf(links);
   assertEquals(reservesIn(snapshot, "alpha", [1, 2, 3, 4]), [500, 2, 3, 0]);
 });

@@ -1,4 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { IDLE_WORKER } from "../../tests/support/idle.ts";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import { MarsError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import {
@@ -8,7 +10,6 @@ import {
 } from "../resource/plan_types.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
-import { Snapshot } from "../tree/snapshot.ts";
 import { ResourceVow, systemVows, type VowShelf } from "./vows.ts";
 
 const OLD = { sequence: 2, host: "alpha" };
@@ -28,13 +29,7 @@ function viewAt(
   if (log !== undefined) {
     links[linkPath.replay("r", "alpha")] = `${logFileName(log)},100,20`;
   }
-  const snapshot = new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOf(links);
   return resourceView(snapshot, "r", "alpha");
 }
 
@@ -57,24 +52,15 @@ function shelfWith(text?: string): VowShelf & { text: string | undefined } {
 
 function worker(bypass: number): WorkerState {
   return {
+    ...IDLE_WORKER,
     role: "log",
     logSequence: 2,
-    durableBytes: 0,
     writtenBackSequence: 2,
-    writtenBackBytes: 0,
     deviceOn: 1,
-    deviceErrno: 0,
-    deviceStep: 0,
     deviceBytes: 4096,
     bypass,
-    openCount: 0,
-    inFlight: 0,
     diskBytes: 4096,
-    diskErrno: 0,
     logErrno: 30,
-    replayStatus: 0,
-    replayDetail: 0,
-    replayByte: 0,
   };
 }
 

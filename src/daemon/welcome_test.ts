@@ -1,8 +1,8 @@
 /** What a host is told that has proved a token. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import { MarsError } from "../base/errors.ts";
 import type { JsonObject } from "../peer/rpc.ts";
-import { Snapshot } from "../tree/snapshot.ts";
 import { welcome } from "./welcome.ts";
 
 const LINKS = {
@@ -11,16 +11,6 @@ const LINKS = {
   "ips/ip-gone": ".deleted",
   "todo-global/merged-old_1.000000000": "alpha_1.000000000",
 };
-
-function snapshot(links: Readonly<Record<string, string>> = LINKS): Snapshot {
-  return new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
-}
 
 function request(params: JsonObject) {
   const address = { hostname: "10.0.0.2", port: 7777 };
@@ -38,7 +28,11 @@ Deno.test("welcome() lets in who has no cluster or this one", () => {
       { purpose: "merge", cluster: "alpha_1.000000000" },
     ]
   ) {
-    const { links, reply } = welcome(snapshot(), "alpha", request(params));
+    const { links, reply } = welcome(
+      snapshotOf(LINKS),
+      "alpha",
+      request(params),
+    );
     assertEquals(links, [{ path: "ips/ip-beta", value: "10.0.0.2:7777" }]);
     assertEquals(reply, {
       uuid: "alpha_1.000000000",
@@ -50,14 +44,19 @@ Deno.test("welcome() lets in who has no cluster or this one", () => {
 Deno.test("welcome() writes nothing of a host of another cluster", () => {
   const other = { cluster: "beta_1.000000000" };
   const { links, reply } = welcome(
-    snapshot(),
+    snapshotOf(LINKS),
     "alpha",
     request({ purpose: "merge", ...other }),
   );
   assertEquals(links, []);
   assertEquals(reply["uuid"], "alpha_1.000000000");
   assertThrows(
-    () => welcome(snapshot(), "alpha", request({ purpose: "join", ...other })),
+    () =>
+      welcome(
+        snapshotOf(LINKS),
+        "alpha",
+        request({ purpose: "join", ...other }),
+      ),
     MarsError,
     "type merge-cluster",
   );
@@ -66,7 +65,7 @@ Deno.test("welcome() writes nothing of a host of another cluster", () => {
 Deno.test("welcome() refuses without a cluster, and without an address", () => {
   for (const uuid of [".deleted", "(any)"]) {
     assertThrows(
-      () => welcome(snapshot({ uuid }), "alpha", request({})),
+      () => welcome(snapshotOf({ uuid }), "alpha", request({})),
       MarsError,
       '"alpha" is in no cluster',
     );
@@ -83,7 +82,7 @@ Deno.test("welcome() refuses without a cluster, and without an address", () => {
     ]
   ) {
     assertThrows(
-      () => welcome(snapshot(), "alpha", request({ address })),
+      () => welcome(snapshotOf(LINKS), "alpha", request({ address })),
       MarsError,
       "no address",
     );
@@ -95,7 +94,7 @@ Deno.test("welcome() tells a bounded count of addresses, its own among them", ()
   for (let index = 0; index < 1000; index++) {
     many[`ips/ip-${"h".repeat(55)}${index}`] = `[fe80::${index}]:65535`;
   }
-  const { reply } = welcome(snapshot(many), "zeta", request({}));
+  const { reply } = welcome(snapshotOf(many), "zeta", request({}));
   const text = JSON.stringify(reply);
   assert(text.includes('"zeta":"10.0.0.9"'));
   assert(text.length < 16 * 1024, `${text.length} characters`);

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import { amountsOf } from "./amounts.ts";
 import { versionText } from "./history.ts";
 import { type ResourceView, resourceView } from "./view.ts";
@@ -8,13 +8,7 @@ import { type ResourceView, resourceView } from "./view.ts";
 function viewOf(links: Record<string, string>): ResourceView {
   const all = { "data-alpha": "/dev/a", size: "1000", ...links };
   return resourceView(
-    new Snapshot(
-      Object.entries(all).map(([name, value]) => ({
-        path: `resource-r/${name}`,
-        value,
-        stampNs: 1n,
-      })),
-    ),
+    snapshotOfR(all),
     "r",
     "alpha",
   );

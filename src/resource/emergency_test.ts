@@ -1,7 +1,8 @@
 /** Tests of the emergency mode as `plan` decides it. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { IDLE_FACTS, IDLE_WORKER } from "../../tests/support/idle.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import type { LogName } from "../base/names.ts";
-import { Snapshot } from "../tree/snapshot.ts";
 import { anchorText } from "./emergency.ts";
 import { nextLog, versionText } from "./history.ts";
 import { findSplits } from "./parting.ts";
@@ -16,24 +17,17 @@ const BEHIND = { log: log(12), bytes: 0 };
 
 /** Alpha has logged one record, written it back, and waits. */
 const READY: WorkerState = {
+  ...IDLE_WORKER,
   role: "log",
   logSequence: 1,
   durableBytes: 4180,
   writtenBackSequence: 1,
   writtenBackBytes: 4180,
   deviceOn: 1,
-  deviceErrno: 0,
-  deviceStep: 0,
-  deviceBytes: 1 << 20,
+  deviceBytes: MIB,
   bypass: 1,
   openCount: 1,
-  inFlight: 0,
-  diskBytes: MIB,
-  diskErrno: 0,
   logErrno: ENOSPC,
-  replayStatus: 0,
-  replayDetail: 0,
-  replayByte: 0,
 };
 
 const V1 = versionText({ log: log(1), bytes: 4180 }, undefined);
@@ -70,13 +64,7 @@ function viewOf(host: string, links: Record<string, string>): ResourceView {
       all[`todo-${member}/${name}`] = "1";
     }
   }
-  const snapshot = new Snapshot(
-    Object.entries({ ...all, ...links }).map(([name, value]) => ({
-      path: `resource-r/${name}`,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOfR({ ...all, ...links });
   return resourceView(snapshot, "r", host);
 }
 
@@ -86,15 +74,9 @@ function planOf(
   host = "alpha",
 ): Plan {
   return plan(viewOf(host, links), {
+    ...IDLE_FACTS,
     logs: [HELD],
     worker: READY,
-    isRunning: true,
-    mayLead: true,
-    emergencyLevel: 0,
-    restPercent: 100,
-    isReplaysTurn: false,
-    logShare: 1,
-    rotateBytes: Infinity,
     ...facts,
   });
 }

@@ -1,6 +1,6 @@
 /** Every obstacle of a handover, and what vanishes by waiting. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import {
   type Avoidance,
   avoidSplit,
@@ -34,13 +34,7 @@ function avoidance(
   links: Readonly<Record<string, string>>,
   options: { old?: string; isBefore?: boolean; isQuiet?: boolean } = {},
 ): Avoidance {
-  const snapshot = new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path: `resource-r/${path}`,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOfR(links);
   const { old, isBefore = false, isQuiet = true } = options;
   return avoidSplit(resourceView(snapshot, "r", "beta"), {
     oldPrimary: old,
@@ -164,14 +158,7 @@ function obstaclesOf(
   links: Readonly<Record<string, string>>,
   options: { isForced?: true; ignoreSync?: true; host?: string } = {},
 ): string[] {
-  const all = Object.entries({ ...READY, ...links });
-  const snapshot = new Snapshot(
-    all.filter(([, value]) => value !== "").map(([path, value]) => ({
-      path: `resource-r/${path}`,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOfR({ ...READY, ...links });
   return preconditions(resourceView(snapshot, "r", options.host ?? "beta"), {
     isForced: options.isForced ?? false,
     ignoreSync: options.ignoreSync ?? false,
@@ -291,13 +278,7 @@ Deno.test("preconditions() need not wait for copies that do not count", () => {
 
 Deno.test("numberGaps() wants the primary beyond numbers of lost logs", () => {
   const gaps = (links: Readonly<Record<string, string>>): string[] => {
-    const snapshot = new Snapshot(
-      Object.entries({ ...READY, ...links }).map(([path, value]) => ({
-        path: `resource-r/${path}`,
-        value,
-        stampNs: 1n,
-      })),
-    );
+    const snapshot = snapshotOfR({ ...READY, ...links });
     return numberGaps(resourceView(snapshot, "r", "beta"), "alpha");
   };
   assertEquals(gaps({}), []);

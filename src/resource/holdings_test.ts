@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import { linkPath } from "../tree/path.ts";
-import { Snapshot } from "../tree/snapshot.ts";
 import { formatReplay } from "../tree/values.ts";
 import { isLost, lostLog } from "./holdings.ts";
 import { type ResourceView, resourceView } from "./view.ts";
@@ -42,13 +42,7 @@ function viewOf(
       links[linkPath.actual("r", name, "lost-log")] = lost;
     }
   }
-  const snapshot = new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOf(links);
   return resourceView(snapshot, "r", host);
 }
 

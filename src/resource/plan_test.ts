@@ -1,6 +1,7 @@
 /** Each row of the decision table in `plan.ts`. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Snapshot } from "../tree/snapshot.ts";
+import { IDLE_FACTS, IDLE_WORKER } from "../../tests/support/idle.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import { versionText } from "./history.ts";
 import { plan } from "./plan.ts";
 import { type Plan, type PlanFacts, type WorkerState } from "./plan_types.ts";
@@ -10,27 +11,6 @@ const MIB = 1 << 20;
 const log = (sequence: number, host: string) => ({ sequence, host });
 const V1 = versionText({ log: log(1, "alpha"), bytes: 4180 }, undefined);
 const V1_EMPTY = versionText({ log: log(1, "alpha"), bytes: 0 }, undefined);
-
-const WORKER: WorkerState = {
-  role: "idle",
-  logSequence: 0,
-  durableBytes: 0,
-  writtenBackSequence: 0,
-  writtenBackBytes: 0,
-  deviceOn: 0,
-  deviceErrno: 0,
-  deviceStep: 0,
-  deviceBytes: 0,
-  bypass: 0,
-  openCount: 0,
-  inFlight: 0,
-  diskBytes: MIB,
-  diskErrno: 0,
-  logErrno: 0,
-  replayStatus: 0,
-  replayDetail: 0,
-  replayByte: 0,
-};
 
 /** A resource of alpha (primary) and beta, all switches on. */
 const CLUSTER: Record<string, string> = {
@@ -55,23 +35,9 @@ function planOf(
   facts: Partial<PlanFacts>,
 ): Plan {
   const all = { ...CLUSTER, ...links };
-  const snapshot = new Snapshot(
-    Object.entries(all).map(([name, value]) => ({
-      path: `resource-r/${name}`,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOfR(all);
   return plan(resourceView(snapshot, "r", host), {
-    logs: [],
-    worker: WORKER,
-    isRunning: true,
-    mayLead: true,
-    emergencyLevel: 0,
-    restPercent: 100,
-    isReplaysTurn: false,
-    logShare: 1,
-    rotateBytes: Infinity,
+    ...IDLE_FACTS,
     ...facts,
   });
 }
@@ -175,7 +141,7 @@ Deno.test("plan() waits with a role until peers were heard", () => {
 
 Deno.test("plan() publishes positions of the log it writes", () => {
   const worker: WorkerState = {
-    ...WORKER,
+    ...IDLE_WORKER,
     role: "log",
     logSequence: 1,
     durableBytes: 4180,
@@ -199,7 +165,7 @@ Deno.test("plan() tells the end of a log left since the last look", () => {
   // The link of log 1 says 1000 bytes; then 3180 more came, log 2 was begun,
   // and log 1 was written back, all at once.
   const worker: WorkerState = {
-    ...WORKER,
+    ...IDLE_WORKER,
     role: "log",
     logSequence: 2,
     durableBytes: 700,
@@ -233,7 +199,7 @@ Deno.test("plan() tells the end of a log left since the last look", () => {
 
 Deno.test("plan() tells the whole of a log left but not written back", () => {
   const worker: WorkerState = {
-    ...WORKER,
+    ...IDLE_WORKER,
     role: "log",
     logSequence: 2,
     durableBytes: 700,
@@ -267,7 +233,7 @@ Deno.test("plan() tells the whole of a log left but not written back", () => {
 
 Deno.test("plan() rotates into an empty next log, one at a time", () => {
   const worker: WorkerState = {
-    ...WORKER,
+    ...IDLE_WORKER,
     role: "log",
     logSequence: 1,
     durableBytes: 4180,
@@ -299,7 +265,7 @@ Deno.test("plan() rotates into an empty next log, one at a time", () => {
 });
 
 Deno.test("plan() leaves the role when another host is designated", () => {
-  const worker: WorkerState = { ...WORKER, role: "log", logSequence: 1 };
+  const worker: WorkerState = { ...IDLE_WORKER, role: "log", logSequence: 1 };
   const links = {
     primary: "(none)",
     "replay-alpha": "log-000000001-alpha,0,0",
@@ -325,7 +291,7 @@ Deno.test("plan() recovers an own log, then begins the next one", () => {
     ["replay", 0, 4180],
   );
   const done: WorkerState = {
-    ...WORKER,
+    ...IDLE_WORKER,
     role: "replay",
     logSequence: 1,
     writtenBackSequence: 1,
@@ -346,7 +312,7 @@ Deno.test("plan() recovers an own log, then begins the next one", () => {
 });
 
 const STOPPED: WorkerState = {
-  ...WORKER,
+  ...IDLE_WORKER,
   role: "replay",
   logSequence: 1,
   writtenBackSequence: 1,

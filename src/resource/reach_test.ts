@@ -1,6 +1,6 @@
 /** Which logs are within reach; scenarios of leave-resource show the rest. */
 import { assertEquals } from "@std/assert";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import { reachOf } from "./reach.ts";
 import { resourceView } from "./view.ts";
 
@@ -10,13 +10,7 @@ const step = (sequence: number, host: string): string =>
   `${DIGEST},log-00000000${sequence}-${host},0`;
 
 function view(links: Readonly<Record<string, string>>) {
-  const snapshot = new Snapshot(
-    Object.entries(links).map(([path, value]) => ({
-      path: `resource-r/${path}`,
-      value,
-      stampNs: 1n,
-    })),
-  );
+  const snapshot = snapshotOfR(links);
   return resourceView(snapshot, "r", "alpha");
 }
 

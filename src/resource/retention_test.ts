@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import type { LogName } from "../base/names.ts";
 import { logFileName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
-import { type Link, Snapshot } from "../tree/snapshot.ts";
 import { formatStep } from "../tree/values.ts";
 import {
   type Claim,
@@ -15,16 +15,6 @@ import {
 import { type ResourceView, resourceView } from "./view.ts";
 
 const HOSTS = ["alpha", "beta", "gamma"];
-
-function snapshotOf(links: Readonly<Record<string, string>>): Snapshot {
-  return new Snapshot(
-    Object.entries(links).map(([path, value]): Link => ({
-      path,
-      value,
-      stampNs: 1n,
-    })),
-  );
-}
 
 interface Seen {
   readonly view: ResourceView;

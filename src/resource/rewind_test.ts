@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import { versionText } from "./history.ts";
 import type { LocalLog } from "./plan_types.ts";
 import { rewindTo } from "./rewind.ts";
@@ -49,19 +49,7 @@ const FILES: readonly LocalLog[] = [
 ];
 
 function viewOf(changes: Readonly<Record<string, string>> = {}): ResourceView {
-  return resourceView(
-    new Snapshot(
-      Object.entries({ ...LINKS, ...changes })
-        .filter(([, value]) => value !== "")
-        .map(([name, value]) => ({
-          path: `resource-r/${name}`,
-          value,
-          stampNs: 1n,
-        })),
-    ),
-    "r",
-    "alpha",
-  );
+  return resourceView(snapshotOfR({ ...LINKS, ...changes }), "r", "alpha");
 }
 
 Deno.test("rewindTo() names the parting, and what only this host wrote", () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Snapshot } from "../tree/snapshot.ts";
+import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import { triggerFiles, unitWish } from "./systemd.ts";
 
 const LINKS = {
@@ -10,18 +10,8 @@ const LINKS = {
   "actual-alpha/if-on": "1",
 };
 
-function snapshotOf(links: Readonly<Record<string, string>>): Snapshot {
-  return new Snapshot(
-    Object.entries(links).map(([name, value]) => ({
-      path: `resource-r/${name}`,
-      value,
-      stampNs: 1n,
-    })),
-  );
-}
-
 const actionOf = (links: Readonly<Record<string, string>>): string =>
-  unitWish(snapshotOf({ ...LINKS, ...links }), "r", "alpha")?.action ?? "";
+  unitWish(snapshotOfR({ ...LINKS, ...links }), "r", "alpha")?.action ?? "";
 
 Deno.test("unitWish() starts where it is wanted and the device is there", () => {
   assertEquals(actionOf({}), "start");
@@ -49,7 +39,7 @@ Deno.test("unitWish() is none without units, or where the host is out", () => {
 
 Deno.test("unitWish() takes one unit for both", () => {
   const wish = unitWish(
-    snapshotOf({ ...LINKS, "systemd-stop-unit": ".deleted" }),
+    snapshotOfR({ ...LINKS, "systemd-stop-unit": ".deleted" }),
     "r",
     "alpha",
   );
@@ -59,7 +49,7 @@ Deno.test("unitWish() takes one unit for both", () => {
 const BOTH = ["resource-r/systemd-trigger", "userspace/systemd-trigger"];
 
 Deno.test("triggerFiles() tells of roles, units and the own device", () => {
-  const snapshot = snapshotOf(LINKS);
+  const snapshot = snapshotOfR(LINKS);
   const names = [
     "primary",
     "systemd-want",
@@ -78,7 +68,7 @@ Deno.test("triggerFiles() tells of roles, units and the own device", () => {
 });
 
 Deno.test("triggerFiles() tells of nothing else", () => {
-  const snapshot = snapshotOf(LINKS);
+  const snapshot = snapshotOfR(LINKS);
   const paths = [
     "resource-r/size",
     "resource-r/actual-beta/if-on",
@@ -90,7 +80,7 @@ Deno.test("triggerFiles() tells of nothing else", () => {
 });
 
 Deno.test("triggerFiles() tells of roles only where there are units", () => {
-  const snapshot = snapshotOf({ "device-alpha": "r" });
+  const snapshot = snapshotOfR({ "device-alpha": "r" });
   assertEquals(triggerFiles(["resource-r/primary"], snapshot, "alpha"), []);
   assertEquals(
     triggerFiles(["resource-r/systemd-start-unit"], snapshot, "alpha"),

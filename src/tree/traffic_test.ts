@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Snapshot } from "./snapshot.ts";
+import { snapshotOf } from "../../tests/support/snapshots.ts";
 import {
   type ClassTraffic,
   formatTraffic,
@@ -28,13 +28,7 @@ Deno.test("parseTraffic() reads what formatTraffic() writes", () => {
 
 Deno.test("logLimitKib() is the smaller limit of both ends", () => {
   const limitOf = (links: Readonly<Record<string, string>>) => {
-    const snapshot = new Snapshot(
-      Object.entries(links).map(([path, value]) => ({
-        path,
-        value,
-        stampNs: 1n,
-      })),
-    );
+    const snapshot = snapshotOf(links);
     return logLimitKib(snapshot, { from: "alpha", to: "beta" });
   };
   const sends = { "actual-alpha/traffic-beta": "sync 0/1 0/-,log 0/20 0/7" };

@@ -53,6 +53,7 @@ import { resourceView } from "../../src/resource/view.ts";
 import type { Snapshot } from "../../src/tree/snapshot.ts";
 import { LinkTree } from "../../src/tree/store.ts";
 import { TOMBSTONE } from "../../src/tree/values.ts";
+import { IDLE_WORKER } from "../support/idle.ts";
 
 export interface Scenario {
   readonly title: string;
@@ -109,27 +110,6 @@ interface Reaction {
   readonly value: string;
   readonly links: readonly { readonly path: string; readonly value: string }[];
 }
-
-const IDLE: WorkerState = {
-  role: "idle",
-  logSequence: 0,
-  durableBytes: 0,
-  writtenBackSequence: 0,
-  writtenBackBytes: 0,
-  deviceOn: 0,
-  deviceErrno: 0,
-  deviceStep: 0,
-  deviceBytes: 0,
-  bypass: 0,
-  openCount: 0,
-  inFlight: 0,
-  diskBytes: 1 << 20,
-  diskErrno: 0,
-  logErrno: 0,
-  replayStatus: 0,
-  replayDetail: 0,
-  replayByte: 0,
-};
 
 /** Runs one scenario; gives its text as it should stand in the file. */
 export async function runScenario(
@@ -377,9 +357,9 @@ class Stage implements Disposable {
   #planFacts(): PlanFacts {
     const number = (name: string, standard: number): number =>
       Number(this.#facts.get(name) ?? standard);
-    const worker: Record<string, string | number> = { ...IDLE };
+    const worker: Record<string, string | number> = { ...IDLE_WORKER };
     for (const [name, value] of this.#facts) {
-      if (!(name in IDLE)) continue;
+      if (!(name in IDLE_WORKER)) continue;
       worker[name] = name === "role" ? value : Number(value);
     }
     const files = [...this.#files()].flatMap(([path, bytes]) => {
@@ -391,7 +371,7 @@ class Stage implements Disposable {
     return {
       logs: files,
       worker: this.#facts.get("role") === "none" ? undefined : {
-        ...IDLE,
+        ...IDLE_WORKER,
         ...worker,
         role: roleOf(this.#facts.get("role")),
       },
