@@ -271,7 +271,8 @@ export class Daemon {
 
   /** What people see beside the tree. */
   #tell(control: ControlDesk): void {
-    const info = infoText(this.#settings, this.#peers, this.#resources);
+    const heap = this.#parts.heap?.();
+    const info = infoText(this.#settings, this.#peers, this.#resources, heap);
     control.tell({ info, trouble: this.#trouble.text });
   }
 

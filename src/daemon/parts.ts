@@ -17,6 +17,7 @@ import type { LinkTree } from "../tree/store.ts";
 import type { TreeSight } from "../tree/watch.ts";
 import type { ControlDesk } from "./control.ts";
 import type { LeftDevice } from "./left_devices.ts";
+import type { HeapUse } from "./info.ts";
 import type { ReadStretch } from "./log_records.ts";
 import type { Network } from "./peer_lines.ts";
 import type { SocketOptions } from "./sockets.ts";
@@ -39,6 +40,8 @@ export interface DaemonParts {
   readonly networkState?: () => string;
   /** Keeps commands out. @throws RefusedError if one works on the resource */
   readonly lock: (resource: string) => Disposable;
+  /** What the engine of this thread holds. */
+  readonly heap?: () => HeapUse;
   /** Puts a text into the system's log. */
   readonly note: (text: string) => Promise<void>;
   /** Lets systemd look, if links concern it. */

@@ -188,6 +188,7 @@ async function systemParts(
       disk.assertThere();
       return spaceOf(marsDir);
     },
+    heap: () => Deno.memoryUsage(),
     vows: systemVows(etcDir),
     isTreeGone: () => disk.isGone,
     startWorker: (subject) =>

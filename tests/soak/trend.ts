@@ -2,38 +2,70 @@
 /**
  * Trend: does a measure grow while nothing but time passes?
  *
- * Samples of the warm-up are left out: the first fifth. Of the rest, the median
- * of the last quarter is compared with the median of the first quarter, so
- * that peaks (a collection of garbage that is due, a log that is about to be
- * deleted) do not count. It grows if it is above
+ *   steady   counts. Samples of the warm-up are left out: the first fifth. Of
+ *            the rest, the median of the last quarter is compared with that of
+ *            the first, so that peaks (a log that is about to be deleted) do
+ *            not count. It grows if it is above `first * (1 + share) + slack`
+ *   floor    memory, of which a part is garbage that is still to be collected.
+ *            Only the second half counts. It is cut into four windows; the
+ *            minimum of a window is what really is in use then. The slope is
+ *            the median of those between any two windows, so that one of them
+ *            may be anything. It grows if the slope, over the second half,
+ *            makes more than `slack`
+ *   bound    what may be anything below `slack`
  *
- *   first * (1 + share) + slack
- *
- * A leak of one unit per cycle of the load passes the bounds below within
- * minutes; noise of a machine that does other things does not.
+ * The slack is what was seen where nothing leaks. In ten minutes memory that
+ * grows by 2 MB per minute is noticed, a heap that grows by 0.4 MB, and whatever
+ * is left over once in each cycle of the load. The longer a run, the less of a
+ * leak per minute passes.
  */
 
 /** What is measured of a daemon, and how much it may vary. */
 export interface Measure {
   readonly name: string;
   readonly unit: string;
-  /** Of what it was. */
+  readonly kind: "steady" | "floor" | "bound";
+  /** Of what it was; only where it is steady. */
   readonly share: number;
   readonly slack: number;
 }
 
 /** How much is tolerated, by what was seen in runs of ten minutes. */
 export const MEASURES = {
-  // The engine keeps what it has freed for a while.
-  memory: { name: "memory", unit: "MB", share: 0.1, slack: 12 },
-  files: { name: "open files", unit: "", share: 0, slack: 6 },
-  // The runtime keeps as many in its pool as it has needed at once.
-  threads: { name: "threads", unit: "", share: 0, slack: 6 },
+  // The allocator keeps what it has freed for a while: up to 6 MB were seen.
+  memory: { name: "memory", unit: "MB", kind: "floor", share: 0, slack: 10 },
+  // What is compiled, and what is remembered until the next deletion of logs,
+  // comes and goes: 1 MB.
+  heap: { name: "heap", unit: "MB", kind: "floor", share: 0, slack: 2 },
+  files: { name: "open files", unit: "", kind: "steady", share: 0, slack: 6 },
+  // The kernel has one or two more for a ring that is busy.
+  threads: { name: "threads", unit: "", kind: "steady", share: 0, slack: 3 },
+  // The runtime has at most so many for system calls that wait, and keeps as
+  // many as it has ever needed at once while they have something to do.
+  pool: {
+    name: "threads of the pool",
+    unit: "",
+    kind: "bound",
+    share: 0,
+    slack: 33,
+  },
   // Messages come and go; each rotation brings seven until logs are deleted.
-  links: { name: "links", unit: "", share: 0, slack: 25 },
+  links: { name: "links", unit: "", kind: "steady", share: 0, slack: 25 },
   // Between a rotation and the deletion of its log there may be two handovers.
-  logs: { name: "files in the tree", unit: "", share: 0, slack: 5 },
-  logBytes: { name: "bytes of logs", unit: "MB", share: 0.25, slack: 40 },
+  logs: {
+    name: "files in the tree",
+    unit: "",
+    kind: "steady",
+    share: 0,
+    slack: 5,
+  },
+  logBytes: {
+    name: "bytes of logs",
+    unit: "MB",
+    kind: "steady",
+    share: 0.25,
+    slack: 40,
+  },
 } as const satisfies Record<string, Measure>;
 
 export type MeasureName = keyof typeof MEASURES;
@@ -49,9 +81,25 @@ export interface Trend {
 export const SAMPLES_MIN = 20;
 
 const WARM_UP_SHARE = 0.2;
+const WINDOWS = 4;
 
 /** @param samples of one measure, in their order, at equal distances */
-export function trendOf(
+export function trendOf(samples: readonly number[], measure: Measure): Trend {
+  switch (measure.kind) {
+    case "steady":
+      return steady(samples, measure);
+    case "floor":
+      return floor(samples, measure);
+    case "bound": {
+      const last = Math.max(...samples);
+      const { slack } = measure;
+      const first = samples[0] ?? 0;
+      return { first, last, limit: slack, isGrowing: last > slack };
+    }
+  }
+}
+
+function steady(
   samples: readonly number[],
   { share, slack }: Measure,
 ): Trend {
@@ -63,8 +111,27 @@ export function trendOf(
   return { first, last, limit, isGrowing: last > limit };
 }
 
-/** The middle one; 0 of none. */
+function floor(samples: readonly number[], { slack }: Measure): Trend {
+  const half = samples.slice(Math.floor(samples.length / 2));
+  const length = Math.floor(half.length / WINDOWS);
+  const floors = Array.from(
+    { length: WINDOWS },
+    (_, index) => Math.min(...half.slice(index * length, (index + 1) * length)),
+  );
+  const slopes = floors.flatMap((right, to) =>
+    floors.slice(0, to).map((left, from) => (right - left) / (to - from))
+  );
+  const rise = medianOf(slopes) * (WINDOWS - 1);
+  // Laid through the windows: what they would be without their noise.
+  const middle = medianOf(floors);
+  const [first, last] = [middle - rise / 2, middle + rise / 2];
+  return { first, last, limit: first + slack, isGrowing: rise > slack };
+}
+
+/** The middle one, or between the two in the middle; 0 of none. */
 function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? 0;
+  return (lower + upper) / 2;
 }
