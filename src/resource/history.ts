@@ -24,7 +24,12 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { toHex } from "../base/bytes.ts";
 import type { LogName } from "../base/names.ts";
-import { formatVersion, previousText, selfText } from "../tree/values.ts";
+import {
+  formatVersion,
+  previousText,
+  selfText,
+  type VersionStep,
+} from "../tree/values.ts";
 import type { VersionLink } from "./versions.ts";
 import { type Position, type ResourceView, sameLog } from "./view.ts";
 
@@ -71,6 +76,20 @@ export function versionBefore(
   const end = previousText(text);
   for (const link of view.versions.get(sequence - 1)?.values() ?? []) {
     if (selfText(link.text) === end) return link;
+  }
+  return undefined;
+}
+
+/** The newest version that `host` tells of logs before `endSequence`. */
+export function lastVersion(
+  view: ResourceView,
+  host: string,
+  endSequence = Infinity,
+): { readonly sequence: number; readonly self: VersionStep } | undefined {
+  for (const [sequence, links] of view.versions) {
+    if (sequence >= endSequence) continue;
+    const link = links.get(host);
+    if (link !== undefined) return { sequence, self: link.value.self };
   }
   return undefined;
 }

@@ -16,7 +16,7 @@
  * Source: ancestor search of MARS.
  */
 import type { VersionStep } from "../tree/values.ts";
-import { versionOf } from "./history.ts";
+import { lastVersion, versionOf } from "./history.ts";
 import {
   earlierOf,
   type Position,
@@ -190,19 +190,8 @@ function stepBack(view: ResourceView, walk: Walk): void {
  */
 function lastBefore(view: ResourceView, walk: Walk): VersionStep | undefined {
   const sequence = walk.at?.log.sequence ?? 0;
-  return lastOf(view, walk.at?.log.host ?? walk.host, sequence) ??
-    lastOf(view, walk.host, sequence);
-}
-
-function lastOf(
-  view: ResourceView,
-  host: string,
-  endSequence: number,
-): VersionStep | undefined {
-  for (const [sequence, links] of view.versions) {
-    if (sequence >= endSequence) continue;
-    const link = links.get(host);
-    if (link !== undefined) return link.value.self;
-  }
-  return undefined;
+  const author = walk.at?.log.host ?? walk.host;
+  const last = lastVersion(view, author, sequence) ??
+    lastVersion(view, walk.host, sequence);
+  return last?.self;
 }

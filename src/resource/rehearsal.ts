@@ -10,7 +10,7 @@
  */
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
-import { authorsOf, finalEndBytes, versionOf } from "./history.ts";
+import { authorsOf, finalEndBytes, lastVersion, versionOf } from "./history.ts";
 import { type LocalLog, localLog } from "./plan_types.ts";
 import {
   type MemberState,
@@ -105,10 +105,13 @@ function behindBytes(
   { host, replay }: MemberState,
   end: Position,
 ): number | undefined {
-  let at = newestEnd(view, host) ?? (replay && {
-    log: replay.log,
-    bytes: replay.startBytes + replay.dirtyBytes,
-  });
+  const newest = lastVersion(view, host)?.self;
+  let at = newest !== undefined
+    ? { log: newest.log, bytes: newest.endBytes }
+    : replay && {
+      log: replay.log,
+      bytes: replay.startBytes + replay.dirtyBytes,
+    };
   let bytes = 0;
   for (let count = 0; count < LOGS_MAX && at !== undefined; count++) {
     if (sameLog(at.log, end.log)) {
@@ -124,22 +127,12 @@ function behindBytes(
   return undefined;
 }
 
-function newestEnd(view: ResourceView, host: string): Position | undefined {
-  for (const [, links] of view.versions) {
-    const self = links.get(host)?.value.self;
-    if (self !== undefined) return { log: self.log, bytes: self.endBytes };
-  }
-  return undefined;
-}
-
 function newestVersionNs(
   view: ResourceView,
   host: string,
   stampNs: (path: string) => bigint | undefined,
 ): bigint | undefined {
-  for (const [sequence, links] of view.versions) {
-    if (!links.has(host)) continue;
-    return stampNs(linkPath.version(view.resource, sequence, host));
-  }
-  return undefined;
+  const last = lastVersion(view, host);
+  return last &&
+    stampNs(linkPath.version(view.resource, last.sequence, host));
 }
