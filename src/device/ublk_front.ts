@@ -19,11 +19,9 @@ import { DEVICE_STEP, deviceTroubleText } from "../base/device_trouble.ts";
 import { ERRNO, SyscallError } from "../base/errors.ts";
 import { removeIfThere } from "../base/remove.ts";
 import { trace } from "../base/trace.ts";
-import type { BlockTarget } from "../block/request.ts";
-import type { CommandIo } from "../ring/io.ts";
 import type { FrontEnd } from "./front_end.ts";
 import { isNotedOpen, isUsedByKernel, openersOf } from "./openers.ts";
-import { UblkDevice } from "./ublk.ts";
+import { UblkDevice, type UblkOptions } from "./ublk.ts";
 import { deviceIds } from "./ublk_devices.ts";
 import { markOf } from "./ublk_protocol.ts";
 
@@ -35,21 +33,25 @@ const DRIVER_RETRY_MS = 5_000;
 const COUNT_MS = 1_000;
 const BUSY_CHECK_MS = 250;
 
-export interface UblkFrontOptions {
-  readonly io: CommandIo;
-  readonly target: BlockTarget;
-  readonly sizeBytes: number;
-  readonly logicalBlockBytes: number;
-  readonly physicalBlockBytes: number;
-  /** Whether writes need a flush to become durable, as it is now. */
-  readonly hasVolatileCache: () => boolean;
+/** What the kernel is told of a device, and who serves it. */
+type ServedDevice = Pick<
+  UblkOptions,
+  | "io"
+  | "target"
+  | "sizeBytes"
+  | "logicalBlockBytes"
+  | "physicalBlockBytes"
+  | "hasVolatileCache"
+>;
+
+export type UblkFrontOptions = ServedDevice & {
   /** Whether it is told that the kernel has no driver. */
   readonly isExpected: boolean;
   /** The link that people open. */
   readonly linkPath: string;
   /** The file that says which device is ours. */
   readonly statePath: string;
-}
+};
 
 export class UblkFront implements FrontEnd {
   readonly #options: UblkFrontOptions;
