@@ -12,6 +12,7 @@ import {
   completionRows,
   familyPrefixes,
   optionWord,
+  waitingOptions,
   type Word,
 } from "./completion_table.ts";
 
@@ -24,7 +25,6 @@ export function bashCompletion(): string {
   const flags = options.map((row) =>
     takesNextWord(row) ? `--${row.name}=` : `--${row.name}`
   );
-  const waiting = options.filter(takesNextWord).map(({ name }) => `--${name}`);
   return `# Completion of mars for bash. Made by: mars completion bash
 
 _mars_directory() {
@@ -137,7 +137,7 @@ _mars() {
             :
         elif [[ $word == -* ]]; then
             case $word in
-            ${waiting.join("|")}) expects=$word ;;
+            ${waitingOptions().join("|")}) expects=$word ;;
             esac
         else
             positional+=("\${word#force-}")

@@ -7,6 +7,7 @@ import {
   completionRows,
   familyPrefixes,
   optionWord,
+  waitingOptions,
   type Word,
 } from "./completion_table.ts";
 
@@ -14,7 +15,6 @@ import {
 export function fishCompletion(): string {
   const rows = completionRows();
   const options = completionOptions();
-  const waiting = options.filter(takesNextWord).map(({ name }) => `--${name}`);
   const prefixes = familyPrefixes().join("|");
   return `# Completion of mars for fish. Made by: mars completion fish
 
@@ -25,7 +25,7 @@ function __mars_words
     for word in $words[2..]
         if set -q expects[1]
             set -e expects
-        else if contains -- $word ${waiting.join(" ")}
+        else if contains -- $word ${waitingOptions().join(" ")}
             set expects $word
         else if not string match -q -- '-*' $word
             string replace -r '^force-' '' -- $word

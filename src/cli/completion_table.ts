@@ -14,7 +14,7 @@
  */
 import type { CommandText } from "./commands.ts";
 import { HELP_ROWS, topicOf } from "./help.ts";
-import { OPTION_ROWS, type OptionRow } from "./options.ts";
+import { OPTION_ROWS, type OptionRow, takesNextWord } from "./options.ts";
 import { VIEW_FAMILIES } from "./view.ts";
 
 /** A kind of word, or the words themselves. */
@@ -105,6 +105,12 @@ export function optionWord({ name, value }: OptionRow): Word | undefined {
 /** Beginnings of the names of families: `view-`. */
 export function familyPrefixes(): string[] {
   return VIEW_FAMILIES.map(({ prefix }) => prefix);
+}
+
+/** Options whose value may be the next word, as they are typed. */
+export function waitingOptions(): string[] {
+  return completionOptions().filter(takesNextWord)
+    .map(({ name }) => `--${name}`);
 }
 
 /** Options that are offered. */

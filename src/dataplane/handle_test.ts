@@ -35,13 +35,8 @@ Deno.test("DataplaneHandle logs, rotates, drains; replay makes the same disk", a
   await using plane = new DataPlane(SIZE_BYTES);
   const random = new Random(1);
   const model = new Uint8Array(SIZE_BYTES);
-  plane.createDisk("disk");
   plane.createDisk("copy");
-  plane.createLog(1);
-  const handle = plane.start("disk");
-  handle.adjust(plane.logging(1));
-  await until(handle, "device on", (actual) => actual.deviceOn === 1);
-  const client = await plane.connect();
+  const { handle, client } = await plane.serving();
   await writeSome(client, model, random, 200);
 
   for (const sequence of [2, 3]) {
@@ -83,12 +78,7 @@ Deno.test("DataplaneHandle logs, rotates, drains; replay makes the same disk", a
 
 Deno.test("DataplaneHandle never pulls a busy device away", async () => {
   await using plane = new DataPlane(SIZE_BYTES);
-  plane.createDisk("disk");
-  plane.createLog(1);
-  const handle = plane.start("disk");
-  handle.adjust(plane.logging(1));
-  await until(handle, "device on", (actual) => actual.deviceOn === 1);
-  const client = await plane.connect();
+  const { handle, client } = await plane.serving();
   handle.adjust(plane.logging(1, { role: "idle" }));
   const closing = await until(handle, "off", (actual) => actual.deviceOn === 0);
   assertEquals(closing.role, "log");
@@ -105,12 +95,7 @@ Deno.test("DataplaneHandle never pulls a busy device away", async () => {
 
 Deno.test("DataplaneHandle lets clients in again if logging goes on", async () => {
   await using plane = new DataPlane(SIZE_BYTES);
-  plane.createDisk("disk");
-  plane.createLog(1);
-  const handle = plane.start("disk");
-  handle.adjust(plane.logging(1));
-  await until(handle, "device on", (actual) => actual.deviceOn === 1);
-  const client = await plane.connect();
+  const { handle, client } = await plane.serving();
   handle.adjust(plane.logging(1, { role: "idle" }));
   await until(handle, "device off", (actual) => actual.deviceOn === 0);
   handle.adjust(plane.logging(1));
@@ -123,12 +108,7 @@ Deno.test("DataplaneHandle lets clients in again if logging goes on", async () =
 Deno.test("stop() hangs up; replay of the own log recovers every write", async () => {
   await using plane = new DataPlane(SIZE_BYTES);
   const model = new Uint8Array(SIZE_BYTES);
-  plane.createDisk("disk");
-  plane.createLog(1);
-  const handle = plane.start("disk");
-  handle.adjust(plane.logging(1));
-  await until(handle, "device on", (actual) => actual.deviceOn === 1);
-  const client = await plane.connect();
+  const { handle, client } = await plane.serving();
   await writeSome(client, model, new Random(2), 300);
   await handle.stop();
   const { role, durableBytes, writtenBackBytes } = handle.actual();

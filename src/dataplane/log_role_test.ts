@@ -24,12 +24,7 @@ async function waiting(plane: DataPlane): Promise<{
   readonly client: NbdClient;
   readonly write: Promise<void>;
 }> {
-  plane.createDisk("disk");
-  plane.createLog(1);
-  const handle = plane.start("disk");
-  handle.adjust(plane.logging(1));
-  await until(handle, "device on", (actual) => actual.deviceOn === 1);
-  const client = await plane.connect();
+  const { handle, client } = await plane.serving();
   await client.write(0, block(1));
   handle.adjust(plane.logging(1, { bypass: "prepare" }));
   const ready = await until(handle, "ready", (actual) => actual.bypass === 1);

@@ -102,6 +102,18 @@ export class DataPlane {
     });
   }
 
+  /** A primary on a new disk and an empty first log, and a client of it. */
+  async serving(): Promise<
+    { readonly handle: DataplaneHandle; readonly client: NbdClient }
+  > {
+    this.createDisk("disk");
+    this.createLog(1);
+    const handle = this.start("disk");
+    handle.adjust(this.logging(1));
+    await until(handle, "device on", (actual) => actual.deviceOn === 1);
+    return { handle, client: await this.connect() };
+  }
+
   connect(): Promise<NbdClient> {
     return NbdClient.connect(this.path("nbd.sock"), "mydata");
   }
