@@ -5,6 +5,7 @@
  */
 import { nbdSocketPath, type Settings } from "../base/settings.ts";
 import { NS_PER_MS } from "../base/time.ts";
+import { trace } from "../base/trace.ts";
 import type { LinkValue } from "../resource/plan_types.ts";
 import type { SyncWish } from "../resource/sync_limit.ts";
 import { linkPath } from "../tree/path.ts";
@@ -45,6 +46,9 @@ export interface ResourcesOptions {
 
 // Ours. Refreshing the links of all resources takes so many rounds.
 const REFRESH_ROUNDS = 10;
+// Ours. A step takes milliseconds. The round waits for it, and all other
+// resources with it: that must not go unsaid.
+const STEP_MS_MAX = 10_000;
 
 type Seen = { readonly subtree: Subtree | undefined; readonly isOn: boolean };
 
@@ -188,7 +192,10 @@ export class Resources {
     const { failures, tree, parts } = this.#options;
     const { executor } = this.#running.get(resource) ?? this.#begin(resource);
     this.#schedule.begin(resource, tree.snapshot());
-    const isGood = await failures.guard(resource, () => executor.step(round));
+    const isGood = await failures.guard(
+      resource,
+      () => overseen(resource, executor.step(round)),
+    );
     const nowMs = parts.clock.monotonicMs();
     this.#schedule.end(resource, { nowMs, isGood, isIdle: executor.isIdle });
     if (this.#isOn(tree.snapshot(), resource) || !executor.isIdle) return;
@@ -319,5 +326,18 @@ export class Resources {
     const device = this.#options.parts.disk.value(path);
     if (device === undefined || device === TOMBSTONE) return;
     this.#options.publish(links);
+  }
+}
+
+/** Says once that it takes long. */
+async function overseen(resource: string, step: Promise<void>): Promise<void> {
+  const timer = setTimeout(
+    () => trace.warn("daemon", "Step takes long", { resource }),
+    STEP_MS_MAX,
+  );
+  try {
+    await step;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -3,10 +3,10 @@
  *
  * Three real daemons on this machine and one resource. Somebody writes all the
  * time; every few seconds something happens that happens in the life of a
- * cluster: a handover, lines that are cut, a rotation, the deletion of logs,
- * switches, looking. Meanwhile memory, open files, threads, links and files
- * are sampled; none of them may grow, see `trend.ts`. In the end all disks must
- * be equal and hold what was acknowledged.
+ * cluster: a handover, lines that are cut, a rotation, the deletion of logs, a
+ * copy, a comparison of disks, switches, looking. Meanwhile memory, open files,
+ * threads, links and files are sampled; none of them may grow, see `trend.ts`.
+ * In the end all disks must be equal and hold what was acknowledged.
  *
  * The engine lets the part of its heap where objects are born grow in steps from
  * 1 to 60 MB as long as there is something to do, and gives it back when it
@@ -30,6 +30,7 @@ import {
   BLOCKS,
   caughtUp,
   connect,
+  DISK_BYTES,
   resourceOf,
 } from "../support/replicas.ts";
 import { type Sample, sampleOf } from "./sampler.ts";
@@ -147,6 +148,8 @@ class Soak {
       rotation: () => this.#must(this.#primary, "log-rotate", "r"),
       deletion: () => this.#clean(),
       pause: () => this.#pauseReplay(),
+      copy: () => this.#copyAnew(),
+      verification: () => this.#must(this.#secondary(), "verify", "r"),
       view: () => this.#must(this.#any(), "view", "all"),
     };
     // Each once in a round, in any order: or the logs would wait for luck.
@@ -158,9 +161,7 @@ class Soak {
   }
 
   async #handOver(): Promise<void> {
-    const others = this.#hosts.filter((host) => host !== this.#primary);
-    const next = others[Math.floor(this.#random() * others.length)];
-    if (next === undefined) return;
+    const next = this.#secondary();
     await this.load.end();
     // A line may just have been mended.
     const path = `resource-r/actual-${this.#primary.name}/open-count`;
@@ -190,6 +191,20 @@ class Soak {
     await this.#must(host, "pause-replay", "r");
     await pause(CUT_MS * this.#random());
     await this.#must(host, "resume-replay", "r");
+  }
+
+  async #copyAnew(): Promise<void> {
+    const host = this.#secondary();
+    await this.#must(host, "invalidate", "r", "--timeout=60");
+    await host.waitLink(
+      `resource-r/syncstatus-${host.name}`,
+      (value) => value === String(DISK_BYTES),
+    );
+  }
+
+  #secondary(): Host {
+    const others = this.#hosts.filter((host) => host !== this.#primary);
+    return others[Math.floor(this.#random() * others.length)] ?? this.#primary;
   }
 
   #any(): Host {

@@ -77,8 +77,11 @@ export interface Trend {
   readonly isGrowing: boolean;
 }
 
-/** Ours. Fewer samples have no quarters worth a median. */
-export const SAMPLES_MIN = 20;
+/**
+ * Ours: seven minutes. It takes half of that until a daemon has compiled and
+ * allocated what it needs.
+ */
+export const SAMPLES_MIN = 200;
 
 const WARM_UP_SHARE = 0.2;
 const WINDOWS = 4;
