@@ -20,11 +20,11 @@ import type { Dataplane, WorkerSubject } from "../dataplane/handle.ts";
 import type { Actual, Desired } from "../dataplane/mailbox.ts";
 import type { LogDirectory } from "../log/files.ts";
 import { withHold } from "../resource/hold.ts";
-import { FULL_LEVEL } from "../resource/emergency.ts";
 import { plan } from "../resource/plan.ts";
 import { untoldLinks } from "../resource/positions.ts";
 import {
   blocked,
+  ENDS_AT,
   type LinkValue,
   NOTHING,
   type Plan,
@@ -174,7 +174,7 @@ export class Executor {
       }),
       mayLead: round.mayLead(view.members.map((member) => member.host)),
       // What takes no link now takes no log either, however much room it has.
-      emergencyLevel: vow.isKept ? FULL_LEVEL : round.emergencyLevel,
+      emergencyLevel: vow.isKept ? ENDS_AT.logging : round.emergencyLevel,
       restPercent: round.restPercent,
       logShare: round.logShare(resource),
       rotateBytes: round.rotateBytes,

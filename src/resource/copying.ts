@@ -22,6 +22,7 @@ import { TOMBSTONE } from "../tree/values.ts";
 import { holeBehind, nextLog } from "./history.ts";
 import {
   blocked,
+  ENDS_AT,
   type LinkValue,
   localLog,
   type Plan,
@@ -30,7 +31,6 @@ import {
 import { moveTo } from "./positions.ts";
 import { partingOf } from "./parting.ts";
 import { rangesFor } from "./rewind_record.ts";
-import { TRANSFERS_LEVEL } from "./scarcity.ts";
 import {
   comparePositions,
   isSynced,
@@ -62,7 +62,7 @@ export function copying(
     );
   }
   if (source.hasEmergency) return told(`"${source.host}" is in emergency mode`);
-  if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
+  if (facts.emergencyLevel >= ENDS_AT.transfers) {
     return told("No room for the logs that come with a copy");
   }
   if (holeBehind(view, reached.log.sequence, source.host) !== undefined) {

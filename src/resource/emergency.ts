@@ -32,6 +32,7 @@ import { highestSequence, versionOf, versionText } from "./history.ts";
 import { boundBytes } from "./keep.ts";
 import {
   blocked,
+  ENDS_AT,
   type LinkValue,
   localLog,
   type Plan,
@@ -40,10 +41,8 @@ import {
 } from "./plan_types.ts";
 import type { ResourceView } from "./view.ts";
 
-// Prescribed by MARS.
-export const FULL_LEVEL = 4;
 // Ours. One that has much more than the others goes before all have to.
-const GREEDY_LEVEL = 3;
+const GREEDY_LEVEL = ENDS_AT.transfers;
 const GREEDY_SHARE = 1.5;
 // Ours. A quota that is just kept would be broken again at once.
 const QUOTA_RESUME_SHARE = 0.75;
@@ -68,7 +67,7 @@ export function roomFor(
   >,
   isInEmergency: boolean,
 ): Room {
-  if (facts.emergencyLevel >= FULL_LEVEL) return "none";
+  if (facts.emergencyLevel >= ENDS_AT.logging) return "none";
   const bytes = boundBytes(view, facts.logs);
   const isGreedy = facts.logShare > GREEDY_SHARE &&
     bytes === facts.logs.reduce((sum, log) => sum + log.bytes, 0);

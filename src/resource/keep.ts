@@ -26,7 +26,12 @@
 import { formatBytes, formatCount } from "../base/figures.ts";
 import type { LogName } from "../base/names.ts";
 import { isLost } from "./holdings.ts";
-import type { LocalLog, Obstacle, PlanFacts } from "./plan_types.ts";
+import {
+  ENDS_AT,
+  type LocalLog,
+  type Obstacle,
+  type PlanFacts,
+} from "./plan_types.ts";
 import type { MemberState, ResourceView } from "./view.ts";
 
 // Ours. A member that was away for less than an hour is no dead one.
@@ -35,7 +40,6 @@ const YOUNG_MS = 3_600_000;
 const RECENT_MS = 120_000;
 /** Below this share of the space for logs they are given up. */
 const KEEP_REST_PERCENT = 10;
-const TRANSFERS_LEVEL = 3;
 // Ours. When half of what is allowed is used up, it is said.
 const WARNING_SHARE = 0.5;
 const WARNING_REST_PERCENT = 20;
@@ -106,7 +110,7 @@ function reasonToGo(
 ): Reason | undefined {
   const { keep } = view;
   const idleMs = first.idleMs ?? 0;
-  if (facts.emergencyLevel >= TRANSFERS_LEVEL) return "space";
+  if (facts.emergencyLevel >= ENDS_AT.transfers) return "space";
   if (isOverQuota(view, facts)) return "quota";
   // It may be on its way.
   if (hosts.some(({ replay }) => replay === undefined)) return undefined;
@@ -122,7 +126,7 @@ function isShort(
   facts: KeepFacts,
   { idleMs = 0 }: LocalLog,
 ): boolean {
-  if (facts.emergencyLevel >= TRANSFERS_LEVEL) return true;
+  if (facts.emergencyLevel >= ENDS_AT.transfers) return true;
   return idleMs > RECENT_MS &&
     (facts.emergencyLevel > 0 || facts.restPercent < KEEP_REST_PERCENT ||
       isOverQuota(view, facts));

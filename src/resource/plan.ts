@@ -44,6 +44,7 @@ import { openText } from "./handover.ts";
 import { nextLog, versionOf } from "./history.ts";
 import {
   blocked,
+  ENDS_AT,
   localLog,
   NOTHING,
   type Plan,
@@ -60,7 +61,7 @@ import {
   untoldLinks,
 } from "./positions.ts";
 import { withResync } from "./resync.ts";
-import { COPIES_LEVEL, TRANSFERS_LEVEL, withinSpace } from "./scarcity.ts";
+import { withinSpace } from "./scarcity.ts";
 import { withVerify } from "./verify.ts";
 import {
   isSynced,
@@ -117,9 +118,11 @@ function decide(view: ResourceView, facts: PlanFacts): Plan {
   if (worker?.role === "log") {
     return logging(view, own, facts, { ...base, publish: positions });
   }
-  const logsAheadMax = facts.emergencyLevel < COPIES_LEVEL ? LOGS_AHEAD_MAX : 0;
+  const logsAheadMax = facts.emergencyLevel < ENDS_AT.copies
+    ? LOGS_AHEAD_MAX
+    : 0;
   const mayFetch = own.desired.fetch &&
-    (facts.emergencyLevel < TRANSFERS_LEVEL || view.designated === view.host);
+    (facts.emergencyLevel < ENDS_AT.transfers || view.designated === view.host);
   const fetch = mayFetch
     ? planFetch(view, facts.logs, reached.log, logsAheadMax)
     : undefined;

@@ -39,6 +39,14 @@ export interface WorkerState {
   readonly replayByte: number;
 }
 
+/** Levels of emergency: what ends from each on. Prescribed by MARS. */
+export const ENDS_AT = {
+  ease: 1,
+  copies: 2,
+  transfers: 3,
+  logging: 4,
+} as const;
+
 /** What only this host knows. */
 export interface PlanFacts {
   readonly logs: readonly LocalLog[];
@@ -48,7 +56,7 @@ export interface PlanFacts {
   readonly isRunning: boolean;
   /** Whether newer desired links of peers had a chance to arrive. */
   readonly mayLead: boolean;
-  /** Space of the tree: 0 enough … 4 jammed. */
+  /** Space of the tree: 0 enough … 4 jammed; see `ENDS_AT`. */
   readonly emergencyLevel: number;
   /** A copy rests, so that replay can go on. */
   readonly isReplaysTurn: boolean;

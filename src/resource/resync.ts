@@ -34,12 +34,12 @@ import {
 import { lostLog } from "./holdings.ts";
 import {
   blocked,
+  ENDS_AT,
   type LinkValue,
   type Plan,
   type PlanFacts,
 } from "./plan_types.ts";
 import { ownLogsBehind } from "./positions.ts";
-import { TRANSFERS_LEVEL } from "./scarcity.ts";
 import { type MemberState, type ResourceView, sameLog } from "./view.ts";
 
 /** `decided`, and what follows if this host cannot go on. */
@@ -103,7 +103,7 @@ function dangerOf(
     return `"${view.designated}" does not lead`;
   }
   if (source.hasEmergency) return `"${source.host}" is in emergency mode`;
-  if (facts.emergencyLevel >= TRANSFERS_LEVEL) {
+  if (facts.emergencyLevel >= ENDS_AT.transfers) {
     return "there is no room for the logs that come with a copy";
   }
   const { fetch, sync, replay } = own.desired;

@@ -18,13 +18,13 @@
 import { logFileName, type LogName } from "../base/names.ts";
 import { roomFor } from "./emergency.ts";
 import { keepObstacles, type Kept, keptLogs } from "./keep.ts";
-import type { Obstacle, Plan, PlanFacts } from "./plan_types.ts";
+import {
+  ENDS_AT,
+  type Obstacle,
+  type Plan,
+  type PlanFacts,
+} from "./plan_types.ts";
 import type { ResourceView } from "./view.ts";
-
-// Prescribed by MARS.
-const WARNING_LEVEL = 1;
-export const COPIES_LEVEL = 2;
-export const TRANSFERS_LEVEL = 3;
 
 /** `decided`, and what the space of the tree demands. */
 export function withinSpace(
@@ -37,9 +37,9 @@ export function withinSpace(
   const room = roomFor(view, facts, isInEmergency);
   const obstacles: Obstacle[] = [];
   // In emergency mode more has been said already.
-  if (emergencyLevel >= WARNING_LEVEL && !isInEmergency) {
+  if (emergencyLevel >= ENDS_AT.ease && !isInEmergency) {
     obstacles.push({
-      key: emergencyLevel < COPIES_LEVEL ? "wrn-space-low" : "err-space-low",
+      key: emergencyLevel < ENDS_AT.copies ? "wrn-space-low" : "err-space-low",
       text: `Space for logs runs out: level ${emergencyLevel} of 4`,
     });
   } else if (room === "none" && !isInEmergency) {
@@ -73,7 +73,9 @@ function leaving(
   kept: Kept,
 ): LogName | undefined {
   const { going } = kept;
-  if (going !== undefined || facts.emergencyLevel < COPIES_LEVEL) return going;
+  if (going !== undefined || facts.emergencyLevel < ENDS_AT.copies) {
+    return going;
+  }
   return sacrifice(view, facts.logs, numbersInUse(view, facts));
 }
 
