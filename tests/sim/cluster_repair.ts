@@ -166,9 +166,12 @@ function rankOf(member: MemberState): number {
     : replay.log.sequence * 1e9 + replay.startBytes + replay.dirtyBytes;
 }
 
+/** As both see it: of what one has just given up the other may know later. */
 function hasParted(leader: SimHost, host: SimHost): boolean {
-  return findSplits(viewOf(leader)).some(({ hosts }) =>
-    hosts.includes(host.name) && hosts.includes(leader.name)
+  return [leader, host].every((viewer) =>
+    findSplits(viewOf(viewer)).some(({ hosts }) =>
+      hosts.includes(host.name) && hosts.includes(leader.name)
+    )
   );
 }
 
