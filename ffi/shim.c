@@ -21,6 +21,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -259,6 +260,32 @@ int mars_thread_patient(void)
 	struct sched_param parameter = { .sched_priority = 0 };
 
 	return result_of(sched_setscheduler(0, SCHED_BATCH, &parameter));
+}
+
+/* The policy by which the kernel schedules a thread; 0 is this one. */
+int mars_thread_policy(int thread)
+{
+	return result_of(sched_getscheduler(thread));
+}
+
+/* Not for policies of real time. To leave SCHED_IDLE takes a privilege. */
+int mars_thread_policy_set(int thread, int policy)
+{
+	struct sched_param parameter = { .sched_priority = 0 };
+
+	return result_of(sched_setscheduler(thread, policy, &parameter));
+}
+
+/* 20 less the nice value of this thread. */
+int mars_thread_rank(void)
+{
+	return result_of(syscall(__NR_getpriority, PRIO_PROCESS, 0));
+}
+
+/* To raise it takes a privilege. */
+int mars_thread_rank_set(int rank)
+{
+	return result_of(setpriority(PRIO_PROCESS, 0, 20 - rank));
 }
 
 /* ---- sockets of the data plane ----------------------------------------- */

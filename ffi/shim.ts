@@ -143,6 +143,10 @@ const SYMBOLS = {
   mars_eventfd_create: { parameters: [], result: "i32" },
   mars_eventfd_add: { parameters: ["i32", "u32"], result: "i32" }, // fd, count
   mars_thread_patient: { parameters: [], result: "i32" },
+  mars_thread_policy: { parameters: ["i32"], result: "i32" }, // thread
+  mars_thread_policy_set: { parameters: ["i32", "i32"], result: "i32" }, // thread, policy
+  mars_thread_rank: { parameters: [], result: "i32" },
+  mars_thread_rank_set: { parameters: ["i32"], result: "i32" }, // rank
   mars_socket_create: { parameters: [], result: "i32" },
   mars_datagram_create: { parameters: [], result: "i32" },
   mars_datagram_send: {

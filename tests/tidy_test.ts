@@ -48,6 +48,7 @@ const DOOR = {
     "src/dataplane/device_users.ts",
     "src/dataplane/handle.ts",
     "src/dataplane/kernel_devices.ts",
+    "src/dataplane/threads.ts",
   ],
 };
 /** The door's words: types of what passes through it. */

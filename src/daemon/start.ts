@@ -16,6 +16,7 @@ import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
 import { deviceUsers } from "../dataplane/device_users.ts";
 import { isLeftOpen, KernelDevices } from "../dataplane/kernel_devices.ts";
+import { stopYielding, yieldingThreadOf } from "../dataplane/threads.ts";
 import { loadShim, type Shim } from "../../ffi/shim.ts";
 import { shimCrc32c } from "../log/shim_crc32c.ts";
 import { logDirectory } from "../log/files.ts";
@@ -64,15 +65,21 @@ export async function runDaemon(options: StartOptions): Promise<void> {
   const { settings, shimPath, signal } = options;
   await prepareRoot(settings);
   const shim = loadShim(shimPath);
+  const yieldingThread = yieldingThreadOf(shim);
   using supervisor = Supervisor.of(shim, (name) => Deno.env.get(name));
   // All that can be done beside a daemon that still runs.
   const parts = options.replaceMs === undefined
     ? undefined
-    : await systemParts(options, shim);
+    : await systemParts(options, { shim, yieldingThread });
   using claim = await claimFor(options, supervisor);
-  using successor = supervisor === undefined
-    ? undefined
-    : new Successor({ command: options.successor, supervisor });
+  using successor = supervisor === undefined ? undefined : new Successor({
+    command: options.successor,
+    supervisor,
+    // What it starts inherits how it is scheduled.
+    beforeStart: () => {
+      if (yieldingThread !== undefined) stopYielding(shim, yieldingThread);
+    },
+  });
   signal.addEventListener("abort", () => {
     if (successor?.isComing !== true) supervisor?.tell("STOPPING=1");
   }, { once: true });
@@ -85,7 +92,7 @@ export async function runDaemon(options: StartOptions): Promise<void> {
         supervisor?.tell("READY=1", `STATUS=Serving peers on port ${port}`);
       },
     },
-    parts ?? await systemParts(options, shim),
+    parts ?? await systemParts(options, { shim, yieldingThread }),
   );
   await daemon.run();
 }
@@ -121,7 +128,10 @@ function isService(pid: number): boolean {
 
 async function systemParts(
   options: StartOptions,
-  shim: Shim,
+  { shim, yieldingThread }: {
+    readonly shim: Shim;
+    readonly yieldingThread: number | undefined;
+  },
 ): Promise<DaemonParts> {
   const { settings, shimPath, traceLevel, traceFormat } = options;
   const { host, marsDir, etcDir } = settings;
@@ -196,6 +206,7 @@ async function systemParts(
         ...subject,
         ublk: ublkPaths(settings, subject.deviceName),
         workerUrl: options.workerUrl,
+        yieldingThread,
         shim,
         lamport,
         shimPath,

@@ -10,6 +10,7 @@ export interface SuccessorOptions {
   /** Program and words that start this daemon, to take over. */
   readonly command: readonly string[];
   readonly supervisor: Supervisor;
+  readonly beforeStart: () => void;
 }
 
 export class Successor implements Disposable {
@@ -35,6 +36,7 @@ export class Successor implements Disposable {
   #start(): void {
     if (this.#isComing) return;
     const [program = "", ...args] = this.#options.command;
+    this.#options.beforeStart();
     try {
       const child = new Deno.Command(program, { args, stdin: "null" }).spawn();
       this.#isComing = true;

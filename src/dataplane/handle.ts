@@ -16,6 +16,7 @@ import { sleep } from "../base/time.ts";
 import { trace } from "../base/trace.ts";
 import type { Shim } from "../../ffi/shim.ts";
 import { type Actual, type Birth, type Desired, Mailbox } from "./mailbox.ts";
+import { stopYielding } from "./threads.ts";
 
 /** What is particular about the worker of one resource. */
 export type WorkerSubject = Pick<
@@ -84,6 +85,7 @@ export class DataplaneHandle implements Dataplane {
     });
     this.#worker.postMessage(birthOf(options, this.#mailbox, this.#eventFd));
     this.#watching = this.#watch();
+    this.#answer();
   }
 
   adjust(desired: Desired): void {
@@ -153,6 +155,11 @@ export class DataplaneHandle implements Dataplane {
     }
   }
 
+  /** Says that this thread runs, whenever the worker asks. */
+  async #answer(): Promise<void> {
+    while (!this.#hasEnded) await this.#mailbox.answer();
+  }
+
   #tell(): void {
     for (const callback of this.#callbacks) callback();
   }
@@ -162,6 +169,9 @@ export class DataplaneHandle implements Dataplane {
     const { resource } = this.#options;
     this.#failure = new MarsError(`Worker of "${resource}" ended: ${message}`);
     trace.error("dataplane", "Worker failed", { resource, message });
+    // It may have made this thread yield.
+    const { yieldingThread, shim } = this.#options;
+    if (yieldingThread !== undefined) stopYielding(shim, yieldingThread);
     this.#end();
     this.#mailbox.notifyActual();
     this.#tell();
@@ -172,6 +182,7 @@ export class DataplaneHandle implements Dataplane {
     this.#hasEnded = true;
     // Whatever was open is closed; only the thread itself may still be there.
     this.#worker.terminate();
+    this.#mailbox.notifyAnswer();
     this.#options.shim.mars_file_close(this.#eventFd);
     this.#eventFd = -1;
   }
@@ -215,6 +226,7 @@ function birthOf(
     deviceName: options.deviceName,
     nbdSocketPath: options.nbdSocketPath,
     ublk: options.ublk,
+    yieldingThread: options.yieldingThread,
     traceLevel: options.traceLevel,
     traceFormat: options.traceFormat,
   };

@@ -30,6 +30,7 @@ import { UblkFront } from "../device/ublk_front.ts";
 import type { LogFile } from "../logger/open_logs.ts";
 import { Logger } from "../logger/logger.ts";
 import type { Desired } from "./mailbox.ts";
+import { Precedence } from "./precedence.ts";
 import { errnoOf, type Parts, type Report, type Role } from "./role.ts";
 
 /** Ours. A new log that cannot be opened is tried again after this. */
@@ -43,6 +44,7 @@ export class LogRole implements Role {
   readonly #parts: Parts;
   readonly #logger: Logger;
   readonly #server: FrontEnd;
+  readonly #precedence: Precedence | undefined;
   #desiredLevel: Desired["level"];
   /** The kernel cannot let the device grow while it is on. */
   #isGrowthRefused = false;
@@ -62,13 +64,14 @@ export class LogRole implements Role {
    * @throws SyscallError, RefusedError
    */
   constructor(parts: Parts, desired: Desired, totals: Report) {
-    const { ring, crc, disk, stamps } = parts;
+    const { ring, crc, disk, stamps, yielding } = parts;
     const { sizeBytes, level, logSequence } = desired;
     this.#parts = parts;
     this.#before = totalsOf(totals);
     this.#sequence = logSequence;
     this.#sizeBytes = sizeBytes;
     this.#desiredLevel = level;
+    this.#precedence = yielding && new Precedence(ring, yielding);
     this.#logger = new Logger({
       io: ring,
       crc,
@@ -118,6 +121,7 @@ export class LogRole implements Role {
       case "serving":
         if (this.#isWanted(desired)) return this.#follow(desired);
         this.#server.stopListening();
+        this.#precedence?.end();
         this.#phase = "closing";
         this.#trace("Device lets nobody in");
         return this.#close(desired);
@@ -141,6 +145,9 @@ export class LogRole implements Role {
       this.#traceBypass();
       this.#server.endOfTurn();
       this.#keepPromise();
+      if (phase === "serving") {
+        this.#precedence?.endOfTurn(this.#logger.requestCount);
+      }
       if (this.#phase === "closing") this.#close(desired);
       if (this.#phase === phase) return;
     }
@@ -176,6 +183,7 @@ export class LogRole implements Role {
   }
 
   abandon(): void {
+    this.#precedence?.end();
     this.#server.stopListening();
     this.#server.closeAll();
     this.#server.close();

@@ -22,6 +22,9 @@
  *
  * Waking: the daemon adds to the worker's eventfd, the worker notifies the
  * version of `Actual`.
+ *
+ * Behind both stand two words by which a worker learns whether the daemon's
+ * thread comes to run: it counts its questions, the daemon repeats the count.
  */
 import { assert } from "../base/assert.ts";
 import { MarsError } from "../base/errors.ts";
@@ -139,6 +142,8 @@ export interface Birth {
     /** Whether it is told if the kernel has no such devices. */
     readonly isExpected: boolean;
   } | undefined;
+  /** The daemon's thread, if it may be made to yield; see `precedence.ts`. */
+  readonly yieldingThread: number | undefined;
   readonly traceLevel: TraceLevel;
   readonly traceFormat: "text" | "json";
 }
@@ -158,12 +163,15 @@ export class Mailbox {
   readonly buffer: SharedArrayBuffer;
   readonly #desired: SharedRecord;
   readonly #actual: SharedRecord;
+  /** Questions, and how many of them are answered. */
+  readonly #pulse: Int32Array;
 
   private constructor(buffer: SharedArrayBuffer) {
     assert(buffer.byteLength === MAILBOX_BYTES, "mailbox has its size");
     this.buffer = buffer;
     this.#desired = new SharedRecord(buffer, 0, DESIRED_BYTES);
     this.#actual = new SharedRecord(buffer, DESIRED_BYTES, ACTUAL_BYTES);
+    this.#pulse = new Int32Array(buffer, DESIRED_BYTES + ACTUAL_BYTES, 2);
   }
 
   /** An empty mailbox: both roles "idle", all numbers 0, versions 0. */
@@ -215,6 +223,29 @@ export class Mailbox {
   /** Ends all pending `waitActual` although nothing changed. */
   notifyActual(): void {
     this.#actual.notify();
+  }
+
+  /** Worker only: a question; see `isAnswered`. */
+  ask(): void {
+    Atomics.add(this.#pulse, 0, 1);
+    Atomics.notify(this.#pulse, 0);
+  }
+
+  /** Whether the daemon has run since the last question. */
+  get isAnswered(): boolean {
+    return Atomics.load(this.#pulse, 0) === Atomics.load(this.#pulse, 1);
+  }
+
+  /** Daemon only: answers what was asked; resolves at the next question. */
+  answer(): Promise<void> {
+    const asked = Atomics.load(this.#pulse, 0);
+    Atomics.store(this.#pulse, 1, asked);
+    return changeOf(this.#pulse, asked);
+  }
+
+  /** Ends a pending `answer` although nothing was asked. */
+  notifyAnswer(): void {
+    Atomics.notify(this.#pulse, 0);
   }
 }
 
@@ -270,7 +301,7 @@ const HEAD_BYTES = 16;
 const DESIRED_BYTES = HEAD_BYTES + 8 * (DESIRED_NUMBERS.length + 4) +
   HOST_BYTES_MAX;
 const ACTUAL_BYTES = HEAD_BYTES + 8 * (ACTUAL_NUMBERS.length + 1);
-const MAILBOX_BYTES = DESIRED_BYTES + ACTUAL_BYTES;
+const MAILBOX_BYTES = DESIRED_BYTES + ACTUAL_BYTES + 8;
 
 /** Ours. A writer holds a record for less than a microsecond while it runs. */
 const READ_SPINS = 1_000;
@@ -424,13 +455,18 @@ class SharedRecord {
   }
 
   wait(version: number): Promise<void> {
-    const outcome = Atomics.waitAsync(this.#shared, 0, version);
-    return outcome.async ? outcome.value.then(() => {}) : Promise.resolve();
+    return changeOf(this.#shared, version);
   }
 
   notify(): void {
     Atomics.notify(this.#shared, 0);
   }
+}
+
+/** Resolves when the first word is not `value` any more, or at a notification. */
+function changeOf(words: Int32Array, value: number): Promise<void> {
+  const outcome = Atomics.waitAsync(words, 0, value);
+  return outcome.async ? outcome.value.then(() => {}) : Promise.resolve();
 }
 
 /** Index of the first word behind the head that differs, or the length. */

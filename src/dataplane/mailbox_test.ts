@@ -135,6 +135,24 @@ Deno.test("waitActual() resolves when the record changes", async () => {
   await daemon.waitActual(0);
 });
 
+Deno.test("isAnswered says whether the daemon has run since the question", async () => {
+  // What waits for memory keeps no event loop alive.
+  const alive = setTimeout(() => {}, 30_000);
+  const daemon = Mailbox.create();
+  const worker = Mailbox.attach(daemon.buffer);
+  assert(worker.isAnswered);
+  const asked = daemon.answer();
+  worker.ask();
+  assertEquals(worker.isAnswered, false);
+  await asked;
+  assertEquals(worker.isAnswered, false);
+  const again = daemon.answer();
+  assert(worker.isAnswered);
+  daemon.notifyAnswer();
+  await again;
+  clearTimeout(alive);
+});
+
 /** Runs in a thread: writes uniform records until the daemon has seen enough. */
 const RACER = `
 self.onmessage = async ({ data }) => {

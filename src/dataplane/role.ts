@@ -4,6 +4,7 @@ import type { Disk } from "../block/disk.ts";
 import type { Crc32c } from "../log/checksum.ts";
 import type { Ring } from "../ring/ring.ts";
 import type { Actual, Birth, Desired } from "./mailbox.ts";
+import type { YieldingThread } from "./precedence.ts";
 import type { StampSource } from "./stamps.ts";
 
 /** What a role works with; all of it stays the worker's. */
@@ -13,6 +14,8 @@ export interface Parts {
   readonly crc: Crc32c;
   readonly disk: Disk;
   readonly stamps: StampSource;
+  /** Who waits while the device is in use; undefined: nobody. */
+  readonly yielding: YieldingThread | undefined;
 }
 
 /** `Actual` as the worker fills it in. */

@@ -32,6 +32,7 @@ import { type Birth, type Desired, Mailbox } from "./mailbox.ts";
 import { ReplayRole } from "./replay_role.ts";
 import { errnoOf, type Parts, type Report, type Role } from "./role.ts";
 import { StampSource } from "./stamps.ts";
+import { DaemonThread, stopYielding } from "./threads.ts";
 
 /** Ours. Twice the requests that a busy client has in flight. */
 const RING_ENTRIES = 256;
@@ -59,6 +60,7 @@ class ResourceWorker {
   readonly #mailbox: Mailbox;
   readonly #stamps = new StampSource(() => this.#wallMs());
   readonly #report: Report;
+  readonly #yielding: DaemonThread | undefined;
   #desired: Desired;
   #ring: Ring;
   #disk: Disk | undefined;
@@ -79,11 +81,17 @@ class ResourceWorker {
     this.#birth = birth;
     this.#shim = loadShim(birth.shimPath);
     this.#crc = shimCrc32c(this.#shim);
+    this.#mailbox = Mailbox.attach(birth.mailbox);
+    this.#desired = this.#mailbox.readDesired().value;
+    const { yieldingThread: thread } = birth;
+    // Born while it yielded, this thread would do so, too.
+    if (thread !== undefined) stopYielding(this.#shim, 0);
     // A client that shares the only processor is to hand over all that it has
     // before we wake up: one turn for it, not one for each request.
     if (navigator.hardwareConcurrency === 1) this.#shim.mars_thread_patient();
-    this.#mailbox = Mailbox.attach(birth.mailbox);
-    this.#desired = this.#mailbox.readDesired().value;
+    this.#yielding = thread === undefined
+      ? undefined
+      : new DaemonThread(this.#shim, { mailbox: this.#mailbox, thread });
     this.#report = { ...this.#mailbox.readActual().value };
     this.#ring = this.#newRing();
   }
@@ -161,6 +169,7 @@ class ResourceWorker {
       crc: this.#crc,
       stamps: this.#stamps,
       disk,
+      yielding: this.#yielding,
     };
     try {
       this.#role = role === "log"

@@ -199,6 +199,11 @@ export class Logger implements BlockTarget {
     this.#rotation.start(log);
   }
 
+  /** Reads and writes so far. */
+  get requestCount(): number {
+    return this.#readCount + this.#writeCount;
+  }
+
   get isRotating(): boolean {
     return this.#rotation.isActive;
   }

@@ -85,7 +85,7 @@ const ENGINES: { readonly [name: string]: readonly string[] } = {
 };
 const MODULES =
   "brd rd_nr=16 rd_size=2097152,ublk_drv,ext4,drbd,loop,sch_netem";
-const MEMORY_MIB = 6000;
+const MEMORY_MIB = 8000;
 const LIMIT_SECONDS = 7200;
 
 const PLOT_TITLE = "Block devices on RAM disks of one virtual machine";

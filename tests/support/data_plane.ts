@@ -67,6 +67,7 @@ export class DataPlane {
       nbdSocketPath: this.path("nbd.sock"),
       ublk: undefined,
       traceLevel: "error",
+      yieldingThread: undefined,
       traceFormat: "text",
       ...options,
     });
