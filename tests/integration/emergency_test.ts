@@ -8,9 +8,9 @@ import { portableCrc32c } from "../../src/log/checksum.ts";
 import { LogScanner } from "../../src/log/scanner.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { randomOf, Recorder } from "../support/recorder.ts";
+import { connect } from "../support/replicas.ts";
 import {
   BLOCKS,
-  connect,
   DISK_BYTES,
   hasExt4,
   inEmergency,

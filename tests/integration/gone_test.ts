@@ -6,9 +6,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { isThere } from "../../src/base/remove.ts";
 import { Hosts, waitFor } from "../support/hosts.ts";
 import { Recorder } from "../support/recorder.ts";
+import { connect } from "../support/replicas.ts";
 import {
   BLOCKS,
-  connect,
   hasExt4,
   listening,
   primaryOn,

@@ -3,30 +3,12 @@
  * member of the old one is away with links and logs of it.
  */
 import { assert, assertEquals } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
+import { connect, join } from "../support/replicas.ts";
 
 const DISK_BYTES = 2 << 20;
 const BLOCKS = DISK_BYTES / BLOCK_BYTES;
-
-async function connect(host: Host): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet.
-    }
-  });
-}
-
-async function join(host: Host): Promise<void> {
-  await host.must("join-resource", "r", host.disk, "--timeout=30");
-  await host.waitLink(
-    `resource-r/syncstatus-${host.name}`,
-    (value) => value === String(DISK_BYTES),
-  );
-}
 
 async function fill(host: Host, seed: number): Promise<void> {
   const recorder = new Recorder({ blockCount: BLOCKS, seed });

@@ -3,7 +3,7 @@
  * full, fails, or goes away. Needs root.
  */
 import { assert, assertStringIncludes } from "@std/assert";
-import { NbdClient } from "../../src/cli/demo/nbd_client.ts";
+import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, type Hosts, waitFor } from "./hosts.ts";
 import { command } from "./programs.ts";
 import type { Recorder } from "./recorder.ts";
@@ -170,16 +170,6 @@ export class Writer {
     await this.#client.flush();
     await this.#client.disconnect();
   }
-}
-
-export async function connect(host: Host): Promise<NbdClient> {
-  return await waitFor(`the device on ${host.name}`, async () => {
-    try {
-      return await NbdClient.connect(host.socket("r"), "r");
-    } catch {
-      return undefined; // Not there yet, or the socket of a dead daemon.
-    }
-  });
 }
 
 export async function listening(host: Host, ...words: string[]): Promise<void> {
