@@ -10,7 +10,12 @@ import {
   daemonPid,
   replaceDaemon,
 } from "../base/running.ts";
-import { lockPath, nbdSocketPath, ublkPaths } from "../base/settings.ts";
+import {
+  lockPath,
+  nbdSocketPath,
+  type Settings,
+  ublkPaths,
+} from "../base/settings.ts";
 import { systemClock } from "../base/time.ts";
 import type { TraceLevel } from "../base/trace.ts";
 import { DataplaneHandle } from "../dataplane/handle.ts";
@@ -135,36 +140,13 @@ async function systemParts(
 ): Promise<DaemonParts> {
   const { settings, shimPath, traceLevel, traceFormat } = options;
   const { host, marsDir, etcDir } = settings;
-  const identity = await loadIdentity(etcDir, host);
-  const trust = await TrustStore.load(etcDir);
-  const clock = systemClock;
-  const lamport = new LamportClock(clock);
-  const disk = new TreeGuard(new LinkFiles(marsDir, shim), {
-    witness: `actual-${host}`,
-    root: marsDir,
-    monotonicMs: () => clock.monotonicMs(),
-  });
+  const network = await networkParts(options, shim);
+  const lamport = new LamportClock(systemClock);
+  const { disk, watch, tree } = openTree(options, shim, lamport);
   const files = systemFiles(shim);
   const crc = shimCrc32c(shim);
-  const watch = TreeWatch.open({ root: marsDir, shim });
-  const tree = new LinkTree({ root: marsDir, files: disk, lamport, watch });
-  tree.resumeClock(host);
-  tree.rescan();
-  checkTree(tree.snapshot(), host);
-  const reserves = evenReserves(options.reserveBytes ?? RESERVE_BYTES);
-  checkSpace(
-    marsDir,
-    spaceOf(marsDir),
-    reservesIn(tree.snapshot(), host, reserves),
-  );
-  Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
-  const left = new LeftDevices({
-    host,
-    pid: Deno.pid,
-    open: () => KernelDevices.open(shim, (name) => ublkPaths(settings, name)),
-  });
   return {
-    clock,
+    clock: systemClock,
     lamport,
     tree,
     watch,
@@ -174,22 +156,14 @@ async function systemParts(
         settings,
         shim,
         version: options.buildTag,
-        clock,
+        clock: systemClock,
         lamport,
         onText,
       }),
     lock: (resource) => acquireLock(lockPath(settings, resource), '"daemon"'),
     note,
     tellSystemd: (links) => tellSystemd(settings, links, tree.snapshot()),
-    isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),
-    usersOf: (name, isThorough) =>
-      deviceUsers({
-        statePath: ublkPaths(settings, name).statePath,
-        socketPath: nbdSocketPath(settings, name),
-        peerPid: (fd) => shim.mars_socket_peer(fd),
-        isThorough,
-      }),
-    leftDevices: (snapshot) => left.look(snapshot),
+    ...deviceParts(settings, shim),
     crc,
     files,
     readStretch: stretchReader(files, crc),
@@ -214,6 +188,75 @@ async function systemParts(
         traceLevel,
         traceFormat,
       }),
+    ...network,
+  };
+}
+
+/** @throws MarsError if nothing can be done with it */
+function openTree(
+  { settings, reserveBytes }: StartOptions,
+  shim: Shim,
+  lamport: LamportClock,
+): {
+  readonly disk: TreeGuard;
+  readonly watch: DaemonParts["watch"];
+  readonly tree: LinkTree;
+} {
+  const { host, marsDir } = settings;
+  const disk = new TreeGuard(new LinkFiles(marsDir, shim), {
+    witness: `actual-${host}`,
+    root: marsDir,
+    monotonicMs: () => systemClock.monotonicMs(),
+  });
+  const watch = TreeWatch.open({ root: marsDir, shim });
+  const tree = new LinkTree({ root: marsDir, files: disk, lamport, watch });
+  tree.resumeClock(host);
+  tree.rescan();
+  checkTree(tree.snapshot(), host);
+  const reserves = evenReserves(reserveBytes ?? RESERVE_BYTES);
+  checkSpace(
+    marsDir,
+    spaceOf(marsDir),
+    reservesIn(tree.snapshot(), host, reserves),
+  );
+  return { disk, watch, tree };
+}
+
+/** What is known of devices of the kernel, and of clients. */
+function deviceParts(
+  settings: Settings,
+  shim: Shim,
+): Pick<DaemonParts, "isLeftOpen" | "usersOf" | "leftDevices"> {
+  Deno.mkdirSync(`${settings.runDir}/nbd`, { recursive: true, mode: 0o700 });
+  const left = new LeftDevices({
+    host: settings.host,
+    pid: Deno.pid,
+    open: () => KernelDevices.open(shim, (name) => ublkPaths(settings, name)),
+  });
+  return {
+    isLeftOpen: (name) => isLeftOpen(ublkPaths(settings, name)),
+    usersOf: (name, isThorough) =>
+      deviceUsers({
+        statePath: ublkPaths(settings, name).statePath,
+        socketPath: nbdSocketPath(settings, name),
+        peerPid: (fd) => shim.mars_socket_peer(fd),
+        isThorough,
+      }),
+    leftDevices: (snapshot) => left.look(snapshot),
+  };
+}
+
+/** Lines of this host, in its name. */
+async function networkParts(
+  { settings, listen }: StartOptions,
+  shim: Shim,
+): Promise<
+  Pick<DaemonParts, "network" | "networkState" | "setSocketOptions" | "serve">
+> {
+  const { host, etcDir, port } = settings;
+  const identity = await loadIdentity(etcDir, host);
+  const trust = await TrustStore.load(etcDir);
+  return {
     network: {
       isTrusted: (peer) => trust.keyOf(peer) !== undefined,
       dial: (call) =>
@@ -226,17 +269,17 @@ async function systemParts(
       await PeerServer.start({
         identity,
         trust,
-        listen: { hostname: options.listen, port: settings.port },
+        listen: { hostname: listen, port },
         handlers,
         features: LINE_FEATURES,
         join: await JoinDesk.open({
           etcDir,
           identity,
           trust,
-          clock,
+          clock: systemClock,
           accept: welcome,
         }),
-        clock,
+        clock: systemClock,
         terms,
         onCallable,
       }),
