@@ -37,6 +37,7 @@ import { parseReplay } from "../tree/values.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import type { ResourceLogs } from "./logs.ts";
 import { Repairs } from "./repairs.ts";
+import { Standstill } from "./standstill.ts";
 import { POSITION_METHOD } from "./services.ts";
 
 /** Lines to peers, one per host and traffic class. */
@@ -110,6 +111,7 @@ export class Transfers {
   #isDamagedEverywhere = false;
   readonly #sizes = new Map<string, ReadSize>();
   #syncObstacle = "";
+  readonly #standstill = new Standstill();
   #syncMode: "compare" | "copy" = "compare";
   #fetchedBytes = 0;
   #syncedBytes = 0;
@@ -168,7 +170,8 @@ export class Transfers {
     }
     obstacles.push(...this.#repairs.obstacles);
     if (this.#syncObstacle !== "") {
-      obstacles.push({ key: "inf-sync", text: this.#syncObstacle });
+      const { severity } = this.#standstill;
+      obstacles.push({ key: `${severity}-sync`, text: this.#syncObstacle });
     }
     return obstacles;
   }
@@ -414,6 +417,7 @@ export class Transfers {
       else if (result.kind === "complete") {
         await this.#confirmSync(wanted, rpc);
         this.#syncObstacle = "";
+        this.#standstill.over();
         this.#syncMode = "compare";
       } else if (result.kind === "lost" || result.kind === "failed") {
         // After a failed flush the page cache may claim what the disk lacks.
@@ -431,6 +435,7 @@ export class Transfers {
       this.#avoid(wanted.source, 0);
     }
     if (this.#syncObstacle !== "") {
+      this.#standstill.ended(this.#syncedBytes);
       trace.warn("sync", "Sync ended", { resource, text: this.#syncObstacle });
     }
     this.#sync = undefined;

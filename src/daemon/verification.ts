@@ -26,6 +26,7 @@ import {
 } from "../transfer/verify.ts";
 import { formatStamp } from "../tree/values.ts";
 import type { DiskPace } from "./disk_pace.ts";
+import { Standstill } from "./standstill.ts";
 import type { Lines } from "./transfers.ts";
 
 export interface VerificationOptions {
@@ -57,6 +58,8 @@ export class Verification {
   readonly #options: VerificationOptions;
   #running: Running | undefined;
   #obstacle = "";
+  readonly #standstill = new Standstill();
+  #reachedBytes = 0;
   #retryAtMs = -Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Those that are told, in the order in which they were found. */
@@ -76,9 +79,10 @@ export class Verification {
   }
 
   get obstacles(): Obstacle[] {
-    return this.#obstacle === ""
-      ? []
-      : [{ key: "inf-verify", text: this.#obstacle }];
+    return this.#obstacle === "" ? [] : [{
+      key: `${this.#standstill.severity}-verify`,
+      text: this.#obstacle,
+    }];
   }
 
   /**
@@ -103,8 +107,10 @@ export class Verification {
       return;
     }
     const path = view.own?.disk;
-    if (wanted === undefined || path === undefined) this.#obstacle = "";
-    else if (facts !== undefined) this.#start(wanted, path, facts);
+    if (wanted === undefined || path === undefined) {
+      this.#obstacle = "";
+      this.#standstill.over();
+    } else if (facts !== undefined) this.#start(wanted, path, facts);
   }
 
   async stop(): Promise<void> {
@@ -154,6 +160,7 @@ export class Verification {
     this.#obstacle = "";
     this.#differing.push(...progress.differing);
     const { doneBytes } = progress;
+    this.#reachedBytes = doneBytes;
     const state: VerifyState = {
       ...begin,
       phase: doneBytes < begin.sizeBytes ? "running" : "done",
@@ -207,6 +214,7 @@ export class Verification {
         trace.warn("verify", "Verification ended", { resource, text });
       }
       this.#obstacle = text;
+      this.#standstill.ended(this.#reachedBytes);
       this.#retryAtMs = monotonicMs() + RETRY_MS;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(wake, RETRY_MS + 1);

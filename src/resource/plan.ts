@@ -321,7 +321,11 @@ function leading(
   // A crash behind a rotation may leave data in the next log of this host.
   const isNewest = ownLogsBehind(view, facts, reached).length === 0;
   if (isOwnLog && reached.bytes === 0 && isNewest) {
-    return { ...base, role: "log", log: reached.log, fetch: undefined };
+    // Of a log whose name was used on a lost side there may be other copies:
+    // nothing is written to it, so that none of them is taken for it.
+    return reached.log.sequence <= view.usedLog
+      ? beginOwnLog(view, facts, reached, base)
+      : { ...base, role: "log", log: reached.log, fetch: undefined };
   }
   if (!isOwnLog && own.desired.fetch) {
     const successor = nextLog(view, reached);

@@ -1,7 +1,8 @@
 /**
  * Real hosts whose disks fail: errors of the kernel, not of a stand-in. A loop
  * device over a sparse file fails every write for which its file system has no
- * block left, and works again when there is room.
+ * block left, and works again when there is room; and every read behind the end
+ * of a file that was cut.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Host, Hosts } from "../support/hosts.ts";
@@ -24,16 +25,17 @@ const MIB = 1024 * 1024;
 class FailingDisk {
   readonly path: string;
   readonly #room: string;
+  /** What was cut off. */
+  #tail = new Uint8Array(0);
 
   constructor(directory: string, sizeBytes: number) {
     this.#room = `${directory}/room`;
     Deno.mkdirSync(this.#room);
     const size = `size=${sizeBytes + 8 * MIB}`;
     command("mount", "-t", "tmpfs", "-o", size, "mars", this.#room);
-    const image = `${this.#room}/image`;
-    Deno.writeFileSync(image, new Uint8Array(0));
-    Deno.truncateSync(image, sizeBytes);
-    this.path = command("losetup", "--find", "--show", image);
+    Deno.writeFileSync(this.#image, new Uint8Array(0));
+    Deno.truncateSync(this.#image, sizeBytes);
+    this.path = command("losetup", "--find", "--show", this.#image);
   }
 
   /** From now on what has no block yet cannot be written. */
@@ -51,9 +53,27 @@ class FailingDisk {
     Deno.removeSync(this.#ballast);
   }
 
+  /** From now on nothing from here on can be read. */
+  failReads(startBytes: number): void {
+    this.#tail = Deno.readFileSync(this.#image).slice(startBytes);
+    Deno.truncateSync(this.#image, startBytes);
+    // What is in memory could be read nevertheless.
+    command("blockdev", "--flushbufs", this.path);
+  }
+
+  /** What was cut off is there again. */
+  workAgain(): void {
+    Deno.writeFileSync(this.#image, this.#tail, { append: true });
+    command("blockdev", "--flushbufs", this.path);
+  }
+
   [Symbol.dispose](): void {
     command("losetup", "--detach", this.path);
     command("umount", "-l", this.#room);
+  }
+
+  get #image(): string {
+    return `${this.#room}/image`;
   }
 
   get #ballast(): string {
@@ -119,6 +139,77 @@ Deno.test({
       );
     } finally {
       await alpha.end("SIGKILL");
+    }
+  },
+});
+
+Deno.test({
+  name: "A disk that cannot be read holds up who compares or copies it",
+  ignore: trouble !== undefined,
+  fn: async () => {
+    await using hosts = new Hosts();
+    const [alpha, beta] = await hosts.cluster("alpha", "beta");
+    assert(alpha !== undefined && beta !== undefined);
+    using disk = new FailingDisk(alpha.directory, DISK_BYTES);
+    try {
+      const content = new Uint8Array(DISK_BYTES)
+        .map((_, index) => (index >> 12) % 251);
+      Deno.writeFileSync(disk.path, content);
+      disk.failReads(DISK_BYTES / 2);
+      await alpha.must("create-resource", "r", disk.path, "--timeout=30");
+      await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+      const unreadable = /wrn-sync.*Copy from "alpha" ended.*EIO/s;
+      await sees(beta, unreadable);
+      await sees(beta, /syncing/);
+      disk.workAgain();
+      await alpha.waitLink(
+        "resource-r/syncstatus-beta",
+        (value) => value === String(DISK_BYTES),
+      );
+      assertEquals(Deno.readFileSync(beta.disk), content);
+      disk.failReads(DISK_BYTES / 2);
+      await beta.must("verify", "r");
+      await sees(beta, /wrn-verify.*Verification ended.*EIO/s);
+      disk.workAgain();
+      await sees(beta, /verified: all was equal/);
+    } finally {
+      await alpha.end("SIGKILL");
+    }
+  },
+});
+
+Deno.test({
+  name: "A disk that fails holds up replay, and nobody else",
+  ignore: trouble !== undefined,
+  fn: async () => {
+    await using hosts = new Hosts();
+    const [alpha, beta] = await hosts.cluster("alpha", "beta");
+    assert(alpha !== undefined && beta !== undefined);
+    using disk = new FailingDisk(beta.directory, DISK_BYTES);
+    try {
+      const own = alpha.makeDisk(DISK_BYTES);
+      await alpha.must("create-resource", "r", own, "--timeout=30");
+      await beta.must("join-resource", "r", disk.path);
+      await alpha.waitLink(
+        "resource-r/syncstatus-beta",
+        (value) => value === String(DISK_BYTES),
+      );
+      const recorder = new Recorder({ blockCount: BLOCKS, seed: 23 });
+      const client = await connect(alpha);
+      disk.fail();
+      await writeSome(recorder, client, 512);
+      await sees(beta, /DISK_ERROR=-\d+\[(EIO|ENOSPC)/);
+      await writeSome(recorder, client, 128);
+      disk.work();
+      await client.disconnect();
+      await caughtUp(beta, alpha);
+      command("sync");
+      recorder.check(
+        Deno.readFileSync(disk.path).subarray(0, recorder.sizeBytes),
+      );
+      await sees(beta, /UpToDate/);
+    } finally {
+      await beta.end("SIGKILL");
     }
   },
 });
