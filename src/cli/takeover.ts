@@ -42,6 +42,9 @@ const TOUCH_MS = 2_000;
 /** Prescribed by MARS: links that are older have come to rest. */
 const QUIET_WINDOWS = 0.25;
 
+const DEAF =
+  "the daemon on this host does not answer: it is stopped, stuck, or cannot write the tree; see view, and its traces";
+
 /** A write of a value hardly newer than the one that stands. */
 export function weakWrite(
   snapshot: Snapshot,
@@ -251,14 +254,17 @@ export class Takeover {
 
   /** A primary that does not answer cannot hand over. */
   #silence(view: ResourceView, snapshot: Snapshot): string[] {
-    const left = this.#needed(view)
+    const silent = this.#needed(view)
       .filter((host) => signOf(snapshot, host) <= this.#startedNs)
       .map((host) =>
         host === this.#before || memberOf(view, host)?.isPrimary === true
           ? `"${host}" does not answer; after a loss type pause-fetch and primary --force`
           : `"${host}" does not answer and may have become primary; after a loss type pause-fetch and primary --force`
       );
-    if (left.length === 0) return [];
+    if (silent.length === 0) return [];
+    // Whoever hears nothing cannot tell who is silent.
+    const isDeaf = signOf(snapshot, view.host) <= this.#startedNs;
+    const left = isDeaf ? [DEAF] : silent;
     const waitedMs = this.#waitedMs();
     if (waitedMs < this.#desk.options.windowMs / 2) return left;
     throw timeoutError(waitedMs, "an answer", left);

@@ -27,6 +27,9 @@ import {
 const trouble = networkTrouble();
 reportSkipped("Hosts on bad lines", trouble);
 
+/** Prescribed by Web Crypto. */
+const RANDOM_BYTES_MAX = 65_536;
+const MIB = 1024 * 1024;
 const CLOCK = /the clock of .* (ahead of|behind) ours/;
 const SPLIT = /split.?brain/i;
 
@@ -102,6 +105,64 @@ Deno.test("A secondary that is killed in replay goes on", async () => {
   await client.disconnect();
   await caughtUp(beta, alpha);
   assertSameDisks([alpha, beta], recorder);
+});
+
+Deno.test("A secondary that is killed in its first copy goes on from there", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  const sizeBytes = 16 * MIB;
+  for (const host of [alpha, beta]) host.makeDisk(sizeBytes);
+  const content = new Uint8Array(sizeBytes);
+  for (let at = 0; at < sizeBytes; at += RANDOM_BYTES_MAX) {
+    crypto.getRandomValues(content.subarray(at, at + RANDOM_BYTES_MAX));
+  }
+  Deno.writeFileSync(alpha.disk, content);
+  await alpha.must("create-resource", "r", alpha.disk);
+  await alpha.must("set-send-limit", "sync", "2M");
+  await beta.must("join-resource", "r", beta.disk);
+  const status = "resource-r/syncstatus-beta";
+  await beta.waitLink(status, (value) => Number(value) >= MIB);
+  await sees(beta, /InConsistent Syncing.*\n +syncing: \[/);
+  await beta.end("SIGKILL");
+  const reachedBytes = Number(beta.link(status));
+  assert(reachedBytes < sizeBytes);
+  beta.start();
+  await beta.listening();
+  await beta.waitLink(status, (value) => Number(value) > reachedBytes);
+  // What it has compared or copied since it began anew.
+  const [equal = 0, other = 0] = (beta.link("resource-r/verifystatus-beta") ??
+    "").split(",").map(Number);
+  const doneBytes = (equal + other) * BLOCK_BYTES;
+  assert(doneBytes <= sizeBytes - reachedBytes, `${doneBytes} anew`);
+  await alpha.must("set-send-limit", "sync", "0");
+  await beta.waitLink(status, (value) => value === String(sizeBytes));
+  assertEquals(Deno.readFileSync(beta.disk), content);
+  await sees(beta, /UpToDate/);
+});
+
+Deno.test("A secondary that is stopped harms nobody, and goes on", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await pair(hosts);
+  await alpha.must("set-line-timeout", "2");
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 11 });
+  Deno.kill(beta.pid, "SIGSTOP");
+  const client = await connect(alpha);
+  await writeSome(recorder, client, 512);
+  await client.disconnect();
+  await sees(
+    alpha,
+    /needed-connection-with-beta: .*NOT connected: .*no answer/,
+  );
+  const refused = await beta.run("primary", "r", "--timeout=4", "--window=2");
+  assertEquals(refused.code, 4);
+  assertMatch(refused.stderr, /the daemon on this host does not answer/);
+  assertEquals(alpha.link("resource-r/primary"), "alpha");
+  Deno.kill(beta.pid, "SIGCONT");
+  await caughtUp(beta, alpha);
+  assertSameDisks([alpha, beta], recorder);
+  await beta.must("primary", "r", "--timeout=30");
+  await sees(alpha, /UpToDate .*Secondary beta/);
 });
 
 Deno.test("Both hosts are killed, and come back in either order", async () => {

@@ -7,6 +7,7 @@ import {
   copied,
   join,
   sameDisks,
+  sees,
   writeSome,
 } from "../support/replicas.ts";
 
@@ -105,6 +106,40 @@ Deno.test("A device grows while it is written to", async () => {
   await grown.disconnect();
   await copied(beta, 2 * DISK_BYTES);
   await sameDisks(alpha, beta);
+});
+
+Deno.test("A device grows while a secondary is behind, and while one is away", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await hosts.cluster("alpha", "beta");
+  assert(alpha !== undefined && beta !== undefined);
+  for (const host of [alpha, beta]) host.makeDisk(2 * DISK_BYTES);
+  await alpha.must("create-resource", "r", alpha.disk, "r", "4M");
+  await join(beta);
+  const recorder = new Recorder({ blockCount: BLOCKS, seed: 13 });
+  const client = await connect(alpha);
+  await beta.must("pause-replay", "r", "--timeout=30");
+  await writeSome(recorder, client, 64);
+  await alpha.must("resize", "r", "6M", "--timeout=30");
+  await client.disconnect();
+  // What is behind its old end is to be copied, before it and behind replayed.
+  const late = await connect(alpha);
+  const block = new Uint8Array(BLOCK_BYTES).fill(7);
+  await late.write(6 * MIB - BLOCK_BYTES, block);
+  await late.flush();
+  await sees(beta, /InConsistent PausedReplay .*\n +replaying: /);
+  await beta.end("SIGTERM");
+  await alpha.must("resize", "r", "--timeout=30");
+  await late.disconnect();
+  const last = await connect(alpha);
+  assertEquals(last.sizeBytes, 2 * DISK_BYTES);
+  await last.write(2 * DISK_BYTES - BLOCK_BYTES, block);
+  await last.disconnect();
+  beta.start();
+  await beta.listening();
+  await beta.must("resume-replay", "r");
+  await copied(beta, 2 * DISK_BYTES);
+  await sameDisks(alpha, beta);
+  await sees(beta, /UpToDate/);
 });
 
 Deno.test("Of two hosts that take over at once one gives way", async () => {
