@@ -143,7 +143,7 @@ Deno.test("A secondary that is killed in its first copy goes on from there", asy
 
 Deno.test("A secondary that is stopped harms nobody, and goes on", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await pair(hosts);
+  const [alpha, beta] = await pairOf(hosts);
   await alpha.must("set-line-timeout", "2");
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 11 });
   Deno.kill(beta.pid, "SIGSTOP");
