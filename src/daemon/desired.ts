@@ -17,7 +17,11 @@ const NO_LOG: Pick<Desired, "logSequence" | "logHost"> = {
  * The plan in the words of the mailbox. Replay of a log, once begun, goes on
  * from where it is: the position that moves with it is no new beginning.
  */
-export function desiredOf(next: Plan, before: Desired | undefined): Desired {
+export function desiredOf(
+  next: Plan,
+  before: Desired | undefined,
+  emergencyLevel: number,
+): Desired {
   assert(next.role !== "detached", "a detached plan desires nothing");
   const log = next.log === undefined
     ? NO_LOG
@@ -33,6 +37,7 @@ export function desiredOf(next: Plan, before: Desired | undefined): Desired {
     // Level "peer" waits for the logger to learn of peers' positions.
     level: next.level === "flush" ? "flush" : "durable",
     bypass: next.bypass,
+    isShort: emergencyLevel > 0 ? 1 : 0,
   };
 }
 

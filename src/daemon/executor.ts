@@ -199,7 +199,7 @@ export class Executor {
     const isPublished = await attempt(publishing);
     const isDurable = isPublished && !this.#isFlushOwed;
     await attempt(() => vow.settle(isDurable, told, next, worker));
-    if (this.#isDiskFree(next)) this.#adjust(next, view);
+    if (this.#isDiskFree(next)) this.#adjust(next, view, round);
     transfers.adjust(this.#isAtRest() ? next : withoutSync(next), view);
     const facts = replayFacts(this.#desired, this.#worker(), view);
     verification.adjust(next.verify, view, facts);
@@ -382,7 +382,7 @@ export class Executor {
       handle.actual().role === "idle";
   }
 
-  #adjust(wanted: Plan, view: ResourceView): void {
+  #adjust(wanted: Plan, view: ResourceView, round: Round): void {
     const { verification } = this.#options;
     const next = withHold(wanted, verification.holdAt, toldBy(this.#desired));
     if (next.role === "detached") return this.#stopWorker();
@@ -406,6 +406,7 @@ export class Executor {
     this.#desired = desiredOf(
       isTooEarly ? { ...next, bypass: "prepare" } : next,
       this.#desired,
+      round.emergencyLevel,
     );
     this.#handle.adjust(this.#desired);
   }

@@ -72,6 +72,7 @@ export class LogRole implements Role {
     this.#sizeBytes = sizeBytes;
     this.#desiredLevel = level;
     this.#precedence = yielding && new Precedence(ring, yielding);
+    this.#precedence?.permit(desired.isShort === 0);
     this.#logger = new Logger({
       io: ring,
       crc,
@@ -114,6 +115,7 @@ export class LogRole implements Role {
   }
 
   adopt(desired: Desired): void {
+    this.#precedence?.permit(desired.isShort === 0);
     if (desired.logSequence === this.#logger.logSequence) {
       this.#logger.setBypass(desired.bypass);
     }

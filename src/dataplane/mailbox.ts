@@ -64,6 +64,8 @@ export interface Desired {
    * Ends when a higher `logSequence` names that log.
    */
   readonly bypass: "off" | "prepare" | "serve";
+  /** 1: space is short, and replication, which frees it, waits for nobody. */
+  readonly isShort: number;
 }
 
 /** What a worker does. Positions belong to `logSequence` unless named. */
@@ -263,6 +265,7 @@ const DESIRED_NUMBERS = [
   "startBytes",
   "logEndBytes",
   "sizeBytes",
+  "isShort",
 ] as const;
 
 /** Numbers of `Actual` in their order; after them the role. */

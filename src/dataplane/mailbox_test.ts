@@ -15,6 +15,7 @@ const anyDesired: fc.Arbitrary<Desired> = fc.record({
   sizeBytes: anyCount,
   level: fc.constantFrom("flush", "durable"),
   bypass: fc.constantFrom("off", "prepare", "serve"),
+  isShort: fc.nat(1),
 });
 
 const anyActual: fc.Arbitrary<Actual> = fc.record({

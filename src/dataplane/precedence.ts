@@ -15,6 +15,9 @@
  *   off      nothing in use     as others do
  *   on       in use             yields, unless it is late
  *
+ * Nor does it yield while `/mars` is getting full: what lines carry away may be
+ * deleted then, and a full one ends logging.
+ *
  * On begins with a request and ends `QUIET_MS` after the last one, or when the
  * device is not to be served any more: a handover waits for nobody.
  */
@@ -46,6 +49,7 @@ export class Precedence {
   #isOn = false;
   /** Ticks of an earlier use of the device mean nothing. */
   #era = 0;
+  #isPermitted = true;
   #requestCount = 0;
   #isUsed = false;
   #usedMs = 0;
@@ -64,11 +68,17 @@ export class Precedence {
     if (requestCount === this.#requestCount) return;
     this.#requestCount = requestCount;
     this.#isUsed = true;
-    if (this.#isOn) return;
+    if (this.#isOn || !this.#isPermitted) return;
     this.#isOn = true;
     this.#ask();
     this.#thread.yield();
     this.#arm();
+  }
+
+  /** Whether the thread may be made to yield at all. */
+  permit(isPermitted: boolean): void {
+    this.#isPermitted = isPermitted;
+    if (!isPermitted) this.end();
   }
 
   /** The device is not served any more, for now or for ever. */

@@ -134,6 +134,19 @@ Deno.test("end() restores at once, whatever timers are still to come", () => {
   assertEquals(world.timerCount, 0);
 });
 
+Deno.test("permit() restores at once, and until it is permitted again", () => {
+  const world = new World();
+  use(world, 200);
+  world.precedence.permit(false);
+  assertEquals(world.isYielding, false);
+  use(world, 200, 10_000);
+  assertEquals(world.isYielding, false);
+  assertEquals(world.timerCount, 0);
+  world.precedence.permit(true);
+  use(world, 200, 20_000);
+  assertEquals(world.isYielding, true);
+});
+
 Deno.test("Precedence never starves the thread, and always ends", () => {
   const anyStep = fc.record({
     isUsed: fc.boolean(),

@@ -86,6 +86,7 @@ export class DataPlane {
       sizeBytes: this.sizeBytes,
       level: "flush",
       bypass: "off",
+      isShort: 0,
       ...changes,
     };
   }
