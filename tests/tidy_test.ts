@@ -79,6 +79,7 @@ const PURE_FILES = [
   "src/peer/frame.ts",
   "src/peer/rpc.ts",
   "src/cli/report.ts",
+  "src/cli/split_json.ts",
   "src/cli/view_json.ts",
 ];
 

@@ -14,10 +14,10 @@ import {
   type SplitSide,
 } from "../resource/sides.ts";
 import { type Position, resourceView } from "../resource/view.ts";
-import { formatStamp } from "../tree/values.ts";
 import type { Command, Desk } from "./command.ts";
 import { timeText } from "./readable.ts";
 import { secondsSince } from "./report.ts";
+import { splitJson } from "./split_json.ts";
 import { splitKeep } from "./split_keep.ts";
 
 /** Of `split show --json`; see docs/view-json.md. */
@@ -138,31 +138,4 @@ function placeText({ log, bytes }: Position): string {
 
 function stampText(stampNs: bigint): string {
   return timeText(Number(stampNs / NS_PER_S));
-}
-
-function splitJson(split: SplitBrain): Readonly<Record<string, unknown>> {
-  const { ancestor, sinceNs, sides, undecided } = split;
-  return {
-    ...(ancestor === undefined ? {} : { ancestor: positionJson(ancestor) }),
-    ...(sinceNs === undefined ? {} : { since: formatStamp(sinceNs) }),
-    sides: sides.map((side) => ({
-      host: side.host,
-      hosts: side.hosts,
-      isDesignated: side.isDesignated,
-      isPrimary: side.isPrimary,
-      writtenBytes: side.writtenBytes,
-      logCount: side.logCount,
-      ...(side.end === undefined ? {} : { end: positionJson(side.end) }),
-      ...(side.lastWriteNs === undefined
-        ? {}
-        : { lastWrite: formatStamp(side.lastWriteNs) }),
-    })),
-    undecided,
-  };
-}
-
-function positionJson(
-  { log, bytes }: Position,
-): Readonly<Record<string, unknown>> {
-  return { log: logFileName(log), bytes };
 }

@@ -4,9 +4,13 @@
  *
  * What is unknown is left out. Within a schema number fields are only added.
  */
+import { MS_PER_S } from "../base/time.ts";
 import { logFileName } from "../base/names.ts";
 import type { Amount, LogAmount } from "../resource/amounts.ts";
+import { isLost } from "../resource/holdings.ts";
+import { keptLogs } from "../resource/keep.ts";
 import { obstaclesIn, type ReportedObstacle } from "../resource/obstacles.ts";
+import { splitBrainOf } from "../resource/sides.ts";
 import { verifySummary } from "../resource/verify.ts";
 import type { MemberState, Position } from "../resource/view.ts";
 import { directoryOf, linkPath, nameOf } from "../tree/path.ts";
@@ -14,6 +18,7 @@ import type { Snapshot } from "../tree/snapshot.ts";
 import { parseTraffic } from "../tree/traffic.ts";
 import { formatReplay, formatStamp } from "../tree/values.ts";
 import type { World } from "./macros/world.ts";
+import { splitJson } from "./split_json.ts";
 import { bytesBehind, type Pace, type Report } from "./report.ts";
 
 /** Grows when a field changes its meaning or goes away. */
@@ -123,6 +128,7 @@ function resourceJson(report: Report, words: Words): Json {
   const { view, amounts, facts } = report;
   const [, disk = words.disk, detail] = DISK_WORD.exec(words.disk) ?? [];
   const { designated } = view;
+  const brain = splitBrainOf(view, (path) => report.snapshot.stampNs(path));
   return {
     resource: view.resource,
     ...given("sizeBytes", view.sizeBytes),
@@ -154,6 +160,8 @@ function resourceJson(report: Report, words: Words): Json {
     hostCount: words.hostCount,
     members: view.members.map((member) => memberJson(member, report)),
     obstacles: facts.obstacles.map(obstacleJson),
+    keep: keepJson(report),
+    ...given("splitBrain", brain && splitJson(brain)),
     splits: facts.splits.map((split) => ({
       ...given("ancestor", split.ancestor && positionJson(split.ancestor)),
       sides: split.hosts.map((host, index) => ({
@@ -182,6 +190,36 @@ function deviceJson(report: Report, words: Words): Json {
   };
 }
 
+/** What is kept here for members that are behind, and for how long. */
+function keepJson({ view, facts }: Report): Json {
+  const { keep } = view;
+  const { logs, bytes, hosts } = keptLogs(view, {
+    logs: facts.local.logs,
+    worker: undefined,
+    // What goes now is not asked for.
+    emergencyLevel: 0,
+    restPercent: 100,
+    logShare: 0,
+  });
+  const quotaBytes = view.own?.logQuotaBytes ?? 0;
+  return {
+    ...given("timeLimitSeconds", limitOf(keep.timeMs / MS_PER_S)),
+    ...given("limitBytes", limitOf(keep.bytes)),
+    ...given("quotaBytes", quotaBytes === 0 ? undefined : quotaBytes),
+    logCount: logs.length,
+    bytes,
+    ...given("firstSequence", logs[0]?.log.sequence),
+    hosts: hosts.map(({ host }) => host),
+    lostHosts: view.members.filter((member) => isLost(view, member))
+      .map(({ host }) => host),
+    isResyncAutomatic: view.isResyncAutomatic,
+  };
+}
+
+function limitOf(limit: number): number | undefined {
+  return limit === Infinity ? undefined : limit;
+}
+
 function memberJson(member: MemberState, report: Report): Json {
   const { replay, syncPosition } = member;
   return {
@@ -204,7 +242,14 @@ function memberJson(member: MemberState, report: Report): Json {
     ...given("diskBytes", member.diskBytes),
     ...given("syncedBytes", member.syncedBytes),
     ...given("syncPosition", syncPosition && formatReplay(syncPosition)),
+    ...given("lostSequence", member.lostLog || undefined),
     ...given("verify", verifyJson(member, report)),
+    ...given(
+      "provenUntil",
+      member.verifiedNs === undefined
+        ? undefined
+        : formatStamp(member.verifiedNs),
+    ),
     ...given(
       "verifiedSeconds",
       report.facts.sinceS(member.verifiedNs),

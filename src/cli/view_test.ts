@@ -285,3 +285,40 @@ Deno.test("view --json is one document with a schema number", async () => {
     since: "1800000000.000000005",
   }]);
 });
+
+Deno.test("view --json tells what is kept, lost and proven, and of a split", async () => {
+  using world = cluster();
+  const before = "log-000000001-alpha,100";
+  world.link({
+    "resource-r/defaults/keep-logs-size": "5000",
+    "resource-r/defaults/auto-resync": "1",
+    "resource-r/todo-alpha/log-quota": "7000",
+    "resource-r/actual-beta/lost-log": "1",
+    "resource-r/actual-beta/verified": "1700000000.000000000",
+    "resource-r/version-000000002-alpha": `${
+      "a".repeat(32)
+    },log-000000002-alpha,30:${"c".repeat(32)},${before}`,
+    "resource-r/version-000000002-beta": `${
+      "b".repeat(32)
+    },log-000000002-beta,20:${"c".repeat(32)},${before}`,
+    "resource-r/replay-beta": "log-000000002-beta,20,0",
+    "resource-r/replay-alpha": "log-000000002-alpha,30,0",
+  });
+  const { printed } = await world.run("view", "r", "--json");
+  const [resource] = JSON.parse(printed.join()).resources;
+  assertEquals(resource.keep, {
+    limitBytes: 5000,
+    quotaBytes: 7000,
+    logCount: 0,
+    bytes: 0,
+    hosts: [],
+    lostHosts: [],
+    isResyncAutomatic: true,
+  });
+  assertEquals(resource.members[1].lostSequence, 1);
+  assertEquals(resource.members[1].provenUntil, "1700000000.000000000");
+  assertEquals(
+    resource.splitBrain.sides.map((side: { host: string }) => side.host),
+    ["alpha", "beta"],
+  );
+});
