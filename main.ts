@@ -246,6 +246,7 @@ async function serve(settings: Settings, line: CommandLine): Promise<number> {
       : reserve === "0"
       ? 0
       : parseSize(reserve),
+    isFair: line.isOn("fair"),
     traceLevel,
     traceFormat,
     replaceMs,

@@ -194,6 +194,10 @@ export const OPTION_ROWS: readonly OptionRow[] = [
     summary: "daemon: size of each of the four space reserves, 2G",
   },
   {
+    name: "fair",
+    summary: "daemon: replication does not yield to the use of devices",
+  },
+  {
     name: "trace",
     value: "=error|warn|info|debug",
     summary: "daemon: how much it tells, info",

@@ -57,6 +57,8 @@ export interface StartOptions
   readonly workerUrl: URL;
   /** Address to listen on; every one when empty. */
   readonly listen: string;
+  /** Replication does not yield to the use of devices. */
+  readonly isFair: boolean;
   readonly traceLevel: TraceLevel;
   readonly traceFormat: "text" | "json";
   /** To end the daemon that runs, how long to wait; undefined: there is none. */
@@ -70,7 +72,7 @@ export async function runDaemon(options: StartOptions): Promise<void> {
   const { settings, shimPath, signal } = options;
   await prepareRoot(settings);
   const shim = loadShim(shimPath);
-  const yieldingThread = yieldingThreadOf(shim);
+  const yieldingThread = options.isFair ? undefined : yieldingThreadOf(shim);
   using supervisor = Supervisor.of(shim, (name) => Deno.env.get(name));
   // All that can be done beside a daemon that still runs.
   const parts = options.replaceMs === undefined
