@@ -458,7 +458,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "program",
     isCommon: true,
     details:
-      "One per host; it ends in good order at SIGTERM, and recovers by itself from anything else. A new version takes over with --replace: devices stay, open and mounted, and their users wait for less than a second. With --timeout the new one gives up if the old one does not end, after 60 seconds. While a device is in use, replication gets only the processor time that nobody else wants, a twentieth at least, if the daemon has the privilege to arrange that (CAP_SYS_NICE); with --fair it gets as much as others do.",
+      "One per host; it ends in good order at SIGTERM, and recovers by itself from anything else. A new version takes over with --replace: devices stay, open and mounted, and their users wait for less than a second. With --timeout the new one gives up if the old one does not end, after 60 seconds. While a device is in use, replication gets only the processor time that nobody else wants, or about a tenth of a fair share, if the daemon has the privilege to arrange that (CAP_SYS_NICE); with --fair it gets as much as others do.",
     options: [
       "replace",
       "timeout",
