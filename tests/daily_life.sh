@@ -9,24 +9,9 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 if [ $# -gt 0 ]; then MARS=("$@"); else MARS=("$PWD/build/mars"); fi
-
-DIR=$(mktemp -d /tmp/mars-day-XXXXXX)
-SIZE=16M
-PORT=$((20000 + RANDOM % 20000))
-declare -A DAEMON=()
+. tests/two_hosts.sh
 
 # ---- words of the script ------------------------------------------------------
-
-cleanup() {
-	for host in "${!DAEMON[@]}"; do
-		kill -9 "${DAEMON[$host]}" 2>/dev/null
-		wait "${DAEMON[$host]}" 2>/dev/null
-	done
-	rm -rf "$DIR"
-}
-trap cleanup EXIT
-
-step() { echo "== $*"; }
 
 fail() {
 	echo "FAILED: $*"
@@ -36,20 +21,6 @@ fail() {
 		tail -n 15 "$DIR/$host/daemon.log" 2>/dev/null | sed 's/^/   /'
 	done
 	exit 1
-}
-
-port_of() { case $1 in hosta) echo $PORT ;; *) echo $((PORT + 1)) ;; esac }
-
-# on HOST WORDS…: mars on that host.
-on() { (become "$@"); }
-
-# The same in place of this shell, so that $! is its number.
-become() {
-	local host=$1
-	shift
-	exec "${MARS[@]}" --mars-dir="$DIR/$host/mars" --run-dir="$DIR/$host/run" \
-		--etc-dir="$DIR/$host/etc" --host="$host" --port="$(port_of "$host")" \
-		--logger= "$@"
 }
 
 OUT=
@@ -80,52 +51,15 @@ until_view() {
 	fail "view on $1 never said \"$2\""
 }
 
-start() {
-	mkdir -p "$DIR/$1"/{mars,run,etc}
-	become "$1" daemon --listen=127.0.0.1 --reserve=0 \
-		>>"$DIR/$1/daemon.log" 2>&1 &
-	DAEMON[$1]=$!
-	for _ in $(seq 300); do
-		[ -e "$DIR/$1/run/control/lamport_clock" ] && return
-		kill -0 ${DAEMON[$1]} 2>/dev/null || fail "the daemon of $1 ended"
-		sleep 0.1
-	done
-	fail "the daemon of $1 does not answer"
-}
-
-stop() {
-	kill "${DAEMON[$1]}"
-	wait "${DAEMON[$1]}"
-	unset "DAEMON[$1]"
-}
+start() { launch "$1"; }
+stop() { end "$1" TERM; }
 
 crash() {
-	kill -9 "${DAEMON[$1]}"
-	wait "${DAEMON[$1]}" 2>/dev/null
-	unset "DAEMON[$1]"
+	end "$1" KILL
 	rm -rf "$DIR/$1/run/control"
 }
 
 link() { readlink "$DIR/$1/mars/$2"; }
-
-nbd() { echo "nbd+unix:///r?socket=$DIR/$1/run/nbd/r.sock"; }
-
-# fill HOST BYTE: writes one MiB of it, durably.
-fill() {
-	qemu-io -f raw -c "write -P $2 0 1M" -c flush "$(nbd "$1")" >/dev/null ||
-		fail "cannot write on $1"
-}
-
-# holds HOST BYTE
-holds() {
-	OUT=$(qemu-io -f raw -r -c "read -P $2 0 1M" "$(nbd "$1")")
-	[[ $OUT != *"verification failed"* ]] || fail "$1 holds other data: $OUT"
-}
-
-disk() {
-	truncate -s $SIZE "$DIR/$1.disk"
-	echo "$DIR/$1.disk"
-}
 
 # ---- the day ------------------------------------------------------------------
 
@@ -139,11 +73,11 @@ ok hosta create-cluster --ip=127.0.0.1
 no 3 "belongs to" hosta create-cluster --ip=127.0.0.1
 start hosta
 no 2 "No resource" hosta view r
-ok hosta create-resource r "$(disk hosta)"
+ok hosta create-resource r "$(disk_of hosta)"
 no 3 "exists already" hosta create-resource r "$DIR/hosta.disk"
 ok hosta wait-resource r is-device-on
 until_view hosta "UpToDate Replicating DCASFR Primary hosta"
-fill hosta 0x11
+write_on hosta 0x11
 
 step "a second host joins, with a token"
 start hostb
@@ -153,23 +87,23 @@ token=$(grep -o 'mars[^ ]*' <<<"$OUT" | head -n 1)
 ok hostb join-cluster --token="$token" --ip=127.0.0.1
 ok hostb wait-cluster
 says "1/1"
-ok hostb join-resource r "$(disk hostb)"
+ok hostb join-resource r "$(disk_of hostb)"
 until_view hostb "UpToDate Replaying dCASFR Secondary hosta"
 no 3 "member already" hostb join-resource r "$DIR/hostb.disk"
 
 step "planned handover, there and back"
-fill hosta 0x22
+write_on hosta 0x22
 ok hostb primary r
 until_view hostb "UpToDate Replicating DCASFR Primary hostb"
-holds hostb 0x22
-fill hostb 0x33
+read_on hostb 0x22
+write_on hostb 0x33
 ok hosta primary all
 until_view hosta "UpToDate Replicating DCASFR Primary hosta"
-holds hosta 0x33
+read_on hosta 0x33
 ok hosta primary r
 
 step "a busy device is not handed over"
-qemu-io -f raw -c "sleep 600000" "$(nbd hosta)" >/dev/null 2>&1 &
+qemu-io -f raw -c "sleep 600000" "$(nbd_of hosta)" >/dev/null 2>&1 &
 client=$!
 ok hosta wait-resource r is-attach
 for _ in $(seq 100); do
@@ -194,7 +128,7 @@ ok hostb connect r
 until_view hostb "UpToDate Replaying dCASFR Secondary hosta"
 
 step "cron: rotates, deletes, is silent; twice at once"
-fill hosta 0x44
+write_on hosta 0x44
 ok hosta cron --window=0
 [ -z "$OUT" ] || fail "cron said: $OUT"
 on hosta cron & first=$!
@@ -226,7 +160,7 @@ says '"schema": 1'
 no 2 "nearest" hosta view-isprimary r
 
 step "lists, --parallel and --dry-run"
-ok hosta create-resource s "$(disk s)"
+ok hosta create-resource s "$(disk_of s)"
 ok hosta wait-resource s is-device-on
 ok hosta --parallel pause-sync r,s
 ok hosta resume-sync all
@@ -252,8 +186,8 @@ no 3 "pause-fetch" hostb primary r --force
 ok hostb pause-fetch r
 ok hostb primary r --force
 until_view hostb "Primary hostb"
-holds hostb 0x44
-fill hostb 0x55
+read_on hostb 0x44
+write_on hostb 0x55
 
 step "the old primary returns, as a secondary or in split brain: invalidate"
 start hosta
@@ -261,7 +195,7 @@ ok hosta wait-cluster
 ok hosta invalidate r
 until_view hosta "UpToDate Replaying dCASFR Secondary hostb"
 ok hosta primary r
-holds hosta 0x55
+read_on hosta 0x55
 
 step "resize while it is in use"
 truncate -s 32M "$DIR/hosta.disk" "$DIR/hostb.disk"

@@ -15,29 +15,15 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 if [ $# -gt 0 ]; then MARS=("$@"); else MARS=("$PWD/build/mars"); fi
-
-DIR=$(mktemp -d /tmp/mars-tool-XXXXXX)
-PORT=$((20000 + RANDOM % 20000))
+. tests/two_hosts.sh
 SIZE=$((16 * 1024 * 1024))
 WINDOW=4
 WAIT_S=${WAIT_S:-60}
 ZERO=00000000000000000000000000000000
-declare -A DAEMON=()
 # Who acts, and its tree.
 H= T=
 
 # ---- the machine ------------------------------------------------------------
-
-cleanup() {
-	for host in "${!DAEMON[@]}"; do
-		kill -9 "${DAEMON[$host]}" 2>/dev/null
-		wait "${DAEMON[$host]}" 2>/dev/null
-	done
-	rm -rf "$DIR"
-}
-trap cleanup EXIT
-
-step() { echo "== $*"; }
 
 fail() {
 	echo "FAILED on $H: $*"
@@ -52,38 +38,20 @@ fail() {
 
 as() { H=$1 T=$DIR/$1/mars; }
 peer() { [ "$H" = hosta ] && echo hostb || echo hosta; }
-port_of() { [ "$1" = hosta ] && echo $PORT || echo $((PORT + 1)); }
 control() { echo "$DIR/$H/run/control"; }
 
 # mars WORDS…: our program on that host, for what the tool has no command.
-mars() { (become "$@"); }
+mars() { on "$H" "$@"; }
 
-# The same in place of this shell, so that $! is its number.
-become() {
-	exec "${MARS[@]}" --mars-dir="$T" --run-dir="$DIR/$H/run" \
-		--etc-dir="$DIR/$H/etc" --host="$H" --port="$(port_of "$H")" \
-		--logger= "$@"
-}
-
-start() {
-	mkdir -p "$DIR/$H"/{mars,run,etc}
-	become daemon --listen=127.0.0.1 --reserve=0 --trace=debug \
-		>>"$DIR/$H/daemon.log" 2>&1 &
-	DAEMON[$H]=$!
-	until_true "the control directory" test -e "$(control)/lamport_clock"
-}
+start() { launch "$H" --trace=debug; }
 
 stop() {
-	kill "${DAEMON[$H]}"
-	wait "${DAEMON[$H]}"
-	unset "DAEMON[$H]"
+	end "$H" TERM
 	[ ! -e "$(control)" ] || fail "the control directory is still there"
 }
 
 crash() {
-	kill -9 "${DAEMON[$H]}"
-	wait "${DAEMON[$H]}" 2>/dev/null
-	unset "DAEMON[$H]"
+	end "$H" KILL
 	until_true "no control directory" test ! -e "$(control)"
 }
 
@@ -97,25 +65,8 @@ until_true() {
 	done
 }
 
-disk() {
-	truncate -s $SIZE "$DIR/$H.disk"
-	echo "$DIR/$H.disk"
-}
-
-nbd() { echo "nbd+unix:///r?socket=$DIR/$H/run/nbd/r.sock"; }
-
-# fill BYTE: one MiB of it through the device, durably.
-fill() {
-	qemu-io -f raw -c "write -P $1 0 1M" -c flush "$(nbd)" >/dev/null ||
-		fail "cannot write"
-}
-
-holds() {
-	local said
-	said=$(qemu-io -f raw -r -c "read -P $1 0 1M" "$(nbd)" 2>&1) ||
-		fail "cannot read: $said"
-	[[ $said != *"verification failed"* ]] || fail "holds other data: $said"
-}
+fill() { write_on "$H" "$1"; }
+holds() { read_on "$H" "$1"; }
 
 # ---- how the tool reads and writes ------------------------------------------
 
@@ -644,7 +595,7 @@ start
 until_true "all links of the host" is_there actual-hosta/alive
 
 step "hosta: create-resource"
-create_resource "$(disk)"
+create_resource "$(disk_of "$H")"
 until_true "the state of the attachment" is_there $R/actual-hosta/is-attached
 status is-attached 1
 status if-on 1
@@ -657,7 +608,7 @@ step "hostb: join-cluster, new method"
 as hostb
 start
 until_true "a directory of its own" test -d "$T/actual-hostb"
-both eval '(become key show) >"$DIR/$H.key" || fail "no key"'
+both eval 'mars key show >"$DIR/$H.key" || fail "no key"'
 as hosta
 mars key trust "$(grep ^ssh- "$DIR/hostb.key")" >/dev/null || fail "no trust"
 as hostb
@@ -669,7 +620,7 @@ is ips/ip-hostb "127.0.0.1:$(port_of hostb)" || fail "it does not know hostb"
 
 step "hostb: join-resource"
 as hostb
-join_resource "$(disk)"
+join_resource "$(disk_of "$H")"
 status is-attached 1
 until_true "a copy" is $R/syncstatus-hostb $SIZE
 until_true "all of the log" in_sync
@@ -737,7 +688,7 @@ both eval 'until_true "a larger disk" eval "trigger 1; is $R/actsize-$H $((32 * 
 as hosta
 resize $((32 * 1024 * 1024))
 until_true "the new size" eval \
-	'qemu-io -f raw -r -c length "$(nbd)" | grep -q "^32 MiB"'
+	'qemu-io -f raw -r -c length "$(nbd_of "$H")" | grep -q "^32 MiB"'
 until_true "a copy of the rest" in_sync
 
 step "forced handover to hostb, while hosta is dead; then invalidate"
