@@ -109,11 +109,11 @@ function sacrifice(
   logs: readonly { readonly log: LogName }[],
   inUse: readonly number[],
 ): LogName | undefined {
-  const leader = view.designated;
-  if (leader === view.host || inUse.length === 0) return undefined;
+  const designated = view.designated;
+  if (designated === view.host || inUse.length === 0) return undefined;
   const mayGo = (log: LogName): boolean =>
     log.host !== view.host && !inUse.includes(log.sequence) &&
-    (log.sequence < Math.min(...inUse) || leader !== undefined);
+    (log.sequence < Math.min(...inUse) || designated !== undefined);
   return logs.map(({ log }) => log).filter(mayGo)
     .sort((left, right) => left.sequence - right.sequence)[0];
 }
