@@ -106,3 +106,36 @@ well() {
 	echo "all is well"
 	exit 0
 }
+
+# writer FILE: makes writes durable, one after the other; notes how many, and
+# how long one took at most.
+writer() {
+	BASE=$BASE FILE=$1 perl -e '
+		use IO::Handle; use Time::HiRes qw(time);
+		my ($last, $most, $n) = (time, 0, 0);
+		open my $file, ">", $ENV{FILE} or die "open";
+		for (;;) {
+			sysseek $file, ($n % 100) * 4096, 0;
+			syswrite $file, chr(65 + $n % 26) x 4096 or die "write";
+			$file->sync or die "fsync";
+			my $now = time; my $gap = $now - $last; $last = $now; $n++;
+			if (-e "$ENV{BASE}/reset") { unlink "$ENV{BASE}/reset"; $most = $gap = 0 }
+			$most = $gap if $gap > $most;
+			open my $out, ">", "$ENV{BASE}/gap.tmp";
+			printf $out "%d %.0f\n", $n, $most * 1000;
+			close $out; rename "$ENV{BASE}/gap.tmp", "$ENV{BASE}/gap";
+		}' 2>$BASE/writer &
+	writer=$!
+}
+writes() { cut -d' ' -f1 $BASE/gap 2>/dev/null || echo 0; }
+more() { [ "$(writes)" -gt "$before" ]; }
+# goes_on WHAT: it writes, without having seen an error; says the longest wait.
+goes_on() {
+	before=$(($(writes) + 20))
+	until_true more
+	[ -s $BASE/writer ] && fail "the writer: $(cat $BASE/writer)"
+	echo "$1: a write took $(cut -d' ' -f2 $BASE/gap) ms at most"
+	touch $BASE/reset
+	before=$(($(writes) + 2))
+	until_true more
+}

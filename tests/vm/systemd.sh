@@ -99,38 +99,6 @@ set_up() {
 	exit 0
 }
 
-
-# A writer that notes what it has made durable, and how long it took at most.
-writer() {
-	BASE=$BASE MNT=$mnt perl -e '
-		use IO::Handle; use Time::HiRes qw(time);
-		my ($last, $most, $n) = (time, 0, 0);
-		open my $file, ">", "$ENV{MNT}/written" or die "open";
-		for (;;) {
-			sysseek $file, ($n % 100) * 4096, 0;
-			syswrite $file, chr(65 + $n % 26) x 4096 or die "write";
-			$file->sync or die "fsync";
-			my $now = time; my $gap = $now - $last; $last = $now; $n++;
-			if (-e "$ENV{BASE}/reset") { unlink "$ENV{BASE}/reset"; $most = $gap = 0 }
-			$most = $gap if $gap > $most;
-			open my $out, ">", "$ENV{BASE}/gap.tmp";
-			printf $out "%d %.0f\n", $n, $most * 1000;
-			close $out; rename "$ENV{BASE}/gap.tmp", "$ENV{BASE}/gap";
-		}' 2>$BASE/writer &
-	writer=$!
-}
-writes() { cut -d' ' -f1 $BASE/gap 2>/dev/null || echo 0; }
-more() { [ "$(writes)" -gt "$before" ]; }
-# goes_on: it writes, without having seen an error; says the longest wait.
-goes_on() {
-	before=$(($(writes) + 20))
-	until_true more
-	[ -s $BASE/writer ] && fail "the writer: $(cat $BASE/writer)"
-	echo "$1: a write took $(cut -d' ' -f2 $BASE/gap) ms at most"
-	touch $BASE/reset
-	before=$(($(writes) + 2))
-	until_true more
-}
 is_new() { [ "$(main_pid)" != "$old" ] && [ "$(main_pid)" != 0 ]; }
 # same: the service is another process, and active; the device is the same.
 same() {
@@ -188,7 +156,7 @@ first_boot() {
 	systemctl start mnt-fs.mount || fail "mount"
 	until_true is resource-r/actual-$HOST/open-count 1
 	no "the device is open 1 time" secondary r --timeout=2
-	writer
+	writer $mnt/written
 	goes_on "untouched"
 	old=$(main_pid)
 
