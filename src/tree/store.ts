@@ -328,9 +328,9 @@ export class LinkTree implements TreeStore {
     const stampNs = isSame ? foreign.stampNs : this.#lamport.next();
     // Who deletes may know better that nothing runs here any more. But what is
     // copied, and from whom, is known here only: it was this host that had
-    // deleted it, before a loss of power.
+    // deleted it, before a loss of power, or somebody stamped that anew.
     const isDeletable = foreign.value === TOMBSTONE &&
-      path !== linkPath.syncFrom(matchPath(path)?.resource ?? "", host);
+      !isOfCopy(path, host);
     const isStated = !isDeletable &&
       this.#files.replace(path, own?.value ?? TOMBSTONE, stampNs);
     if (isStated) {
@@ -478,4 +478,11 @@ function checkWrite(write: LinkWrite): void {
 function checkPath(path: string): void {
   if (isLegalPath(path)) return;
   throw new MarsError(`Cannot use link "${path}": its path is illegal`);
+}
+
+/** Whether a link tells from whom `host` copies a disk, or has. */
+function isOfCopy(path: string, host: string): boolean {
+  const resource = matchPath(path)?.resource ?? "";
+  return path === linkPath.syncFrom(resource, host) ||
+    path === linkPath.syncPos(resource, host);
 }

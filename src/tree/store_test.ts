@@ -648,11 +648,16 @@ Deno.test("apply() states again from whom this host copies, also against a tombs
     { path: "resource-r/device-beta", value: "r" },
     { path: "resource-r/syncfrom-beta", value: "alpha" },
     { path: "resource-r/syncpos-beta", value: "log-000000001-alpha,0,0" },
+    { path: "resource-r/actual-beta/is-primary", value: "0" },
   ]);
   const stampNs = lamport.next();
   const taken = tree.apply(
-    ["syncfrom", "syncpos"].map((name) => ({
-      path: `resource-r/${name}-beta`,
+    [
+      "syncfrom-beta",
+      "syncpos-beta",
+      "actual-beta/is-primary",
+    ].map((name) => ({
+      path: `resource-r/${name}`,
       value: ".deleted",
       stampNs,
     })),
@@ -660,6 +665,7 @@ Deno.test("apply() states again from whom this host copies, also against a tombs
   );
   assertEquals(taken.map(({ path, value }) => [path, value]), [
     ["resource-r/syncfrom-beta", "alpha"],
+    ["resource-r/syncpos-beta", "log-000000001-alpha,0,0"],
   ]);
   assert((taken[0]?.stampNs ?? 0n) > stampNs);
 });
