@@ -120,11 +120,22 @@ tools-test: | build ## installs what the integration tests use, if we are root
 SEED := 1
 COUNT := 100
 CHAOS :=
+CYCLES :=
 
 .PHONY: sim
 sim: $(DENO) ## clusters in simulation: SEED=1 COUNT=100 CHAOS=seconds VERBOSE=1
 	@$(DENO) run --no-check --allow-all tests/sim/run.ts --seed=$(SEED) \
-	  --count=$(COUNT) $(if $(CHAOS),--chaos=$(CHAOS)) $(if $(VERBOSE),--verbose)
+	  --count=$(COUNT) $(if $(CHAOS),--chaos=$(CHAOS)) \
+	  $(if $(CYCLES),--cycles=$(CYCLES)) $(if $(VERBOSE),--verbose)
+
+# MINUTES of chaos in virtual time, one cluster after the other.
+MINUTES := 60
+soak-sim: COUNT := 1
+.PHONY: soak-sim
+soak-sim: $(DENO) ## an hour of chaos in simulation, SEED=1 COUNT=1 MINUTES=60: does anything grow?
+	@$(DENO) run --no-check --allow-all --v8-flags=--expose-gc \
+	  tests/sim/soak_run.ts --seed=$(SEED) --count=$(COUNT) \
+	  --minutes=$(MINUTES) $(if $(VERBOSE),--verbose)
 
 # Ten real minutes; SOAK_MINUTES=60 make soak for longer.
 .PHONY: soak

@@ -27,23 +27,33 @@ const WINDOW_S = 4;
 const WRITE_COUNT = 5;
 const ROUNDS_MAX = 3;
 
-/** Lets an administrator put everything right. @throws Violation */
-export async function repair(world: ClusterWorld): Promise<void> {
+/**
+ * Lets an administrator put everything right.
+ *
+ * @returns who is primary now; undefined if there is no complete copy
+ * @throws Violation
+ */
+export async function repair(
+  world: ClusterWorld,
+): Promise<SimHost | undefined> {
   world.note("repair");
   for (const host of world.hosts.filter(isHalfGone)) {
-    await must(world, host, "leave-resource", RESOURCE);
+    await world.must(host, "leave-resource", RESOURCE);
   }
   const members = world.hosts.filter((host) => viewOf(host).own !== undefined);
   for (const host of members) {
     const { attach, fetch, replay } = switchesOf(host);
-    if (!attach) await must(world, host, "attach", RESOURCE);
-    if (!fetch) await must(world, host, "resume-fetch", RESOURCE);
-    if (!replay) await must(world, host, "resume-replay", RESOURCE);
+    if (!attach) await world.must(host, "attach", RESOURCE);
+    if (!fetch) await world.must(host, "resume-fetch", RESOURCE);
+    if (!replay) await world.must(host, "resume-replay", RESOURCE);
   }
   // Who gave up the only complete copy has nothing to be repaired.
   const isHopeless = world.watch.hasGivenUp &&
     furthest(world, members) === undefined;
-  if (isHopeless) return world.note("there is no complete copy");
+  if (isHopeless) {
+    world.note("there is no complete copy");
+    return undefined;
+  }
   const leader = await chooseLeader(world, members);
   await world.until(
     AGREE_MS,
@@ -54,7 +64,7 @@ export async function repair(world: ClusterWorld): Promise<void> {
   );
   for (const host of members) {
     const isPaused = host !== leader && !switchesOf(host).sync;
-    if (isPaused) await must(world, host, "resume-sync", RESOURCE);
+    if (isPaused) await world.must(host, "resume-sync", RESOURCE);
   }
   const worker = leader.worker(RESOURCE);
   worker?.openDevice();
@@ -65,7 +75,11 @@ export async function repair(world: ClusterWorld): Promise<void> {
     const parted: SimHost[] = members.filter((host) =>
       isLost(host, leader, members)
     );
-    for (const host of parted) await must(world, host, "invalidate", RESOURCE);
+    for (const host of parted) await world.must(host, "invalidate", RESOURCE);
+    // Or it would seem to be lost again.
+    if (parted.length > 0) {
+      await world.wait(AGREE_MS, () => disagreement(world));
+    }
     await world.until(
       AGREE_MS,
       () =>
@@ -78,6 +92,7 @@ export async function repair(world: ClusterWorld): Promise<void> {
   checkDisks(leader, members);
   checkLosses(world, leader);
   await world.until(AGREE_MS, () => disagreement(world));
+  return leader;
 }
 
 /** Whether it has begun to leave: the power took the end of that back. */
@@ -90,16 +105,6 @@ function switchesOf(host: SimHost): Switches {
   const { own } = viewOf(host);
   return own?.desired ??
     { attach: false, fetch: false, replay: false, sync: false };
-}
-
-async function must(
-  world: ClusterWorld,
-  host: SimHost,
-  ...words: string[]
-): Promise<void> {
-  const error = await world.finish(world.typeAndWait(host, ...words));
-  if (error === undefined) return;
-  throw new Violation(`"${words.join(" ")}" on ${host.name}: ${error}`);
 }
 
 /** Makes somebody primary; by force only if nothing else can help. */
@@ -132,8 +137,8 @@ async function chooseLeader(
     }
   }
   world.note(`${leader.name} is chosen`);
-  await must(world, leader, "pause-fetch", RESOURCE);
-  await must(world, leader, "primary", RESOURCE, "--force", "--timeout=60");
+  await world.must(leader, "pause-fetch", RESOURCE);
+  await world.must(leader, "primary", RESOURCE, "--force", "--timeout=60");
   return leader;
 }
 

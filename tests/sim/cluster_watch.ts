@@ -54,6 +54,10 @@ function hasCopy(host: SimHost): boolean {
   return view.own !== undefined && isSynced(view, view.own);
 }
 
+function originKey(path: string, value: string): string {
+  return `${path} ${value}`;
+}
+
 /** Whether a host in log `at` may come to need `log`. */
 function mayNeed(at: LogName, log: LogName): boolean {
   return at.sequence < log.sequence ||
@@ -107,6 +111,27 @@ export class ClusterWatch implements WorkerWatch {
     return record;
   }
 
+  /** Everything is repaired: what somebody has forced is over. */
+  restart(): void {
+    this.isForced = false;
+    this.hasGivenUp = false;
+    for (const record of this.#records.values()) {
+      record.isForced = false;
+      record.hasGivenUp = false;
+      record.hasLeft = false;
+    }
+    const current = new Set<string>();
+    for (const host of this.#world.hosts) {
+      host.hasLostPower = false;
+      for (const { path, value } of host.look().all()) {
+        current.add(originKey(path, value));
+      }
+    }
+    for (const key of this.#origins.keys()) {
+      if (!current.has(key)) this.#origins.delete(key);
+    }
+  }
+
   /** Its tree may be older than it was. */
   onPowerLoss(host: SimHost): void {
     const record = this.record(host.name);
@@ -136,7 +161,7 @@ export class ClusterWatch implements WorkerWatch {
       this.lastPath = `${host.name} ${path} -> ${value}`;
     }
     // What is only stamped again is not written anew.
-    const key = `${path} ${value}`;
+    const key = originKey(path, value);
     const origin = this.#origins.get(key) ?? host.name;
     this.#origins.set(key, origin);
     const owner = ownerOf(path);

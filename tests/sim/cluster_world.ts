@@ -6,14 +6,17 @@
  *   chaos    writes, commands, crashes, partitions, clocks, for some time
  *   peace    faults end, everybody runs; then all must agree
  *   repair   what commands have broken on purpose is repaired by commands
+ *   rest     only before more chaos: what administrators tidy up now and then
  *
  * The invariants are checked as things happen, see `cluster_watch.ts`, and in
  * peace, see `cluster_checks.ts`.
  */
 import { logFileName } from "../../src/base/names.ts";
+import { MS_PER_S } from "../../src/base/time.ts";
 import { linkPath } from "../../src/tree/path.ts";
 import { checkPeace } from "./cluster_checks.ts";
 import { repair } from "./cluster_repair.ts";
+import { rest } from "./cluster_rest.ts";
 import { ClusterWatch } from "./cluster_watch.ts";
 import { type Chaos, chaosOf } from "./chaos.ts";
 import { SimHost } from "./host.ts";
@@ -32,6 +35,10 @@ export interface WorldOptions {
   readonly seed: number;
   /** How long chaos lasts, in virtual time. */
   readonly chaosMs?: number;
+  /** How often chaos, peace and repair follow each other; 1 by default. */
+  readonly cycleCount?: number;
+  /** All is repaired and tidied up; only if there is more than one cycle. */
+  readonly onRest?: (world: ClusterWorld) => void;
   /** Every event as a line. */
   readonly onEvent?: (line: string) => void;
   /** Sees the world before it begins; tests break it here. */
@@ -55,10 +62,11 @@ export class ClusterWorld {
   readonly truth = new Truth();
   readonly watch: ClusterWatch;
   readonly hosts: readonly SimHost[];
-  readonly chaos: Chaos;
+  chaos: Chaos;
   /** What happened last, newest last. */
   readonly #events: string[] = [];
   readonly #onEvent: (line: string) => void;
+  readonly #repeatWith: string;
   #hash = 0x811c9dc5;
   /** Commands that administrators are waiting for. */
   readonly #pending = new Set<Promise<unknown>>();
@@ -67,6 +75,7 @@ export class ClusterWorld {
   constructor(options: WorldOptions) {
     this.seed = options.seed;
     this.#onEvent = options.onEvent ?? (() => {});
+    this.#repeatWith = repeatWith(options);
     this.random = new Random(options.seed);
     this.network = new SimNetwork(this.time, this.random);
     this.watch = new ClusterWatch(this);
@@ -85,8 +94,15 @@ export class ClusterWorld {
     using _timers = world.time.install();
     try {
       await world.#settle();
-      await world.#rage();
-      await world.#calm();
+      const { cycleCount = 1, onRest } = options;
+      for (let left = cycleCount; left > 0; left--) {
+        await world.#rage();
+        const leader = await world.#calm();
+        if (cycleCount === 1) break;
+        await rest(world, leader);
+        onRest?.(world);
+        world.chaos = chaosOf(world, options.chaosMs);
+      }
     } catch (error) {
       throw world.#failure(error);
     } finally {
@@ -149,6 +165,13 @@ export class ClusterWorld {
     return error;
   }
 
+  /** The same of a command that must succeed. @throws Violation */
+  async must(host: SimHost, ...words: string[]): Promise<void> {
+    const error = await this.finish(this.typeAndWait(host, ...words));
+    if (error === undefined) return;
+    throw new Violation(`"${words.join(" ")}" on ${host.name}: ${error}`);
+  }
+
   get isTyping(): boolean {
     return this.#pending.size > 0;
   }
@@ -208,15 +231,10 @@ export class ClusterWorld {
       host.writeLinks(links);
       host.start();
     }
-    const must = async (host: SimHost, ...words: string[]): Promise<void> => {
-      const error = await this.finish(this.typeAndWait(host, ...words));
-      if (error === undefined) return;
-      throw new Violation(`"${words.join(" ")}" on ${host.name}: ${error}`);
-    };
-    await must(first, "create-resource", RESOURCE, DISK);
+    await this.must(first, "create-resource", RESOURCE, DISK);
     for (const host of others) {
       if (host !== others[0] && this.random.chance(0.1)) continue;
-      await must(host, "join-resource", RESOURCE, DISK);
+      await this.must(host, "join-resource", RESOURCE, DISK);
     }
   }
 
@@ -232,10 +250,11 @@ export class ClusterWorld {
     this.note("peace");
   }
 
-  async #calm(): Promise<void> {
+  /** Who is primary then; undefined if nobody has the data any more. */
+  async #calm(): Promise<SimHost | undefined> {
     this.chaos.end();
     await checkPeace(this);
-    await repair(this);
+    return await repair(this);
   }
 
   #failure(error: unknown): SimFailure {
@@ -248,11 +267,19 @@ export class ClusterWorld {
         `after ${(this.time.nowMs / 1_000).toFixed(3)} s; the last events:`,
         ...this.#events.map((line) => `  ${line}`),
         ...this.hosts.flatMap((host) => describe(host)),
-        `Repeat with: make sim SEED=${this.seed} COUNT=1`,
+        `Repeat with: ${this.#repeatWith}`,
       ].join("\n"),
       { cause: error },
     );
   }
+}
+
+/** The command that does the same again. */
+function repeatWith({ seed, chaosMs, cycleCount }: WorldOptions): string {
+  const one = `make sim SEED=${seed} COUNT=1`;
+  if (chaosMs === undefined) return one;
+  const chaos = `${one} CHAOS=${chaosMs / MS_PER_S}`;
+  return cycleCount === undefined ? chaos : `${chaos} CYCLES=${cycleCount}`;
 }
 
 /** What a host does and says. */

@@ -72,6 +72,8 @@ export class SimFileSystem {
   #snapshot = new Snapshot([]);
   /** Names that changed since then. */
   readonly #changed = new Set<string>();
+  /** Whose files are open, once for each. */
+  readonly #open = new Map<symbol, Life>();
   /** Links that were written, for the world to watch. */
   onLink: (path: string, value: string, stampNs: bigint) => void = () => {};
 
@@ -82,6 +84,14 @@ export class SimFileSystem {
   }
 
   readonly totalBytes = SIZE_BYTES;
+
+  /** Files that living processes have open. */
+  get openCount(): number {
+    for (const [handle, life] of this.#open) {
+      if (life.isOver) this.#open.delete(handle);
+    }
+    return this.#open.size;
+  }
 
   /** Whether no file of the tree can grow; links still can be made. */
   get isFull(): boolean {
@@ -376,12 +386,12 @@ export class SimFileSystem {
         life.guard(async () => {
           await this.#wait(ACCESS_MS);
           life.check();
-          return this.#open(path, mode, life);
+          return this.#openFile(path, mode, life);
         }),
     };
   }
 
-  #open(path: string, mode: OpenMode, life: Life): RandomFile {
+  #openFile(path: string, mode: OpenMode, life: Life): RandomFile {
     const disk = this.#disks.get(path);
     if (disk !== undefined) return this.#handle(path, disk, life);
     const name = inTree(path);
@@ -411,6 +421,8 @@ export class SimFileSystem {
     onWrite: (endBytes: number) => void = () => {},
   ): RandomFile {
     let isOpen = true;
+    const handle = Symbol(path);
+    this.#open.set(handle, life);
     const use = <T>(
       duration: typeof ACCESS_MS,
       begin: () => T,
@@ -456,6 +468,7 @@ export class SimFileSystem {
         life.check();
         if (!isOpen) throw new Error(`"${path}" is closed twice`);
         isOpen = false;
+        this.#open.delete(handle);
       },
     };
   }

@@ -63,7 +63,7 @@ export class SimClock implements Clock {
   }
 
   realNs(): bigint {
-    const ms = this.monotonicMs() + this.offsetMs;
+    const ms = this.monotonicMs() + this.#time.skippedMs + this.offsetMs;
     return BigInt(Math.floor(ms * 1_000)) * 1_000n +
       BigInt(EPOCH_MS) * NS_PER_MS;
   }
@@ -357,8 +357,9 @@ export class SimHost {
     const release = (): void => {
       if (isHeld) this.#locks.delete(name);
       isHeld = false;
+      forget();
     };
-    life.onEnd(release);
+    const forget = life.onEnd(release);
     return { [Symbol.dispose]: release };
   }
 

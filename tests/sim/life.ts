@@ -11,7 +11,7 @@ export class HostDied extends Error {}
 
 export class Life {
   #isOver = false;
-  readonly #lastWords: (() => void)[] = [];
+  readonly #lastWords = new Set<() => void>();
 
   get isOver(): boolean {
     return this.#isOver;
@@ -23,9 +23,13 @@ export class Life {
     for (const callBack of this.#lastWords) callBack();
   }
 
-  /** Calls back when it is over; for the world, not for the process. */
-  onEnd(callBack: () => void): void {
-    this.#lastWords.push(callBack);
+  /**
+   * Calls back when it is over; for the world, not for the process. The result
+   * takes that back.
+   */
+  onEnd(callBack: () => void): () => void {
+    this.#lastWords.add(callBack);
+    return () => this.#lastWords.delete(callBack);
   }
 
   /** @throws HostDied */

@@ -59,6 +59,11 @@ export class SimNetwork {
     this.random = random;
   }
 
+  /** Lines that are up. */
+  get lineCount(): number {
+    return this.#lines.size;
+  }
+
   /** Lets others in at `host`; the result closes the door. */
   listen(host: string, door: Door): () => void {
     this.#doors.set(host, door);
@@ -156,8 +161,11 @@ export class SimNetwork {
     const handlers = door.handlers[trafficClass];
     const line = new SimLine(this, { from, to, door, handlers });
     this.#lines.add(line);
-    void line.closed.then(() => this.#lines.delete(line));
-    from.life.onEnd(() => line.lose());
+    const forget = from.life.onEnd(() => line.lose());
+    void line.closed.then(() => {
+      this.#lines.delete(line);
+      forget();
+    });
     return line;
   }
 }

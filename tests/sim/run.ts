@@ -4,6 +4,7 @@
  *   --seed=N      the first seed, 1
  *   --count=N     how many, 1
  *   --chaos=S     seconds of chaos in each, virtual
+ *   --cycles=N    how often there is chaos, then peace, repair and rest; 1
  *   --verbose     print every event
  */
 // A program for the terminal.
@@ -12,12 +13,13 @@ import { parseArgs } from "@std/cli/parse-args";
 import { ClusterWorld, SimFailure } from "./cluster_world.ts";
 
 const args = parseArgs(Deno.args, {
-  string: ["seed", "count", "chaos"],
+  string: ["seed", "count", "chaos", "cycles"],
   boolean: ["verbose"],
 });
 const first = Number(args["seed"] ?? 1);
 const count = Number(args["count"] ?? 1);
 const chaosS = args["chaos"];
+const cycles = args["cycles"];
 const failed: number[] = [];
 const started = performance.now();
 let virtualMs = 0;
@@ -26,6 +28,7 @@ for (let seed = first; seed < first + count; seed++) {
     const outcome = await ClusterWorld.run({
       seed,
       ...(args["verbose"] === true ? { onEvent: console.log } : {}),
+      ...(cycles === undefined ? {} : { cycleCount: Number(cycles) }),
       ...(chaosS === undefined ? {} : { chaosMs: Number(chaosS) * 1_000 }),
     });
     virtualMs += outcome.virtualMs;

@@ -36,7 +36,28 @@ export class Violation extends Error {
 export class Truth {
   /** By name; the newest life of a log last. */
   readonly #logs = new Map<string, TrueLog[]>();
+  /** Names of logs that are forgotten. */
+  readonly #used = new Set<string>();
   #writeCount = 0;
+
+  /**
+   * Forgets all but the history of `tip` down to log `lowest`: what was lost on
+   * the way was lost for a reason. Names are not forgotten.
+   */
+  forget(tip: Position, lowest: number): void {
+    const kept = new Set<string>();
+    for (const { log } of this.#history(tip)) {
+      if (log.sequence < lowest) break;
+      kept.add(logFileName(log));
+    }
+    for (const [name, lives] of this.#logs) {
+      if (kept.has(name)) continue;
+      if (lives.some(({ durableBytes }) => durableBytes > 0)) {
+        this.#used.add(name);
+      }
+      this.#logs.delete(name);
+    }
+  }
 
   nextWrite(): number {
     return ++this.#writeCount;
@@ -60,6 +81,9 @@ export class Truth {
       readonly isBypassed: boolean;
     },
   ): void {
+    if (this.#used.has(logFileName(log))) {
+      throw new Violation(`${logFileName(log)} is begun again`);
+    }
     const lives = this.#lives(log);
     const before = lives.at(-1);
     if (before !== undefined && before.durableBytes > 0 && !mayRepeat) {

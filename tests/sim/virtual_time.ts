@@ -29,12 +29,19 @@ const STACK_LIMIT = 6;
 
 export class VirtualTime {
   nowMs = 0;
+  /** How much later it is by the calendar: time in which nothing happened. */
+  skippedMs = 0;
   /** Events so far: the steps of a run. */
   stepCount = 0;
   /** What an event threw that nobody foresaw. */
   failure: unknown = undefined;
   readonly #heap: Event[] = [];
   #order = 0;
+
+  /** Events that are to come. */
+  get pendingCount(): number {
+    return this.#heap.filter(({ callBack }) => callBack !== undefined).length;
+  }
 
   /** Calls back after `delayMs`; the result cancels. */
   after(delayMs: number, callBack: () => void): () => void {
@@ -128,7 +135,7 @@ export class VirtualTime {
     globalThis.addEventListener("unhandledrejection", onRejection);
     replace(globalThis, "setTimeout", set);
     replace(globalThis, "clearTimeout", clear);
-    Date.now = () => EPOCH_MS + Math.floor(this.nowMs);
+    Date.now = () => EPOCH_MS + Math.floor(this.nowMs + this.skippedMs);
     replace(performance, "now", () => this.nowMs);
     crypto.subtle.digest = (_algorithm, data) =>
       Promise.resolve(digestOf(bytesOf(data)));

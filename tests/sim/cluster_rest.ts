@@ -1,0 +1,129 @@
+/**
+ * Rest: between a repair and the next chaos, what administrators do now and
+ * then. Whatever has piled up must be gone afterwards.
+ *
+ *   all disks are as large as the largest, all hosts are members
+ *   nobody has the data, or now and then: the resource is deleted, and created
+ *   again under its name
+ *   stamps of clocks that were ahead: so much time passes
+ *   cron runs on every host until it finds nothing to do
+ *
+ * Then the world forgets, too: what was forced, and which logs were lost by it.
+ */
+import { NS_PER_MS } from "../../src/base/time.ts";
+import { linkPath } from "../../src/tree/path.ts";
+import { disagreement, viewOf } from "./cluster_checks.ts";
+import type { ClusterWorld } from "./cluster_world.ts";
+import type { SimHost } from "./host.ts";
+import { DISK, RESOURCE } from "./records.ts";
+import { Violation } from "./truth.ts";
+
+const AGREE_MS = 60_000;
+/** Of commands here; what is older than two windows may be deleted. */
+const WINDOW_S = 1;
+const AGE_MS = 3_000;
+/** The first run deletes logs, the second what led to them. */
+const CRON_ROUNDS = 3;
+/** Of rests in which the resource is created again for no reason. */
+const RENEWAL_SHARE = 0.1;
+
+/** @param leader who is primary; undefined if nobody has the data */
+export async function rest(
+  world: ClusterWorld,
+  leader: SimHost | undefined,
+): Promise<void> {
+  world.note("rest");
+  const disks = world.hosts.flatMap(({ files }) => files.disk(DISK) ?? []);
+  const largestBytes = Math.max(...disks.map(({ lengthBytes }) => lengthBytes));
+  for (const disk of disks) disk.grow(largestBytes);
+  const isRenewed = world.random.chance(RENEWAL_SHARE);
+  const primary = leader !== undefined && !isRenewed
+    ? leader
+    : await renew(world);
+  for (const host of world.hosts) {
+    if (viewOf(host).own !== undefined) continue;
+    await world.must(host, "join-resource", RESOURCE, DISK);
+  }
+  await world.until(AGREE_MS, () => behind(world, primary));
+  letStampsPass(world);
+  for (let left = CRON_ROUNDS; left > 0; left--) {
+    await world.time.run(world.time.nowMs + AGE_MS);
+    for (const host of world.hosts) {
+      await world.must(host, "cron", `--window=${WINDOW_S}`);
+    }
+    await world.until(AGREE_MS, () => behind(world, primary));
+  }
+  forget(world, primary);
+}
+
+/** While all stamps are ahead of the clocks, no link gets any older. */
+function letStampsPass({ hosts, time }: ClusterWorld): void {
+  for (const { lamport } of hosts) {
+    const aheadNs = lamport.now() - lamport.realNs;
+    time.skippedMs += Math.ceil(Number(aheadNs / NS_PER_MS));
+  }
+}
+
+/** Deletes the resource everywhere, and creates it anew. */
+async function renew(world: ClusterWorld): Promise<SimHost> {
+  const members = world.hosts.filter((host) => viewOf(host).own !== undefined);
+  const [first] = members;
+  if (first === undefined) throw new Violation("a resource without members");
+  // Claims of commands that were killed count for two windows.
+  if (viewOf(first).designated !== undefined) {
+    await world.must(first, "secondary", RESOURCE, "--timeout=60");
+  }
+  for (const host of members) {
+    await world.must(host, "down", RESOURCE, "--timeout=60");
+  }
+  for (const host of members) {
+    await world.must(
+      host,
+      "leave-resource",
+      RESOURCE,
+      `--window=${WINDOW_S}`,
+      "--timeout=60",
+    );
+    await world.until(AGREE_MS, () => disagreement(world));
+  }
+  await world.must(first, "delete-resource", RESOURCE);
+  await world.until(AGREE_MS, () => disagreement(world));
+  await world.must(first, "create-resource", RESOURCE, DISK);
+  await world.until(
+    AGREE_MS,
+    () => disagreement(world) ?? notServing(first),
+  );
+  return first;
+}
+
+function notServing(primary: SimHost): string | undefined {
+  return primary.worker(RESOURCE)?.isServing === true
+    ? undefined
+    : `${primary.name} does not serve`;
+}
+
+/** Who has not everything yet. */
+function behind(world: ClusterWorld, primary: SimHost): string | undefined {
+  const goal = viewOf(primary).own?.replay;
+  for (const host of world.hosts) {
+    const { own, sizeBytes } = viewOf(host);
+    const isThere = own?.replay?.log.sequence === goal?.log.sequence &&
+      own?.replay?.startBytes === goal?.startBytes &&
+      (own?.syncedBytes ?? 0) >= (sizeBytes ?? Infinity);
+    if (!isThere) return `${host.name} does not follow ${primary.name}`;
+  }
+  return disagreement(world);
+}
+
+function forget(world: ClusterWorld, primary: SimHost): void {
+  const tip = viewOf(primary).own?.replay;
+  if (tip === undefined) throw new Violation("a primary without a position");
+  const sequences = world.hosts.flatMap(({ files }) =>
+    files.listLogs(linkPath.resource(RESOURCE)).map(({ log }) => log.sequence)
+  );
+  world.truth.forget(
+    { log: tip.log, bytes: tip.startBytes },
+    Math.min(tip.log.sequence, ...sequences),
+  );
+  world.watch.restart();
+}
