@@ -44,14 +44,9 @@ import {
   type ReadReply,
 } from "./log_read.ts";
 import { WAIT_MS_MAX } from "./log_service.ts";
-import { READ_BYTES_MAX, ReadSize } from "./read_size.ts";
+import { CALL_TIMEOUT_MS, READ_BYTES_MAX, ReadSize } from "./read_size.ts";
 import { READS_MAX, READS_SURE, ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
-
-// Ours. Dead lines are found by the line itself; this only ends a call that a
-// living peer forgot. One read of each of 16 fetches that share a line needs
-// 56 KB/s to stay below it.
-const READ_TIMEOUT_MS = 300_000;
 
 /** What is known about a running fetch. */
 export type FetchProgress = {
@@ -339,7 +334,7 @@ export class LogFetcher {
           onPart: (params, receivedBytes) => {
             if (isFitPart(params, range)) partBytes = receivedBytes;
           },
-          timeoutMs: READ_TIMEOUT_MS + range.waitMs,
+          timeoutMs: CALL_TIMEOUT_MS + range.waitMs,
           signal: this.#cancel.signal,
         },
       );

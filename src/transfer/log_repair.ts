@@ -19,10 +19,7 @@ import type { RpcClient } from "../peer/rpc.ts";
 import { ACCEPT, unpackReply } from "./body.ts";
 import type { FileOpener } from "./file.ts";
 import { decodeReadReply, encodeReadRequest } from "./log_read.ts";
-import { READ_BYTES_MAX } from "./read_size.ts";
-
-// Ours. As for a fetch.
-const READ_TIMEOUT_MS = 300_000;
+import { CALL_TIMEOUT_MS, READ_BYTES_MAX } from "./read_size.ts";
 
 /**
  * "repaired"  intact records stand there now, durably
@@ -71,7 +68,7 @@ async function read(options: RepairOptions): Promise<Uint8Array | undefined> {
   const reply = await rpc.call(
     "log.read",
     { ...encodeReadRequest({ resource, log, ...range }), ...ACCEPT },
-    { timeoutMs: READ_TIMEOUT_MS, signal },
+    { timeoutMs: CALL_TIMEOUT_MS, signal },
   );
   const body = await unpackReply(reply, { crc, lengthMax: READ_BYTES_MAX });
   const { status } = decodeReadReply({ params: reply.params, body });

@@ -1,12 +1,17 @@
 // Pure
 /**
- * How much one read asks for: less after a line was lost without progress, more
- * again while reads come back whole.
+ * How long a call for bulk may take, and how much one read asks for: less after
+ * a line was lost without progress, more again while reads come back whole.
  *
  * A line that is always cut before a whole answer has come would bring nothing,
  * for ever. Kept by who starts transfers, because each line has its own.
  */
 import { assert } from "../base/assert.ts";
+
+// Ours. Dead lines are found by the line itself; this only ends a call that a
+// living peer forgot. One read of each of 16 fetches that share a line needs
+// 56 KB/s to stay below it.
+export const CALL_TIMEOUT_MS = 300_000;
 
 // Ours. Amortizes the cost of a call to nothing, and fits into a buffer of the
 // line.

@@ -68,6 +68,7 @@ import {
 } from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
+import { CALL_TIMEOUT_MS } from "./read_size.ts";
 import { ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
 import { Density, extentsOf } from "./sync_work.ts";
@@ -84,10 +85,6 @@ const GAP_BYTES = FINE_BYTES;
 
 // A digest of such bytes stands for a block that is not to be believed.
 const NO_DIGEST_BYTE = 1;
-
-// Ours. Dead lines are found by the line itself; this only ends a call that a
-// living peer forgot.
-const CALL_TIMEOUT_MS = 300_000;
 
 // Ours: work that a crash may repeat, against flushes of a busy disk.
 const REPORT_BYTES = 64 * 1024 * 1024;

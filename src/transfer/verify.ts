@@ -52,6 +52,7 @@ import {
 import { KEYED_EXTENT_BYTES, READ_BYTES_MAX } from "./disk_service.ts";
 import type { FileOpener, RandomFile } from "./file.ts";
 import { Gate } from "./gate.ts";
+import { CALL_TIMEOUT_MS } from "./read_size.ts";
 import { type Fetched, groupsOf, positionIn, redo } from "./verify_bytes.ts";
 
 // Ours. While the primary is busy each round waits for a writeback there, some
@@ -61,8 +62,6 @@ const ROUND_BYTES = 256 * 1024 * 1024;
 const CALLS_MAX = 32;
 // Ours. Looking at a few places at once keeps the disk busy.
 const DIGESTS_MAX = 3;
-// Ours: as in a copy.
-const CALL_TIMEOUT_MS = 300_000;
 
 /** What the daemon knows; positions of the log. */
 export interface ReplayFacts {
