@@ -1,9 +1,13 @@
 /** cron as a whole, on a tree without a daemon. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { fourLogs, LOGS, OLD_S } from "../../tests/support/log_world.ts";
+import {
+  failsToFlush,
+  fourLogs,
+  LOGS,
+  OLD_S,
+} from "../../tests/support/log_world.ts";
 import { clusterLinks, TreeWorld } from "../../tests/support/tree_world.ts";
 import type { Shim } from "../../ffi/shim.ts";
-import { SyscallError } from "../base/errors.ts";
 
 const SILENCE = { printed: [], warned: [] };
 
@@ -76,16 +80,7 @@ Deno.test("cron goes on with the next resource after a failure", async () => {
 Deno.test("cron cleans the tree although a resource fails", async () => {
   using world = fourLogs(4);
   world.link({ "userspace/x": ".deleted" }, 200 * 3_600);
-  const EIO = 5;
-  await assertRejects(
-    () =>
-      world.runWith((shim) => ({
-        ...shim,
-        mars_filesystem_flush: () => -EIO,
-      }), ["cron"]),
-    SyscallError,
-    "Cannot flush",
-  );
+  await failsToFlush(world, "cron");
   assertEquals(world.value("userspace/x"), undefined);
   assertEquals(world.files(), [...LOGS, "log-000000005-alpha"]);
 });

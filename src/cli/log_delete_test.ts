@@ -1,8 +1,12 @@
 /** log-delete on a tree without a daemon. */
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { fourLogs, LOGS, OLD_S } from "../../tests/support/log_world.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  failsToFlush,
+  fourLogs,
+  LOGS,
+  OLD_S,
+} from "../../tests/support/log_world.ts";
 import type { TreeWorld } from "../../tests/support/tree_world.ts";
-import { SyscallError } from "../base/errors.ts";
 
 Deno.test("log-delete-all deletes what every member has replayed", async () => {
   using world = fourLogs(3);
@@ -65,16 +69,7 @@ Deno.test("log-delete-all makes positions durable before it deletes", async () =
 
 Deno.test("log-delete-all deletes nothing when it cannot flush", async () => {
   using world = fourLogs(4);
-  const EIO = 5;
-  await assertRejects(
-    () =>
-      world.runWith((shim) => ({
-        ...shim,
-        mars_filesystem_flush: () => -EIO,
-      }), ["log-delete-all"]),
-    SyscallError,
-    "Cannot flush",
-  );
+  await failsToFlush(world, "log-delete-all");
   assertEquals(world.files(), LOGS);
 });
 

@@ -85,7 +85,7 @@ export async function pushLinks(
 }
 
 /** All but signs of life, which travel in order only. */
-export function withoutSigns(links: readonly Link[]): Link[] {
+function withoutSigns(links: readonly Link[]): Link[] {
   return links.filter(({ path }) => !isSign(path));
 }
 

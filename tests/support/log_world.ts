@@ -1,4 +1,6 @@
 /** Trees with logs and their version links. */
+import { assertRejects } from "@std/assert";
+import { ERRNO, SyscallError } from "../../src/base/errors.ts";
 import { versionText } from "../../src/resource/history.ts";
 import { clusterLinks, TreeWorld } from "./tree_world.ts";
 
@@ -28,6 +30,22 @@ export function fourLogs(betaAt: number): TreeWorld {
     }
   }
   return world;
+}
+
+/** A command where the file system cannot be flushed, which it says. */
+export async function failsToFlush(
+  world: TreeWorld,
+  ...words: string[]
+): Promise<void> {
+  await assertRejects(
+    () =>
+      world.runWith((shim) => ({
+        ...shim,
+        mars_filesystem_flush: () => -ERRNO.EIO,
+      }), words),
+    SyscallError,
+    "Cannot flush",
+  );
 }
 
 /** A version link: log by its author, and the one before it. */
