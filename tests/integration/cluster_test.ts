@@ -12,6 +12,7 @@ import {
   DISK_BYTES,
   pairOf,
   resourceOf,
+  sees,
   writeSome,
 } from "../support/replicas.ts";
 
@@ -148,6 +149,7 @@ Deno.test("A wrong address of a peer is told, and mended by the right one", asyn
   await Deno.remove(`${beta.marsDir}/ips/ip-alpha`);
   await Deno.symlink("127.0.0.1:1", `${beta.marsDir}/ips/ip-alpha`);
   await waitFor("the trace", () => beta.traces().includes("Not connected"));
+  await sees(beta, /NOT connected: .*"127\.0\.0\.1:1"/);
   const client = await connect(alpha);
   await writeSome(recorder, client, 200);
   await client.disconnect();
@@ -191,8 +193,10 @@ Deno.test({
         "beta to be full",
         () => beta.traces().includes("No space left"),
       );
+      await sees(beta, /OutDated\[F/);
       // The primary does not notice.
       await writeSome(recorder, client, 200);
+      await sees(alpha, /UpToDate .*Primary alpha/);
       command("mount", "-o", "remount,size=64m", beta.marsDir);
       await client.disconnect();
       await caughtUp(beta, alpha);

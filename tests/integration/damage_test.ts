@@ -11,6 +11,7 @@ import {
   connect,
   pairOf,
   resourceOf,
+  sees,
   writeSome,
 } from "../support/replicas.ts";
 
@@ -68,6 +69,7 @@ Deno.test("Who finds a log damaged at its author gets it from another member", a
   );
   await caughtUp(beta, alpha);
   assertSameDisks([beta, gamma], recorder);
+  await sees(beta, /UpToDate .*Secondary alpha/);
 });
 
 Deno.test("A log that nobody else has, and that is damaged, is named in the view", async () => {
@@ -167,4 +169,5 @@ Deno.test("A fetched log that was damaged or lost here is mended by others", asy
   assertSameDisks([alpha, beta], recorder);
   const repairs = beta.traces().split("repair: Log repaired").length - 1;
   assert(repairs >= 1, `${repairs} repairs`);
+  await sees(beta, /UpToDate .*Secondary alpha/);
 });

@@ -70,6 +70,7 @@ for (const [name, isDue] of MOMENTS) {
     await client.disconnect();
     await caughtUp(alpha, beta);
     assertSameDisks([alpha, beta], recorder);
+    await sees(alpha, /Secondary beta/);
   });
 }
 
@@ -105,6 +106,7 @@ Deno.test("A secondary that is killed in replay goes on", async () => {
   await client.disconnect();
   await caughtUp(beta, alpha);
   assertSameDisks([alpha, beta], recorder);
+  await sees(beta, /UpToDate .*Secondary alpha/);
 });
 
 Deno.test("A secondary that is killed in its first copy goes on from there", async () => {
@@ -186,6 +188,7 @@ Deno.test("Both hosts are killed, and come back in either order", async () => {
   await client.disconnect();
   await caughtUp(beta, alpha);
   assertSameDisks([alpha, beta], recorder);
+  for (const host of [alpha, beta]) await sees(host, /UpToDate/);
 });
 
 Deno.test("A primary that slept through a failover is told of the split", async () => {
@@ -248,6 +251,7 @@ for (const writers of [["beta"], ["alpha", "beta"]]) {
         await caughtUp(alpha, beta);
         assertSameDisks([alpha, beta], recorder);
         assertEquals(alpha.link("resource-r/primary"), "beta");
+        await sees(alpha, /UpToDate .*Secondary beta/);
         return;
       }
       for (const host of [alpha, beta]) await sees(host, SPLIT);
@@ -339,6 +343,7 @@ Deno.test("Hosts and resources whose names begin alike are told apart", async ()
   await node10.must("leave-resource", "r");
   assertSameDisks([node, node1], recorder);
   assertEquals(node1.link("resource-r/primary"), "node1");
+  await sees(node, /r \[2\/3\] UpToDate .*Secondary node1\n/);
 });
 
 Deno.test("A second host of the same name is refused, and both hear why", async () => {
@@ -363,6 +368,7 @@ Deno.test("A second host of the same name is refused, and both hear why", async 
   await writeSome(recorder, client, 64);
   await client.disconnect();
   await caughtUp(beta, alpha);
+  await sees(alpha, /\[2\/2\] UpToDate .*Primary alpha/);
 });
 
 Deno.test("A host whose key was forgotten gets nothing more, and both hear why", async () => {
@@ -400,6 +406,7 @@ Deno.test("cron every second does no harm while a secondary is away", async () =
     const { code, stdout, stderr } = await alpha.run("cron");
     assertEquals([code, stdout, stderr], [0, "", ""]);
   }
+  await sees(alpha, /needed-connection-with-beta: .*NOT connected/);
   await client.disconnect();
   const logs = [...Deno.readDirSync(`${alpha.marsDir}/resource-r`)]
     .filter((entry) => entry.isFile);
@@ -408,4 +415,5 @@ Deno.test("cron every second does no harm while a secondary is away", async () =
   beta.start();
   await caughtUp(beta, alpha);
   assertSameDisks([alpha, beta], recorder);
+  await sees(alpha, /UpToDate .*Primary alpha/);
 });

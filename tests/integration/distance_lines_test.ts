@@ -168,6 +168,7 @@ lineTest(
     await client.disconnect();
     await caughtUp(beta, alpha);
     assertSameDisks([alpha, beta], recorder);
+    await sees(beta, /UpToDate/);
   },
 );
 

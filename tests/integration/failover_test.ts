@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { connect, sameDisks } from "../support/replicas.ts";
+import { connect, sameDisks, sees } from "../support/replicas.ts";
 
 const DISK_BYTES = 1 << 20;
 const BLOCK_BYTES = 4096;
@@ -123,6 +123,7 @@ for (const { what, spoil, expected } of CASES) {
         async () =>
           (await host.must("split", "show", "r")).includes("SPLIT BRAIN"),
       );
+      await sees(host, /SPLIT BRAIN/);
     }
     await beta.must("resume-fetch", "r");
     const output = await alpha.must("invalidate", "r", "--timeout=30");

@@ -166,5 +166,7 @@ Deno.test("Of two hosts that take over at once one gives way", async () => {
       `resource-r/replay-${host.name}`,
       (value) => value.startsWith(`log-00000000${1 + done.length}-${winner},`),
     );
+    const role = host.name === winner ? "Primary" : "Secondary";
+    await sees(host, new RegExp(`UpToDate .*${role} ${winner}`));
   }
 });
