@@ -6,6 +6,7 @@
  *   nobody has the data, or now and then: the resource is deleted, and created
  *   again under its name
  *   stamps of clocks that were ahead: so much time passes
+ *   how long logs are kept for members that are behind is decided anew
  *   cron runs on every host until it finds nothing to do
  *
  * Then the world forgets, too: what was forced, and which logs were lost by it.
@@ -27,6 +28,11 @@ const CRON_ROUNDS = 3;
 /** Of rests in which the resource is created again for no reason. */
 const RENEWAL_SHARE = 0.1;
 
+/** Of limits that are set at all; logs have a few KiB each. */
+const LIMIT_SHARE = 0.25;
+const KEPT_SIZE = "20K";
+const QUOTA_SIZE = "60K";
+
 /** @param leader who is primary; undefined if nobody has the data */
 export async function rest(
   world: ClusterWorld,
@@ -45,6 +51,7 @@ export async function rest(
     await world.must(host, "join-resource", RESOURCE, DISK);
   }
   await world.until(AGREE_MS, () => behind(world, primary));
+  await setLimits(world, primary);
   letStampsPass(world);
   for (let left = CRON_ROUNDS; left > 0; left--) {
     await world.time.run(world.time.nowMs + AGE_MS);
@@ -54,6 +61,18 @@ export async function rest(
     await world.until(AGREE_MS, () => behind(world, primary));
   }
   forget(world, primary);
+}
+
+/** In most runs there are none; who needs a log that is gone is copied anew. */
+async function setLimits(world: ClusterWorld, primary: SimHost): Promise<void> {
+  const { hosts, random } = world;
+  const set = async (host: SimHost, name: string, value: string) =>
+    await world.must(host, `set-${name}`, RESOURCE, value);
+  const pick = (value: string): string =>
+    random.chance(LIMIT_SHARE) ? value : "0";
+  await set(primary, "auto-resync", random.chance(0.5) ? "1" : "0");
+  await set(primary, "keep-logs-size", pick(KEPT_SIZE));
+  for (const host of hosts) await set(host, "log-quota", pick(QUOTA_SIZE));
 }
 
 /** While all stamps are ahead of the clocks, no link gets any older. */
