@@ -196,10 +196,11 @@ class Soak {
   async #copyAnew(): Promise<void> {
     const host = this.#secondary();
     await this.#must(host, "invalidate", "r", "--timeout=60");
-    await host.waitLink(
-      `resource-r/syncstatus-${host.name}`,
-      (value) => value === String(DISK_BYTES),
-    );
+    const path = `resource-r/syncstatus-${host.name}`;
+    // Who takes over next must have heard of it.
+    for (const each of this.#hosts) {
+      await each.waitLink(path, (value) => value === String(DISK_BYTES));
+    }
   }
 
   #secondary(): Host {
