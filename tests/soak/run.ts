@@ -253,10 +253,8 @@ function report({ samples, counts, load }: Soak): boolean {
   );
   for (const [host, taken] of samples) {
     if (taken.length < SAMPLES_MIN) {
-      throw new MarsError(
-        `${taken.length} samples are too few, ${SAMPLES_MIN} are needed; ` +
-          `let SOAK_MINUTES be longer`,
-      );
+      console.log(`${host}: ${taken.length} samples are too few to tell`);
+      continue;
     }
     for (const name of measureNames()) {
       const trend = trendOf(
@@ -284,6 +282,12 @@ function measureNames(): MeasureName[] {
 }
 
 async function main(): Promise<number> {
+  const sampleCount = MINUTES * 60 * MS_PER_S / SAMPLE_MS;
+  // A sample takes time itself.
+  if (!(sampleCount * 0.9 >= SAMPLES_MIN)) {
+    console.log(`SOAK_MINUTES is "${MINUTES}": expected 8 or more`);
+    return 2;
+  }
   await using hosts = new Hosts();
   const members = ["alpha", "beta", "gamma"].map((name) => hosts.add(name));
   for (const host of members) host.env = ENGINE;
