@@ -39,6 +39,12 @@ Deno.test("A handover moves the role and loses nothing", async () => {
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 2 });
   let client = await connect(alpha);
   await writeSome(recorder, client, 500);
+  // What beta has not heard of it cannot refuse for.
+  await beta.waitLink("resource-r/actual-alpha/open-count", (v) => v === "1");
+  await beta.waitLink(
+    "resource-r/actual-alpha/open-by",
+    (by) => by.includes(String(Deno.pid)),
+  );
   const refused = await beta.run("primary", "r");
   assertEquals(refused.code, 3);
   const who = `"deno" (pid ${Deno.pid})`;
