@@ -55,6 +55,8 @@ export async function rest(
   letStampsPass(world);
   for (let left = CRON_ROUNDS; left > 0; left--) {
     await world.time.run(world.time.nowMs + AGE_MS);
+    // As after the window that is usual: no loss of power reaches so far back.
+    for (const { files } of world.hosts) files.flushNames();
     for (const host of world.hosts) {
       await world.must(host, "cron", `--window=${WINDOW_S}`);
     }
@@ -133,6 +135,7 @@ function behind(world: ClusterWorld, primary: SimHost): string | undefined {
 }
 
 function forget(world: ClusterWorld, primary: SimHost): void {
+  for (const { files } of world.hosts) files.flushNames();
   const tip = viewOf(primary).own?.replay;
   if (tip === undefined) throw new Violation("a primary without a position");
   const sequences = world.hosts.flatMap(({ files }) =>
