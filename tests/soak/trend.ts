@@ -14,9 +14,10 @@
  *            makes more than `slack`
  *   bound    what may be anything below `slack`
  *
- * The slack is what was seen where nothing leaks. In ten minutes memory that
- * grows by 2 MB per minute is noticed, a heap that grows by 0.4 MB, and whatever
- * is left over once in each cycle of the load. The longer a run, the less of a
+ * The slack is what was seen where nothing leaks. In ten minutes it is noticed
+ * if per minute memory grows by 2 MB or the heap by 0.4 MB, and if each cycle of
+ * the load leaves an open file or a thread; on a calm machine, which has 40 of
+ * them in that time, also if it leaves a link. The longer a run, the less of a
  * leak per minute passes.
  */
 
