@@ -284,6 +284,8 @@ Deno.test("numberGaps() wants the primary beyond numbers of lost logs", () => {
   assertEquals(gaps({}), []);
   assertEquals(gaps({ "userspace/used-log-beta": "2" }), []);
   assertEquals(gaps({ "userspace/used-log-beta": "x" }), []);
+  // Nobody has written that many; the primary would begin each of them.
+  assertEquals(gaps({ "userspace/used-log-beta": "10003" }), []);
   assertMatch(
     gaps({ "userspace/used-log-beta": "5" })[0] ?? "",
     /"alpha" is in log 2, and must be in log 5 first/,

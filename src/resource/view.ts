@@ -124,6 +124,9 @@ export interface ResourceView {
   readonly usedLog: number;
 }
 
+/** Ours. A side that rotated once a minute needs a week for as many. */
+const USED_AHEAD_MAX = 10_000;
+
 /** Decodes the links of `resource` as `host` sees them. */
 export function resourceView(
   snapshot: Snapshot,
@@ -152,13 +155,21 @@ export function resourceView(
     own: members.find((member) => member.host === host),
     versions: versionsIn(snapshot, resource),
     rewind: rewindRecord({ resource, host }, (path) => snapshot.value(path)),
-    usedLog: Math.max(
-      0,
-      ...members.map((member) =>
-        count(snapshot, linkPath.usedLog(resource, member.host)) ?? 0
-      ),
-    ),
+    usedLog: usedLogOf(snapshot, resource, members),
   };
+}
+
+/** A leader begins each of the logs up to this one: no garbage may count. */
+function usedLogOf(
+  snapshot: Snapshot,
+  resource: string,
+  members: readonly MemberState[],
+): number {
+  const [newest = 0] = versionsIn(snapshot, resource).keys();
+  const used = members.map(({ host }) =>
+    count(snapshot, linkPath.usedLog(resource, host)) ?? 0
+  );
+  return Math.max(0, ...used.filter((it) => it - newest <= USED_AHEAD_MAX));
 }
 
 /** Whether `left` lies before, at or behind `right`: negative, 0, positive. */
