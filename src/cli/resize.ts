@@ -2,8 +2,8 @@
  * resize: lets the device of a primary grow, while it is in use.
  *
  *   1  check: the disks of all members must be large enough
- *   2  say that the primary has all of the new size, then the new size; wait
- *      until the daemon offers it to clients
+ *   2  say, durably, that the primary has all of the new size, then the new
+ *      size; wait until the daemon offers it to clients
  *
  * The secondaries then copy what is new. If the daemon does not offer the new
  * size in time, the old one is put back.
@@ -20,7 +20,6 @@ import {
 } from "../resource/view.ts";
 import { directoryOf, linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import type { LinkWrite } from "../tree/store.ts";
 import { SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 import { wantedBytes } from "./membership.ts";
@@ -46,8 +45,7 @@ function resize(
   let newBytes = 0;
   const isServed = (own: MemberState | undefined): boolean =>
     (own?.deviceBytes ?? 0) >= newBytes;
-  const write = (bytes: number): void =>
-    desk.write(sizeLinks(desk, resource, bytes));
+  const write = (bytes: number): void => writeSize(desk, resource, bytes);
   return [
     {
       title: "check the disks of all members",
@@ -153,11 +151,19 @@ function checkedSize(
   return newBytes;
 }
 
-/** The primary has all of it before anybody may ask. */
-function sizeLinks(desk: Desk, resource: string, bytes: number): LinkWrite[] {
+/**
+ * The primary has all of it whenever the machine stops: else its own copy would
+ * not be complete, and nobody else's.
+ */
+function writeSize(desk: Desk, resource: string, bytes: number): void {
   const value = String(bytes);
-  return [
+  const links = [
     { path: linkPath.syncStatus(resource, desk.host), value },
     { path: linkPath.size(resource), value },
   ];
+  const { sizeBytes = 0 } = desk.view(resource);
+  for (const link of bytes < sizeBytes ? links.reverse() : links) {
+    desk.write([link]);
+    desk.flushTree();
+  }
 }
