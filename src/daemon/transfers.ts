@@ -100,6 +100,8 @@ export class Transfers {
   readonly #options: TransfersOptions;
   readonly #repairs: Repairs;
   #fetch: RunningFetch | undefined;
+  /** The end of a log was cut off that somebody may have read. */
+  #isCut = false;
   #sync: RunningSync | undefined;
   /** Sources that failed: how long, and until when each is left alone. */
   readonly #avoided = new Map<string, { pauseMs: number; untilMs: number }>();
@@ -139,9 +141,11 @@ export class Transfers {
     return !this.isFetching && !this.isSyncing && this.#repairs.isIdle;
   }
 
-  /** Whether a log was repaired: who reads it must begin anew. */
+  /** Whether a log was repaired, or cut for that: who reads it must begin anew. */
   takeRepaired(): boolean {
-    return this.#repairs.takeRepaired();
+    const isCut = this.#isCut;
+    this.#isCut = false;
+    return this.#repairs.takeRepaired() || isCut;
   }
 
   /** Totals since the start, for rates. */
@@ -311,6 +315,7 @@ export class Transfers {
     this.#fetch = undefined;
     logs.setFetched(log, undefined);
     const text = fetchText(log, source, result);
+    if (result.kind === "torn") this.#isCut = true;
     if (result.kind === "damaged") {
       const { offsetBytes } = result;
       const untilMs = this.#options.monotonicMs() + DAMAGE_RETRY_MS;
@@ -467,6 +472,7 @@ function fetchText(log: LogName, source: string, result: FetchResult): string {
   switch (result.kind) {
     case "complete":
     case "stopped":
+    case "torn":
       return "";
     case "missing":
       return `${subject}: it does not have it`;

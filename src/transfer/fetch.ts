@@ -23,8 +23,10 @@
  * Each body is compared with the checksum that the peer took when it had read
  * the file, and records are verified before they are reported (`log_check.ts`).
  * Damage ends the fetch; the file is cut back to the last intact record, so that
- * somebody else may be asked. Replay verifies once more before it believes a
- * record (I11).
+ * somebody else may be asked. The begin of the record that what came goes on
+ * with may have been lost by a crash here: then nobody knows yet which part is
+ * damaged, and that begin is cut off, too. Replay verifies once more before it
+ * believes a record (I11).
  */
 import { FormatError, MarsError, SyscallError } from "../base/errors.ts";
 import { assert } from "../base/assert.ts";
@@ -66,11 +68,13 @@ export type FetchProgress = {
  * "missing"   the peer does not have the log
  * "shorter"   the peer has less than this host; nothing was changed
  * "lost"      the line was lost, or the peer refused
+ * "torn"      a record that was here in part only is no intact one; the local
+ *             file was cut back to its begin
  * "damaged"   what came is no intact log; the local file was cut back
  * "failed"    the local file failed; it was cut back to its durable length
  */
 export type FetchResult =
-  | { readonly kind: "complete" | "stopped" | "missing" }
+  | { readonly kind: "complete" | "stopped" | "missing" | "torn" }
   | {
     readonly kind: "shorter";
     readonly localBytes: number;
@@ -233,10 +237,12 @@ export class LogFetcher {
   }
 
   async #cutDamage(appender: Appender, verdict: Verdict): Promise<void> {
-    const offsetBytes = Math.max(this.#hadBytes, verdict.offsetBytes);
+    const { offsetBytes } = verdict;
     await appender.cutTo(offsetBytes);
-    const message = describeVerdict(verdict);
-    this.#result = { kind: "damaged", offsetBytes, message };
+    // Of the next fetch all of this record comes from the peer.
+    this.#result = offsetBytes < this.#hadBytes
+      ? { kind: "torn" }
+      : { kind: "damaged", offsetBytes, message: describeVerdict(verdict) };
   }
 
   async #append(appender: Appender, piece: Piece): Promise<void> {

@@ -11,6 +11,7 @@ import { flipped, logOf } from "../../tests/support/log_bytes.ts";
 import { ERRNO, MarsError } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
 import { portableCrc32c } from "../log/checksum.ts";
+import { HEADER_BYTES } from "../log/record.ts";
 import type { RpcReply } from "../peer/rpc.ts";
 import { ReadSize } from "./read_size.ts";
 import {
@@ -560,6 +561,32 @@ Deno.test("LogFetcher reports whole records, and names damage", async () => {
   const second = new Fetch(good.line(), files, { check });
   assertEquals(await second.end(), { kind: "complete" });
   assertEquals(files.durable(LOCAL), bytes);
+});
+
+Deno.test("LogFetcher blames nobody for a record that a crash here has torn", async () => {
+  const { bytes, starts } = logOf(30);
+  const start = starts[20] ?? 0;
+  const check = { crc: portableCrc32c, startBytes: start };
+  const good = new Author(bytes, { isFinal: true });
+  const bad = new Author(flipped(bytes, start + 50), { isFinal: true });
+  const anyTornBytes = fc.integer({ min: 1, max: HEADER_BYTES + 4 });
+  await fc.assert(
+    fc.asyncProperty(anyTornBytes, async (tornBytes) => {
+      // The file is as long as it was, what was written last is not there.
+      const left = bytes.slice(0, start + tornBytes).fill(0, start);
+      const files = localFiles(left);
+      const first = new Fetch(good.line(), files, { check });
+      assertEquals(await first.end(), { kind: "torn" });
+      assertEquals(files.durable(LOCAL), bytes.subarray(0, start));
+      // A source that has it damaged is known now.
+      const second = new Fetch(bad.line(), files, { check });
+      assertEquals((await second.end()).kind, "damaged");
+      const third = new Fetch(good.line(), files, { check });
+      assertEquals(await third.end(), { kind: "complete" });
+      assertEquals(files.durable(LOCAL), bytes);
+    }),
+    { numRuns: 20 },
+  );
 });
 
 Deno.test("LogFetcher takes no bytes that changed after they were read", async () => {
