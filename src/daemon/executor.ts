@@ -344,14 +344,14 @@ export class Executor {
     // Owed even if only the first of the links could be written.
     const syncPath = linkPath.syncStatus(view.resource, view.host);
     this.#isFlushOwed = isNewLog ||
-      changed.some(({ path, value }) => path === syncPath && value === "0");
+      changed.some(({ path }) => path === syncPath);
     this.#options.publish(changed);
     this.#payFlush();
   }
 
   /**
-   * Makes durable which log comes next, or that a copy is worth nothing; others
-   * rely on that.
+   * Makes durable which log comes next, that a copy is worth nothing, or that
+   * the leader has all of a disk that grew; others rely on that.
    */
   #payFlush(): void {
     if (!this.#isFlushOwed) return;

@@ -70,4 +70,14 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 30,
     about: "a sign of life overtook the logs that its host had written before",
   },
+  {
+    seed: 120028,
+    chaosS: 60,
+    about: "a loss of power took back that a primary has all of its grown disk",
+  },
+  {
+    seed: 120041,
+    chaosS: 60,
+    about: "a record that a crash had torn here was blamed on its source",
+  },
 ];
