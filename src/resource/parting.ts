@@ -13,6 +13,10 @@
  * logs of one number. Who is only behind, in the same log or in an earlier one
  * that the other has finished, has not parted.
  *
+ * Where one history ends at a log that follows nothing, and what came before it
+ * is deleted, who is before that log counts as behind; but the designated
+ * primary is not: it does not go there, and nobody can follow it from there.
+ *
  * Source: ancestor search of MARS.
  */
 import type { VersionStep } from "../tree/values.ts";
@@ -120,11 +124,24 @@ export function partingOf(
       break;
     }
   }
+  isSplit ||= isLeftBehind(view, left, right) ||
+    isLeftBehind(view, right, left);
   return {
     isSplit,
     ancestor: earlierOf(left.at, right.at),
     sides: [sideOf(left), sideOf(right)],
   };
+}
+
+/** Whether the host of `far` is behind a hole, before which `near` leads. */
+function isLeftBehind(view: ResourceView, far: Walk, near: Walk): boolean {
+  const first = far.logs.at(-1)?.log;
+  if (far.at !== undefined || near.at === undefined || first === undefined) {
+    return false;
+  }
+  const link = versionOf(view, first.sequence, far.host);
+  return link !== undefined && link.value.previous === undefined &&
+    near.at.log.sequence < first.sequence && near.host === view.designated;
 }
 
 interface Walk {

@@ -173,6 +173,26 @@ Deno.test("partingOf() says that a history has a gap", () => {
   assertEquals(sides.map(({ hasGap }) => hasGap), [true, false]);
 });
 
+Deno.test("partingOf() tells who leads before a hole from who is behind", () => {
+  // Of alpha nothing is left of what came before its hole.
+  const histories = {
+    beta: "4beta:100 5beta:50",
+    alpha: "18alpha:0 19alpha:70",
+  };
+  const isSplit = (designated: string): boolean => {
+    const view = viewOf(histories, { primary: designated });
+    const [left, right] = ["alpha", "beta"] as const;
+    const { isSplit, ancestor } = partingOf(view, left, right);
+    assertEquals(partingOf(view, right, left).isSplit, isSplit);
+    assertEquals(ancestor, undefined);
+    assertEquals(findSplits(view).length, isSplit ? 1 : 0);
+    return isSplit;
+  };
+  assertEquals(isSplit("beta"), true);
+  assertEquals(isSplit("alpha"), false);
+  assertEquals(isSplit("(none)"), false);
+});
+
 Deno.test("splitBrainOf() is nothing where nobody has parted", () => {
   const view = viewOf({ alpha: "1alpha:100 2alpha:5", beta: "1alpha:40" });
   assertEquals(splitBrainOf(view, () => 1n), undefined);
