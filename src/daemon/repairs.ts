@@ -52,6 +52,11 @@ export class Repairs {
     return this.#running === undefined;
   }
 
+  /** What somebody may have read was cut off by somebody else. */
+  noteChange(): void {
+    this.#isRepaired = true;
+  }
+
   /** Whether a file was changed since this was asked last. */
   takeRepaired(): boolean {
     const isRepaired = this.#isRepaired;

@@ -100,8 +100,6 @@ export class Transfers {
   readonly #options: TransfersOptions;
   readonly #repairs: Repairs;
   #fetch: RunningFetch | undefined;
-  /** The end of a log was cut off that somebody may have read. */
-  #isCut = false;
   #sync: RunningSync | undefined;
   /** Sources that failed: how long, and until when each is left alone. */
   readonly #avoided = new Map<string, { pauseMs: number; untilMs: number }>();
@@ -143,9 +141,7 @@ export class Transfers {
 
   /** Whether a log was repaired, or cut for that: who reads it must begin anew. */
   takeRepaired(): boolean {
-    const isCut = this.#isCut;
-    this.#isCut = false;
-    return this.#repairs.takeRepaired() || isCut;
+    return this.#repairs.takeRepaired();
   }
 
   /** Totals since the start, for rates. */
@@ -315,7 +311,7 @@ export class Transfers {
     this.#fetch = undefined;
     logs.setFetched(log, undefined);
     const text = fetchText(log, source, result);
-    if (result.kind === "torn") this.#isCut = true;
+    if (result.kind === "torn") this.#repairs.noteChange();
     if (result.kind === "damaged") {
       const { offsetBytes } = result;
       const untilMs = this.#options.monotonicMs() + DAMAGE_RETRY_MS;
