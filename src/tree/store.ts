@@ -328,9 +328,10 @@ export class LinkTree implements TreeStore {
     const stampNs = isSame ? foreign.stampNs : this.#lamport.next();
     // Who deletes may know better that nothing runs here any more. But what is
     // copied, and from whom, is known here only: it was this host that had
-    // deleted it, before a loss of power, or somebody stamped that anew.
+    // deleted it, before a loss of power, or somebody stamped that anew. And
+    // who deletes a version still in use has not heard that this host joined.
     const isDeletable = foreign.value === TOMBSTONE &&
-      !isOfCopy(path, host);
+      !isOfCopy(path, host) && matchPath(path)?.kind.value !== "version";
     const isStated = !isDeletable &&
       this.#files.replace(path, own?.value ?? TOMBSTONE, stampNs);
     if (isStated) {

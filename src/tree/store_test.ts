@@ -670,6 +670,37 @@ Deno.test("apply() states again from whom this host copies, also against a tombs
   assert((taken[0]?.stampNs ?? 0n) > stampNs);
 });
 
+Deno.test("apply() states versions in use again when others delete them", () => {
+  using root = new Root();
+  const { tree, lamport } = treeOf(root);
+  const digest = "0123456789abcdef0123456789abcdef";
+  const version = (sequence: number) => ({
+    path: `resource-r/version-00000000${sequence}-beta`,
+    value: `${digest},log-00000000${sequence}-alpha,0:`,
+  });
+  tree.write([
+    { path: "resource-r/device-beta", value: "r" },
+    { path: "resource-r/replay-beta", value: "log-000000005-alpha,0,0" },
+    ...[3, 4, 5].map(version),
+  ]);
+  // Another host has heard that this one left, but not that it joined again.
+  const stampNs = lamport.next();
+  const taken = tree.apply(
+    [3, 4, 5].map((sequence) => ({
+      path: version(sequence).path,
+      value: ".deleted",
+      stampNs,
+    })),
+    { host: "beta", sender: "alpha", isChecked: true },
+  );
+  assertEquals(taken.map(({ path, value }) => ({ path, value })), [
+    { path: version(3).path, value: ".deleted" },
+    version(4),
+    version(5),
+  ]);
+  assert((taken[1]?.stampNs ?? 0n) > stampNs);
+});
+
 Deno.test("load() keeps stamps in the future if it shall", () => {
   using root = new Root();
   const stampNs = systemClock.realNs() + 2n * FUTURE_NS_MAX;
