@@ -12,7 +12,7 @@
  * as `syncpos` before `syncstatus` says that the copy is complete.
  */
 import { FormatError, messageOf } from "../base/errors.ts";
-import { logFileName, type LogName } from "../base/names.ts";
+import type { LogName } from "../base/names.ts";
 import { trace } from "../base/trace.ts";
 import type { Crc32c } from "../log/checksum.ts";
 import type { RpcClient } from "../peer/rpc.ts";
@@ -35,6 +35,7 @@ import {
 import { linkPath } from "../tree/path.ts";
 import { parseReplay } from "../tree/values.ts";
 import type { DiskPace } from "./disk_pace.ts";
+import { FetchObstacles, fetchText } from "./fetch_obstacles.ts";
 import type { ResourceLogs } from "./logs.ts";
 import { Repairs } from "./repairs.ts";
 import { Standstill } from "./standstill.ts";
@@ -103,8 +104,7 @@ export class Transfers {
   #sync: RunningSync | undefined;
   /** Sources that failed: how long, and until when each is left alone. */
   readonly #avoided = new Map<string, { pauseMs: number; untilMs: number }>();
-  /** Why there is no fetch: by source, or by "" if there is no line. */
-  readonly #fetchObstacles = new Map<string, string>();
+  readonly #fetchObstacles = new FetchObstacles();
   /** By source. */
   readonly #damages = new Map<string, FoundDamage>();
   /** What each source's lines are good for. */
@@ -155,8 +155,7 @@ export class Transfers {
 
   get obstacles(): Obstacle[] {
     const obstacles: Obstacle[] = [];
-    // In one order, so that tries in turn are not news.
-    const fetch = [...this.#fetchObstacles.values()].sort().join("; ");
+    const fetch = this.#fetchObstacles.text;
     if (fetch !== "") obstacles.push({ key: "inf-fetch", text: fetch });
     for (const { text } of this.#damages.values()) {
       obstacles.push({ key: DAMAGE_KEY, text });
@@ -207,7 +206,7 @@ export class Transfers {
       const isWanted = wanted !== undefined &&
         sameLog(wanted.log, running.log) &&
         wanted.sources.includes(running.source);
-      if (!isWanted || this.#hasBetter(wanted, running)) running.fetcher.stop();
+      if (!isWanted || this.#givesWay(wanted, running)) running.fetcher.stop();
       return;
     }
     if (wanted === undefined) {
@@ -216,16 +215,12 @@ export class Transfers {
     }
     const found = this.#source(wanted.sources, "log");
     if (found === undefined) {
-      if (this.#fetchObstacles.size > 0 || this.#damages.size > 0) return;
-      this.#fetchObstacles.set(
-        "",
-        `No connection to ${
-          wanted.sources.map((host) => `"${host}"`).join(", ")
-        }`,
-      );
+      const isKnown = this.#fetchObstacles.text !== "";
+      if (isKnown || this.#damages.size > 0) return;
+      this.#fetchObstacles.disconnected(wanted.sources);
       return;
     }
-    this.#fetchObstacles.delete("");
+    this.#fetchObstacles.connected();
     this.#startFetch(wanted.log, found, view);
   }
 
@@ -242,9 +237,10 @@ export class Transfers {
   }
 
   /** A source that has no more gives way to one that is preferred. */
-  #hasBetter(wanted: FetchPlan, { isIdle, source }: RunningFetch): boolean {
+  #givesWay(wanted: FetchPlan, { isIdle, source }: RunningFetch): boolean {
     if (!isIdle) return false;
     const better = wanted.sources.slice(0, wanted.sources.indexOf(source));
+    this.#fetchObstacles.waits(source, better);
     return this.#source(better, "log") !== undefined;
   }
 
@@ -291,9 +287,9 @@ export class Transfers {
         fetch.isIdle = progress.isCaughtUp;
         // The first report may come before the first answer.
         if (progress.isCaughtUp || progress.remoteBytes > 0) {
-          this.#fetchObstacles.clear();
           this.#avoided.delete(from.host);
         }
+        if (progress.durableBytes > lastBytes) this.#fetchObstacles.clear();
         this.#fetchedBytes += Math.max(0, progress.durableBytes - lastBytes);
         lastBytes = progress.durableBytes;
         this.#passDamages(progress.durableBytes);
@@ -318,11 +314,12 @@ export class Transfers {
       this.#damages.set(source, { log, offsetBytes, text, untilMs });
       trace.error("fetch", "Damaged log", { resource, text });
       this.#wakeIn(DAMAGE_RETRY_MS);
+    } else if (result.kind === "complete") {
+      this.#fetchObstacles.clear();
     } else if (text !== "") {
-      if (text !== this.#fetchObstacles.get(source)) {
+      if (this.#fetchObstacles.ended(source, result, text)) {
         trace.warn("fetch", "Fetch ended", { resource, text });
       }
-      this.#fetchObstacles.set(source, text);
       this.#avoid(source, result.kind === "failed" ? LOCAL_RETRY_MS : 0);
     }
     wake();
@@ -459,26 +456,6 @@ export class Transfers {
       value: String(wanted.sizeBytes),
     }]);
     trace.info("sync", "Copy complete", { resource, position: value });
-  }
-}
-
-/** Why a fetch ended, for an administrator; empty when all is well. */
-function fetchText(log: LogName, source: string, result: FetchResult): string {
-  const subject = `Fetch of "${logFileName(log)}" from "${source}"`;
-  switch (result.kind) {
-    case "complete":
-    case "stopped":
-    case "torn":
-      return "";
-    case "missing":
-      return `${subject}: it does not have it`;
-    case "shorter":
-      return `${subject}: it has ${result.remoteBytes} bytes, ${result.localBytes} are here`;
-    case "damaged":
-      return `Log "${logFileName(log)}" on "${source}": ${result.message}`;
-    case "lost":
-    case "failed":
-      return `${subject}: ${result.message}`;
   }
 }
 
