@@ -312,6 +312,11 @@ for (
           `resource-r/actual-${from.name}/open-count`,
           (value) => value === "0",
         );
+        // The takeover of before is over, as far as this host knows.
+        await waitFor("no claim", () => {
+          const claim = to.link(`resource-r/userspace/claim-${from.name}`);
+          return claim === undefined || claim === ".deleted";
+        });
         await to.must("primary", "r", "--timeout=30");
         client = await connect(to);
         await writeSome(recorder, client, 64);
