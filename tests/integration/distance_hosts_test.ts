@@ -18,6 +18,7 @@ import {
   BLOCKS,
   caughtUp,
   connect,
+  lead,
   pairOf,
   resourceOf,
   sees,
@@ -308,16 +309,7 @@ for (
       await caughtUp(beta, alpha);
       for (const host of [alpha, beta]) await sees(host, CLOCK);
       for (const [to, from] of [[beta, alpha], [alpha, beta]] as const) {
-        await to.waitLink(
-          `resource-r/actual-${from.name}/open-count`,
-          (value) => value === "0",
-        );
-        // The takeover of before is over, as far as this host knows.
-        await waitFor("no claim", () => {
-          const claim = to.link(`resource-r/userspace/claim-${from.name}`);
-          return claim === undefined || claim === ".deleted";
-        });
-        await to.must("primary", "r", "--timeout=30");
+        await lead(to);
         client = await connect(to);
         await writeSome(recorder, client, 64);
         await client.disconnect();
@@ -343,8 +335,7 @@ Deno.test("Hosts and resources whose names begin alike are told apart", async ()
   let client = await connect(node);
   await writeSome(recorder, client, 64);
   await client.disconnect();
-  await node1.waitLink("resource-r/actual-node/open-count", (v) => v === "0");
-  await node1.must("primary", "r", "--timeout=30");
+  await lead(node1);
   client = await connect(node1);
   await writeSome(recorder, client, 64);
   await caughtUp(node, node1);

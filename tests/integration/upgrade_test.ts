@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Host, Hosts } from "../support/hosts.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import { releasedMain } from "../support/released.ts";
-import { connect, join, sameDisks } from "../support/replicas.ts";
+import { connect, join, lead, sameDisks } from "../support/replicas.ts";
 
 const DISK_BYTES = 2 << 20;
 
@@ -60,12 +60,12 @@ Deno.test({
     await write(alpha, recorder);
     await sameDisks(alpha, beta);
     // It takes over, and gives back.
-    await beta.must("primary", "r", "--timeout=30");
+    await lead(beta);
     await write(beta, recorder);
     await sameDisks(alpha, beta);
-    await alpha.must("primary", "r", "--timeout=30");
+    await lead(alpha);
     await write(alpha, recorder);
-    await beta.must("primary", "r", "--timeout=30");
+    await lead(beta);
     await write(beta, recorder);
     // The released build copies from this one.
     await alpha.must("down", "r", "--timeout=30");
@@ -78,7 +78,7 @@ Deno.test({
     await change(beta, released.path);
     await write(beta, recorder);
     await sameDisks(alpha, beta);
-    await alpha.must("primary", "r", "--timeout=30");
+    await lead(alpha);
     await write(alpha, recorder);
     await sameDisks(alpha, beta);
   },

@@ -29,6 +29,18 @@ export async function connect(host: Host, device = "r"): Promise<NbdClient> {
   }
 }
 
+/**
+ * Makes a host primary. It is refused as long as the host has not heard that a
+ * client of the other one is gone, or that the takeover before is over.
+ */
+export async function lead(host: Host): Promise<void> {
+  await waitFor(`${host.name} to be primary`, async () => {
+    const { code, stderr } = await host.run("primary", "r", "--timeout=30");
+    if (code !== 0 && code !== 3) throw new Error(stderr);
+    return code === 0;
+  });
+}
+
 /** A resource "r" of all hosts, primary on the first one, copied. */
 export async function resourceOf(
   hosts: readonly Host[],
