@@ -22,8 +22,8 @@
 import { assert } from "../base/assert.ts";
 import { formatBytes } from "../base/figures.ts";
 import {
+  copiedVersions,
   historyObstacles,
-  versionBefore,
   versionOf,
 } from "../resource/history.ts";
 import { findSplits } from "../resource/parting.ts";
@@ -305,23 +305,4 @@ function versionLinks(
     links.set(path, text);
   }
   return [...links].map(([path, value]) => ({ path, value }));
-}
-
-/**
- * Version links of log `sequence` and of the one that it follows, as `source`
- * has them.
- */
-export function copiedVersions(
-  view: ResourceView,
-  { source, sequence }: { source: string; sequence: number },
-): [path: string, text: string][] {
-  const copies = [
-    [sequence - 1, versionBefore(view, sequence, source)],
-    [sequence, versionOf(view, sequence, source)],
-  ] as const;
-  return copies.flatMap(([copied, version]) =>
-    version === undefined
-      ? []
-      : [[linkPath.version(view.resource, copied, view.host), version.text]]
-  );
 }

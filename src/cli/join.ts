@@ -13,7 +13,11 @@
  * Source: `marsadm join-resource`, which also pushes links to the primary and
  * waits for it: links travel by themselves here.
  */
-import { historyObstacles, versionOf } from "../resource/history.ts";
+import {
+  copiedVersions,
+  historyObstacles,
+  versionOf,
+} from "../resource/history.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -30,7 +34,6 @@ import {
   TOMBSTONE,
 } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
-import { copiedVersions } from "./invalidate.ts";
 import {
   attachLink,
   deviceObstacles,

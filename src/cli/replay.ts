@@ -11,7 +11,7 @@
 import { assert } from "../base/assert.ts";
 import { UsageError } from "../base/errors.ts";
 import { logFileName, type LogName } from "../base/names.ts";
-import { authorsOf, versionOf } from "../resource/history.ts";
+import { authorsOf, copiedVersions, versionOf } from "../resource/history.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { LinkWrite } from "../tree/store.ts";
@@ -22,7 +22,6 @@ import {
   TOMBSTONE,
 } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
-import { copiedVersions } from "./invalidate.ts";
 import { roleObstacles, stabilityObstacles } from "./standing.ts";
 
 export const REPLAY_COMMANDS: readonly Command[] = [

@@ -24,6 +24,7 @@
 import { md5 } from "@noble/hashes/legacy.js";
 import { toHex } from "../base/bytes.ts";
 import type { LogName } from "../base/names.ts";
+import { linkPath } from "../tree/path.ts";
 import {
   formatVersion,
   previousText,
@@ -66,7 +67,7 @@ export function versionOf(
  * it: links come one by one, and what `host` itself has told of that log may
  * be older than its end.
  */
-export function versionBefore(
+function versionBefore(
   view: ResourceView,
   sequence: number,
   host: string,
@@ -92,6 +93,25 @@ export function lastVersion(
     if (link !== undefined) return { sequence, self: link.value.self };
   }
   return undefined;
+}
+
+/**
+ * Version links by which this host takes over the history of `source`: of log
+ * `sequence` and of the one that it follows.
+ */
+export function copiedVersions(
+  view: ResourceView,
+  { source, sequence }: { readonly source: string; readonly sequence: number },
+): [path: string, text: string][] {
+  const copies = [
+    [sequence - 1, versionBefore(view, sequence, source)],
+    [sequence, versionOf(view, sequence, source)],
+  ] as const;
+  return copies.flatMap(([copied, version]) =>
+    version === undefined
+      ? []
+      : [[linkPath.version(view.resource, copied, view.host), version.text]]
+  );
 }
 
 /**

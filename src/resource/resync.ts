@@ -26,9 +26,9 @@ import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
 import {
   claimedBytes,
+  copiedVersions,
   historyObstacles,
   holeBehind,
-  versionBefore,
   versionOf,
 } from "./history.ts";
 import { lostLog } from "./holdings.ts";
@@ -189,22 +189,14 @@ function positionsOf(view: ResourceView): LinkValue[] {
   if (source?.replay === undefined) return [];
   const { log } = source.replay;
   const { sequence } = log;
-  const versions = [
-    [sequence - 1, versionBefore(view, sequence, source.host)],
-    [sequence, versionOf(view, sequence, source.host)],
-  ] as const;
+  const versions = copiedVersions(view, { source: source.host, sequence });
   // What an earlier copy was limited to says nothing about this one.
   const limits = view.rewind === undefined
     ? []
     : [{ path: linkPath.rewind(resource, host, ""), value: TOMBSTONE }];
   return [
     ...limits,
-    ...versions.flatMap(([number, version]) =>
-      version === undefined ? [] : [{
-        path: linkPath.version(resource, number, host),
-        value: version.text,
-      }]
-    ),
+    ...versions.map(([path, value]) => ({ path, value })),
     {
       path: linkPath.skipCheck(resource, host),
       value: formatSkipCheck(log.sequence),
