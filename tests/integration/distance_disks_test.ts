@@ -96,15 +96,18 @@ function missing(): string | undefined {
 const trouble = missing();
 reportSkipped("Disks that fail", trouble);
 
-async function replicate(
-  alpha: Host,
-  disk: string,
-  beta: Host,
+/** A resource "r" on these disks; the copy goes on behind. */
+async function begin(
+  [alpha, own]: readonly [Host, string],
+  [beta, copy]: readonly [Host, string],
 ): Promise<void> {
-  await alpha.must("create-resource", "r", disk, "--timeout=30");
-  await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+  await alpha.must("create-resource", "r", own, "--timeout=30");
+  await beta.must("join-resource", "r", copy);
+}
+
+async function copyEnds(alpha: Host): Promise<void> {
   await alpha.waitLink(
-    `resource-r/syncstatus-${beta.name}`,
+    "resource-r/syncstatus-beta",
     (value) => value === String(DISK_BYTES),
   );
 }
@@ -118,7 +121,8 @@ Deno.test({
     assert(alpha !== undefined && beta !== undefined);
     using disk = new FailingDisk(alpha.directory, DISK_BYTES);
     try {
-      await replicate(alpha, disk.path, beta);
+      await begin([alpha, disk.path], [beta, beta.makeDisk(DISK_BYTES)]);
+      await copyEnds(alpha);
       const recorder = new Recorder({ blockCount: BLOCKS, seed: 21 });
       const client = await connect(alpha);
       disk.fail();
@@ -156,16 +160,12 @@ Deno.test({
         .map((_, index) => (index >> 12) % 251);
       Deno.writeFileSync(disk.path, content);
       disk.failReads(DISK_BYTES / 2);
-      await alpha.must("create-resource", "r", disk.path, "--timeout=30");
-      await beta.must("join-resource", "r", beta.makeDisk(DISK_BYTES));
+      await begin([alpha, disk.path], [beta, beta.makeDisk(DISK_BYTES)]);
       const unreadable = /wrn-sync.*Copy from "alpha" ended.*EIO/s;
       await sees(beta, unreadable);
       await sees(beta, /syncing/);
       disk.workAgain();
-      await alpha.waitLink(
-        "resource-r/syncstatus-beta",
-        (value) => value === String(DISK_BYTES),
-      );
+      await copyEnds(alpha);
       assertEquals(Deno.readFileSync(beta.disk), content);
       disk.failReads(DISK_BYTES / 2);
       await beta.must("verify", "r");
@@ -187,13 +187,8 @@ Deno.test({
     assert(alpha !== undefined && beta !== undefined);
     using disk = new FailingDisk(beta.directory, DISK_BYTES);
     try {
-      const own = alpha.makeDisk(DISK_BYTES);
-      await alpha.must("create-resource", "r", own, "--timeout=30");
-      await beta.must("join-resource", "r", disk.path);
-      await alpha.waitLink(
-        "resource-r/syncstatus-beta",
-        (value) => value === String(DISK_BYTES),
-      );
+      await begin([alpha, alpha.makeDisk(DISK_BYTES)], [beta, disk.path]);
+      await copyEnds(alpha);
       const recorder = new Recorder({ blockCount: BLOCKS, seed: 23 });
       const client = await connect(alpha);
       disk.fail();
@@ -227,7 +222,11 @@ Deno.test({
     command("mount", "-o", "nodiscard", disk.path, alpha.marsDir);
     try {
       await hosts.unite(names);
-      await replicate(alpha, alpha.makeDisk(DISK_BYTES), beta);
+      await begin(
+        [alpha, alpha.makeDisk(DISK_BYTES)],
+        [beta, beta.makeDisk(DISK_BYTES)],
+      );
+      await copyEnds(alpha);
       const recorder = new Recorder({ blockCount: BLOCKS, seed: 22 });
       const client = await connect(alpha);
       await writeSome(recorder, client, 128);

@@ -77,13 +77,19 @@ Deno.test("Members leave, a resource is deleted and made again", async () => {
   await sameDisks(alpha, beta);
 });
 
-Deno.test("A device grows while it is written to", async () => {
-  await using hosts = new Hosts();
+/** A primary and a secondary, whose disks are larger than the device. */
+async function growingPair(hosts: Hosts): Promise<readonly [Host, Host]> {
   const [alpha, beta] = await hosts.cluster("alpha", "beta");
   assert(alpha !== undefined && beta !== undefined);
   for (const host of [alpha, beta]) host.makeDisk(2 * DISK_BYTES);
   await alpha.must("create-resource", "r", alpha.disk, "r", "4M");
   await join(beta);
+  return [alpha, beta];
+}
+
+Deno.test("A device grows while it is written to", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta] = await growingPair(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 12 });
   const client = await connect(alpha);
   await writeSome(recorder, client, 64);
@@ -110,11 +116,7 @@ Deno.test("A device grows while it is written to", async () => {
 
 Deno.test("A device grows while a secondary is behind, and while one is away", async () => {
   await using hosts = new Hosts();
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  assert(alpha !== undefined && beta !== undefined);
-  for (const host of [alpha, beta]) host.makeDisk(2 * DISK_BYTES);
-  await alpha.must("create-resource", "r", alpha.disk, "r", "4M");
-  await join(beta);
+  const [alpha, beta] = await growingPair(hosts);
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 13 });
   const client = await connect(alpha);
   await beta.must("pause-replay", "r", "--timeout=30");

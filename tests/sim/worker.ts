@@ -17,6 +17,7 @@ import type { Dataplane, WorkerSubject } from "../../src/dataplane/handle.ts";
 import type { Actual, Desired } from "../../src/dataplane/mailbox.ts";
 import type { Position } from "../../src/resource/view.ts";
 import type { Verdict } from "../../src/log/verdict.ts";
+import { IDLE_WORKER } from "../support/idle.ts";
 import type { SimFileSystem } from "./file_system.ts";
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
@@ -74,26 +75,11 @@ interface OpenLog {
 }
 
 const NOTHING: Actual = {
+  ...IDLE_WORKER,
+  diskBytes: 0,
   desiredVersion: 0,
   role: "idle",
-  logSequence: 0,
   loggedBytes: 0,
-  durableBytes: 0,
-  writtenBackSequence: 0,
-  writtenBackBytes: 0,
-  deviceOn: 0,
-  deviceErrno: 0,
-  deviceStep: 0,
-  deviceBytes: 0,
-  bypass: 0,
-  openCount: 0,
-  inFlight: 0,
-  diskBytes: 0,
-  diskErrno: 0,
-  logErrno: 0,
-  replayStatus: 0,
-  replayDetail: 0,
-  replayByte: 0,
   writeCount: 0,
   writeBytes: 0,
   readCount: 0,
