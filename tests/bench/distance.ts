@@ -4,8 +4,10 @@
  * is perfect, too slow, flapping, and dead; latency against that of the dead
  * line in the same round.
  *
- * The secondary may use only processor time that nobody else wants: it would be
- * another machine.
+ * The hosts would be two machines. So the primary and the application have one
+ * processor to themselves, the secondary and this program the other; and the
+ * secondary has a file system of its own, in memory: on a shared one the journal
+ * of its writes would be what the primary waits for.
  */
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { Network, networkTrouble } from "../support/network.ts";
@@ -13,7 +15,7 @@ import { type Bench, interleave, WARM_SECONDS } from "./bench.ts";
 import { linePlot } from "./distance_plot.ts";
 import { type Figure, ratioAtMost, spreadOf } from "./figures.ts";
 import { PrimaryResource } from "./primary.ts";
-import { fio, type FioResult } from "./programs.ts";
+import { fio, type FioResult, run } from "./programs.ts";
 
 const DISK_BYTES = 256 * 1024 * 1024;
 const WRITES_PER_SECOND = 1_000;
@@ -21,6 +23,12 @@ const SLOW_BITS_PER_SECOND = 10_000_000;
 const FLAP_MS = 300;
 /** Longer than other parts: the rarest thousandth must be many writes. */
 const SECONDS_FACTOR = 4;
+
+/** Where the application and the primary run. */
+const PRIMARY_PROCESSOR = 0;
+/** Where all else runs. */
+const REST_PROCESSOR = 1;
+const MEMORY = "/dev/shm";
 
 const PLOT_NAME = "benchmarks-lines.svg";
 const PERCENTILES = ["p50Us", "p99Us", "p999Us"] as const;
@@ -79,11 +87,17 @@ export async function benchDistance(bench: Bench): Promise<Figure[]> {
     bench.note(`lines: skipped, because ${trouble}`);
     return [];
   }
+  if (navigator.hardwareConcurrency < 2) {
+    bench.note("lines: skipped, because each host needs its own processor");
+    return [];
+  }
   await using network = new Network(["alpha", "beta"]);
-  await using hosts = new Hosts(undefined, network);
-  const [alpha, beta] = await hosts.cluster("alpha", "beta");
-  if (alpha === undefined || beta === undefined) return [];
-  await yieldProcessors(beta);
+  await using here = new Hosts(undefined, network);
+  await using away = new Hosts(MEMORY, network);
+  const [alpha, beta] = [here.add("alpha"), away.add("beta")];
+  await pin(Deno.pid, REST_PROCESSOR);
+  await here.unite([alpha, beta]);
+  await pin(alpha.pid, PRIMARY_PROCESSOR);
   const mars = await PrimaryResource.create(alpha, "mars", {
     sizeBytes: DISK_BYTES,
     level: "flush",
@@ -113,10 +127,9 @@ export async function benchDistance(bench: Bench): Promise<Figure[]> {
   return figuresOf(results);
 }
 
-/** All its threads run only when nobody else wants to. */
-async function yieldProcessors(host: Host): Promise<void> {
-  const args = ["--all-tasks", "--idle", "--pid", "0", String(host.pid)];
-  await new Deno.Command("chrt", { args }).output();
+/** Its threads, and those that they start, run on that processor only. */
+async function pin(pid: number, processor: number): Promise<void> {
+  await run("taskset", "-a", "-c", "-p", String(processor), String(pid));
 }
 
 function write(uri: string, seconds: number): Promise<FioResult> {
@@ -127,6 +140,7 @@ function write(uri: string, seconds: number): Promise<FioResult> {
     sizeBytes: DISK_BYTES,
     seconds,
     perSecond: WRITES_PER_SECOND,
+    processor: PRIMARY_PROCESSOR,
   });
 }
 

@@ -79,6 +79,8 @@ export interface FioJob {
   readonly flushEvery?: number;
   /** No faster than that. */
   readonly perSecond?: number;
+  /** It runs nowhere else. */
+  readonly processor?: number;
 }
 
 export interface FioResult {
@@ -91,8 +93,15 @@ export interface FioResult {
   readonly tookMs: number;
 }
 
+/** Program and first words that keep what follows on a processor. */
+function processorWords(processor?: number): [string, ...string[]] {
+  if (processor === undefined) return ["env"];
+  return ["taskset", "-c", String(processor)];
+}
+
 export async function fio(uri: string, job: FioJob): Promise<FioResult> {
   const text = await run(
+    ...processorWords(job.processor),
     "fio",
     "--name=bench",
     "--ioengine=nbd",

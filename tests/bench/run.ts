@@ -48,7 +48,7 @@ const PARTS: readonly Part[] = [
   part("sequential", benchSequentialWrites, "fio", "nbdkit"),
   part("replay", benchReplayRate, "fio"),
   part("fetch", benchLogFetch),
-  part("distance", benchDistance, "fio", "chrt"),
+  part("distance", benchDistance, "fio", "taskset"),
   part("sync", benchSync),
   part("links", benchVisibleLinks),
   part("metadata", benchMetadataScale),
