@@ -12,6 +12,7 @@
  * Source: phases 4 and 5 of `cron --autoclean` of MARS.
  */
 import { NS_PER_MS, NS_PER_S } from "../base/time.ts";
+import { takesPart } from "../resource/left_links.ts";
 import { linkPath, matchPath } from "../tree/path.ts";
 import type { Link, Snapshot } from "../tree/snapshot.ts";
 import { tombstonesOf } from "../tree/tombstones.ts";
@@ -52,15 +53,6 @@ function hostOf({ path, value }: Link): string | undefined {
   const match = matchPath(path);
   const isHistory = match?.sequence !== undefined;
   return isHistory || value === TOMBSTONE ? undefined : match?.host;
-}
-
-function takesPart(
-  snapshot: Snapshot,
-  resource: string,
-  host: string,
-): boolean {
-  return snapshot.value(linkPath.data(resource, host)) !== undefined ||
-    snapshot.value(linkPath.device(resource, host)) !== undefined;
 }
 
 /** Only with --autoclean. */

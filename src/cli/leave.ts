@@ -15,13 +15,16 @@
  * removed, and of what others need not before another host has all of it.
  *
  * `--host=NAME --force` lets a dead host leave: what it does is known to
- * nobody, so nothing of it is checked, and the files here are not its own.
+ * nobody, so nothing of it is checked, and the files here are not its own. When
+ * it comes back, it is told that logs are left there; typed there, the command
+ * deletes them, unless others still need one.
  *
  * Source: `marsadm leave-resource`, `delete-resource`, which leave temporary
  * links behind and delete logs by reach in a separate step.
  */
 import type { LogName } from "../base/names.ts";
 import { versionOf } from "../resource/history.ts";
+import { takesPart } from "../resource/left_links.ts";
 import { findSplits } from "../resource/parting.ts";
 import { reachOf } from "../resource/reach.ts";
 import { type ResourceView, resourceView, sameLog } from "../resource/view.ts";
@@ -69,7 +72,9 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
         // One that has begun is only to be ended: nothing runs here any more.
         const hasBegun = hasBegunToLeave(desk.view(resource));
         const obstacles = hasBegun ? [] : [
-          ...leaveObstacles(desk, snapshot, resource),
+          ...isLeft(desk, snapshot, resource)
+            ? []
+            : leaveObstacles(desk, snapshot, resource),
           ...await onlyCopies(desk, snapshot, resource),
         ];
         if (desk.options.force) {
@@ -80,7 +85,8 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
       goal: "the daemon to tell its role",
       until: (snapshot) => {
         const view = desk.view(resource);
-        return desk.options.force || hasBegunToLeave(view)
+        return desk.options.force || hasBegunToLeave(view) ||
+            isLeft(desk, snapshot, resource)
           ? []
           : stabilityObstacles(desk, snapshot, view);
       },
@@ -122,6 +128,11 @@ export function leavePhases(desk: Desk, resource: string): readonly Phase[] {
       },
     },
   ];
+}
+
+/** Whether this host was made to leave: only logs can be here. */
+function isLeft(desk: Desk, snapshot: Snapshot, resource: string): boolean {
+  return !takesPart(snapshot, resource, desk.host);
 }
 
 function othersOf(view: ResourceView): string[] {

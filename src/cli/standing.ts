@@ -13,11 +13,13 @@
  */
 import { RefusedError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
+import { takesPart } from "../resource/left_links.ts";
 import { findSplits } from "../resource/parting.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { Command, Desk, Standing } from "./command.ts";
+import { isActingForAnother } from "./start_checks.ts";
 
 /** @throws RefusedError unless the command may work on `resource` */
 export function checkStanding(
@@ -30,7 +32,9 @@ export function checkStanding(
   const snapshot = desk.look();
   const view = resourceView(snapshot, resource, desk.host);
   if (standing === "member") {
-    const obstacles = memberObstacles(snapshot, view, command.name);
+    const obstacles = hasLogsToLeave(desk, command, view)
+      ? []
+      : memberObstacles(snapshot, view, command.name);
     if (obstacles.length > 0 && !desk.options.force) {
       throw new RefusedError(
         `Cannot run "${command.name}" on "${resource}"`,
@@ -95,6 +99,21 @@ const LEAVE = "leave-resource";
 /** Whether this host has a disk for it, but does nothing for it any more. */
 export function hasBegunToLeave({ own }: ResourceView): boolean {
   return own !== undefined && own.device === undefined;
+}
+
+/**
+ * Whether all that is left of a resource here are logs: this host was made to
+ * leave while it was away.
+ */
+function hasLogsToLeave(
+  desk: Desk,
+  command: Command,
+  { resource, host }: ResourceView,
+): boolean {
+  const snapshot = desk.snapshot();
+  return command.name === LEAVE && !isActingForAnother(desk, snapshot) &&
+    !takesPart(snapshot, resource, host) &&
+    desk.logs.look(resource).length > 0;
 }
 
 /** Whether `host` has the device without a disk. */

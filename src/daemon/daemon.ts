@@ -204,10 +204,13 @@ export class Daemon {
     });
     this.#leftovers = new Leftovers({
       host,
+      marsDir,
       snapshot: () => this.#tree.snapshot(),
       hasHeard: (members) => this.#mayLead(members),
       isRunning: (resource) => this.#resources.get(resource) !== undefined,
       lock: parts.lock,
+      logsOf: (resource) =>
+        parts.logDirectory(`${marsDir}/${linkPath.resource(resource)}`).list(),
       look: () => {
         this.#lookout.ask(true);
         this.#lookout.look(this.#clock.monotonicMs());
@@ -390,7 +393,7 @@ export class Daemon {
     await this.#resources.step(round, facts);
     // A sign of life is an answer, too: it comes after what it answers with.
     if (!hasRisen && nowMs < this.#aliveAtMs) return;
-    this.#leftovers.look(nowMs);
+    await this.#leftovers.look(nowMs);
     this.#tellAlive(nowMs, space);
   }
 
@@ -479,6 +482,7 @@ export class Daemon {
         ),
         ...this.#peers.obstacles(),
         ...this.#traffic.obstacles,
+        ...this.#leftovers.obstacles,
         ...ownerless(this.#left, snapshot, this.#settings.host)
           .map(({ text }) => ({ key: LEFT_KEY, text })),
       ],

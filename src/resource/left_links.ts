@@ -48,6 +48,16 @@ function hasLeft(
     snapshot.value(linkPath.data(resource, host)) === undefined;
 }
 
+/** Whether `host` has the resource, its device, or is about to leave. */
+export function takesPart(
+  snapshot: Snapshot,
+  resource: string,
+  host: string,
+): boolean {
+  return snapshot.value(linkPath.device(resource, host)) !== undefined ||
+    snapshot.value(linkPath.data(resource, host)) !== undefined;
+}
+
 /** Whether nobody but `host` may write it. */
 function isOwn(path: string, host: string): boolean {
   // Most are of others, and a match costs more.

@@ -2,7 +2,7 @@
  * Real daemons: a resource is deleted and made again under its name, while a
  * member of the old one is away with links and logs of it.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import { connect, join } from "../support/replicas.ts";
@@ -97,6 +97,14 @@ Deno.test("Links and logs of an earlier resource of the name do no harm", async 
     1,
     "gamma's old position keeps no log",
   );
+  await waitFor(
+    "gamma to be told of its logs",
+    () => gamma.link("actual-gamma/msg-wrn-logs-left")?.includes(" log"),
+  );
+  const view = await gamma.must("view");
+  assertStringIncludes(view, "type: mars leave-resource r");
+  await gamma.must("leave-resource", "r");
+  assertEquals(filesOf(gamma), []);
   await gamma.must("cron");
   await join(gamma);
   await fill(alpha, 44);
