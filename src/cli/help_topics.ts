@@ -199,7 +199,10 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     examples: [
       ["mars down mydata && mars leave-resource mydata", "on the host itself"],
       ["mars leave-resource mydata --host=beta --force", "for a dead host"],
-      ["mars leave-resource mydata", "there, when it is back: deletes its logs"],
+      [
+        "mars leave-resource mydata",
+        "there, when it is back: deletes its logs",
+      ],
     ],
   },
   "delete-resource": {
