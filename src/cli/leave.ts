@@ -9,10 +9,10 @@
  *   delete  1  check that no host takes part any more
  *           2  everything below the resource but `maxnr`; `size` last
  *
- * A tombstone travels and keeps its name from being used again. So it must not
- * stand for a log that others may need, nor for one whose number is still to
- * come in the history of the others: of such logs only the copy here is
- * removed, and of what others need not before another host has all of it.
+ * A tombstone travels, and takes the copies of others away. What is known here
+ * of these may be old, but positions go forward: so it stands only for logs that
+ * all others have passed. Of all that come behind only the copy here is removed,
+ * and of what others need not before another host has all of it.
  *
  * `--host=NAME --force` lets a dead host leave: what it does is known to
  * nobody, so nothing of it is checked, and the files here are not its own. When
@@ -22,17 +22,16 @@
  * Source: `marsadm leave-resource`, `delete-resource`, which leave temporary
  * links behind and delete logs by reach in a separate step.
  */
-import type { LogName } from "../base/names.ts";
 import { versionOf } from "../resource/history.ts";
 import { takesPart } from "../resource/left_links.ts";
-import { findSplits } from "../resource/parting.ts";
 import { reachOf } from "../resource/reach.ts";
-import { type ResourceView, resourceView, sameLog } from "../resource/view.ts";
+import type { ResourceView } from "../resource/view.ts";
 import { linkPath, nameOf } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { onlyCopies } from "./only_copies.ts";
 import { isActingForAnother } from "./start_checks.ts";
 import {
   hasBegunToLeave,
@@ -75,7 +74,7 @@ function leave(desk: Desk, resource: string): readonly Phase[] {
           ...isLeft(desk, snapshot, resource)
             ? []
             : leaveObstacles(desk, snapshot, resource),
-          ...await onlyCopies(desk, snapshot, resource),
+          ...await onlyCopies(desk, snapshot, resource, { isSideKept: false }),
         ];
         if (desk.options.force) {
           for (const obstacle of obstacles) desk.warn(`WARNING: ${obstacle}`);
@@ -216,7 +215,7 @@ async function unreachable(
   for (const { log } of files) {
     const isOurs = log.host === host || isLast;
     if (!isOurs || reach.needsLog(log)) continue;
-    if (!isLast && log.sequence > reach.highestSequence) continue;
+    if (log.sequence >= reach.lowestSequence) continue;
     const path = linkPath.log(resource, log.sequence, log.host);
     links.push({ path, value: TOMBSTONE });
   }
@@ -247,37 +246,6 @@ async function removeCopies(
     if (isAnothers && isNeeded) continue;
     await desk.removeLog(resource, log);
   }
-}
-
-/** Logs of this host of which nobody else has everything, but needs it. */
-export async function onlyCopies(
-  desk: Desk,
-  snapshot: Snapshot,
-  resource: string,
-): Promise<string[]> {
-  if (isActingForAnother(desk, snapshot)) return [];
-  const view = resourceView(snapshot, resource, desk.host);
-  const others = view.members.filter(({ host }) => host !== view.host);
-  const reach = reachOf(view, othersOf(view));
-  // What comes behind all that the others know is theirs to be replayed, too,
-  // unless it is the side of a split brain that is given up.
-  const hasParted = findSplits(view).some(({ hosts }) =>
-    hosts.includes(view.host)
-  );
-  const isNext = (log: LogName): boolean =>
-    others.length > 0 && !hasParted && log.sequence > reach.highestSequence;
-  const files = (await desk.logs.list(resource)).filter(({ log, sizeBytes }) =>
-    sizeBytes > 0 && log.host === view.host &&
-    (reach.needsLog(log) || isNext(log))
-  );
-  return files.filter(({ log, sizeBytes }) =>
-    !others.some(({ host, replay }) => {
-      if ((replay?.log.sequence ?? 0) > log.sequence) return true;
-      const known = versionOf(view, log.sequence, host)?.value.self;
-      return known !== undefined && sameLog(known.log, log) &&
-        known.endBytes >= sizeBytes;
-    })
-  ).map(({ log }) => `nobody else has all of its log ${log.sequence} yet`);
 }
 
 /** Tombstones of all else that makes `host` take part; the disk is last. */

@@ -24,7 +24,8 @@ import { linkPath } from "../tree/path.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { checkName } from "./arguments.ts";
 import { type Desk, type Phase, refuseIf } from "./command.ts";
-import { leavePhases, onlyCopies } from "./leave.ts";
+import { leavePhases } from "./leave.ts";
+import { onlyCopies } from "./only_copies.ts";
 import {
   attachLink,
   makeDirectories,
@@ -167,7 +168,7 @@ async function check(
     ...(isTaken ? [`"${kept}" exists already; take another name`] : []),
     ...(isUsed ? [`a device "${kept}" is here already`] : []),
     ...placeObstacles(desk, snapshot),
-    ...await onlyCopies(desk, snapshot, resource),
+    ...await onlyCopies(desk, snapshot, resource, { isSideKept: true }),
   ], { ...desk.options, force: false });
 }
 

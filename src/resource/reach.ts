@@ -4,8 +4,10 @@
  *
  * A log is within reach of a host if its number is not below that of the host's
  * replay link, and the history of some of these hosts leads through it: a
- * version link of theirs names it as the log itself or as the one before. What
- * nobody reaches belongs to a history that was given up.
+ * version link of theirs names it as the log itself or as the one before, or
+ * whatever version links there are lead back to it from there. A host that
+ * joined late tells of the end of its history only. What nobody reaches belongs
+ * to a history that was given up.
  *
  * Source: `log-purge-all` of MARS, which follows replay links both ways.
  */
@@ -15,6 +17,8 @@ import type { ResourceView } from "./view.ts";
 export interface Reach {
   /** The highest number among these logs; 0 if there is none. */
   readonly highestSequence: number;
+  /** The lowest number that one of the hosts is at; Infinity without hosts. */
+  readonly lowestSequence: number;
   /** Whether one of the hosts may still replay it. */
   readonly needsLog: (log: LogName) => boolean;
   /** The same of a version link; they are kept for one number longer. */
@@ -43,11 +47,20 @@ export function reachOf(view: ResourceView, hosts: readonly string[]): Reach {
       if (value.previous !== undefined) note(value.previous.log);
     }
   }
+  // Numbers come highest first: what leads back from one is known by then.
+  for (const [, links] of view.versions) {
+    for (const { value: { self, previous } } of links.values()) {
+      if (previous !== undefined && known.has(nameOf(self.log))) {
+        note(previous.log);
+      }
+    }
+  }
   const isUnknown = members.some(({ replay }) => replay === undefined);
   const needs = (log: LogName, margin: number): boolean =>
     isUnknown || (log.sequence >= lowest - margin && known.has(nameOf(log)));
   return {
     highestSequence,
+    lowestSequence: lowest,
     needsLog: (log) => needs(log, 0),
     needsVersion: (log) => needs(log, 1),
   };

@@ -43,6 +43,32 @@ Deno.test("reachOf() tells histories apart by the author", () => {
   assertEquals(reach.needsLog(log(3, "alpha")), true);
 });
 
+Deno.test("reachOf() leads from who joined late back to who lags", () => {
+  const links = {
+    ...LINKS,
+    "version-000000003-alpha": `${step(3, "alpha")}:${step(2, "beta")}`,
+    "version-000000004-alpha": `${step(4, "alpha")}:${step(3, "alpha")}`,
+    "replay-beta": "log-000000006-beta,0,0",
+    "version-000000006-beta": `${step(6, "beta")}:${step(5, "alpha")}`,
+    "version-000000004-beta": "",
+    "version-000000005-alpha": "",
+  };
+  const reach = reachOf(view(links), ["beta", "gamma"]);
+  assertEquals(reach.needsLog(log(5, "alpha")), true);
+  // Nobody but alpha tells what came before its log 5.
+  assertEquals(reach.needsLog(log(4, "alpha")), false);
+  const told = reachOf(
+    view({
+      ...links,
+      "version-000000005-alpha": `${step(5, "alpha")}:${step(4, "alpha")}`,
+    }),
+    ["beta", "gamma"],
+  );
+  assertEquals(told.needsLog(log(4, "alpha")), true);
+  assertEquals(told.needsLog(log(3, "alpha")), true);
+  assertEquals([told.lowestSequence, told.highestSequence], [2, 6]);
+});
+
 Deno.test("reachOf() takes everything for needed if a position is missing", () => {
   const reach = reachOf(view({ ...LINKS, "replay-gamma": "?" }), ["gamma"]);
   assertEquals(reach.needsLog(log(1, "omega")), true);

@@ -80,4 +80,9 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 60,
     about: "a record that a crash had torn here was blamed on its source",
   },
+  {
+    seed: 140094,
+    chaosS: 30,
+    about: "a host left with a side of a split brain that was not decided yet",
+  },
 ];
