@@ -382,7 +382,9 @@ export class Daemon {
     const snapshot = this.#tree.snapshot();
     this.#traffic.update(snapshot);
     this.#peers.update(snapshot);
-    this.#peers.lookAtNetwork(this.#parts.networkState?.());
+    const network = this.#parts.networkState?.();
+    this.#traffic.lookAtAddresses(network?.addresses);
+    this.#peers.lookAtNetwork(network?.text);
     // After the links were sent: who answers has them.
     const owed = this.#owedToPeers;
     this.#owedToPeers = 0;

@@ -36,8 +36,8 @@ export interface DaemonParts {
   readonly disk: LinkDisk;
   /** Opens the control directory: takes what is written to the trigger. */
   readonly openControl: (onText: (text: string) => void) => ControlDesk;
-  /** Changes when addresses or routes of this machine do. */
-  readonly networkState?: () => string;
+  /** As it is now; undefined where nothing is known of it. */
+  readonly networkState?: () => NetworkState;
   /** Keeps commands out. @throws RefusedError if one works on the resource */
   readonly lock: (resource: string) => Disposable;
   /** What the engine of this thread holds. */
@@ -73,6 +73,13 @@ export interface DaemonParts {
   ) => void;
   /** Lets peers in, from now on. @throws MarsError */
   readonly serve: (services: PeerServices) => Promise<PeerDoor>;
+}
+
+/** What the network of this machine looks like. */
+export interface NetworkState {
+  /** Changes when routes or addresses do. */
+  readonly text: string;
+  readonly addresses: ReadonlySet<string>;
 }
 
 /** What peers and those who want to be ones may ask for. */

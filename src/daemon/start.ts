@@ -40,7 +40,7 @@ import { tellSystemd } from "./systemd.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { LeftDevices } from "./left_devices.ts";
 import { stretchReader } from "./log_records.ts";
-import type { DaemonParts } from "./parts.ts";
+import type { DaemonParts, NetworkState } from "./parts.ts";
 import { setSocketOptions } from "./sockets.ts";
 import { evenReserves, RESERVE_BYTES, reservesIn, spaceOf } from "./space.ts";
 import { Successor } from "./successor.ts";
@@ -288,8 +288,16 @@ async function networkParts(
   };
 }
 
-/** Routes and addresses, in the words of the kernel. */
-function networkState(): string {
+function networkState(): NetworkState {
+  const addresses = Deno.networkInterfaces().map(({ address }) => address);
+  return {
+    text: `${addresses.join(" ")}\n${routes()}`,
+    addresses: new Set(addresses),
+  };
+}
+
+/** In the words of the kernel. */
+function routes(): string {
   return ["route", "ipv6_route", "if_inet6"].map((name) => {
     let text: string;
     try {

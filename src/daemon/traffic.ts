@@ -5,6 +5,7 @@
  * line passes both. Settings are links and may change at any time; what cannot
  * be read limits nothing, and is said. See `tree/traffic.ts`.
  */
+import { MarsError } from "../base/errors.ts";
 import { parseRateSchedule, rateAt } from "../base/rate_schedule.ts";
 import type { RateSchedule } from "../base/rate_schedule.ts";
 import { type Clock, MS_PER_S, weekTimeOf } from "../base/time.ts";
@@ -81,6 +82,8 @@ export class Traffic implements LineTerms {
     TRAFFIC_CLASSES.map((each) => [each, parseTos(TOS_DEFAULTS[each]) ?? 0]),
   );
   #obstacles: Obstacle[] = [];
+  /** Of this host. */
+  #addresses: ReadonlySet<string> = new Set();
   #measuredAtMs: number;
 
   constructor(options: TrafficOptions) {
@@ -116,6 +119,19 @@ export class Traffic implements LineTerms {
     this.#open.add(line);
     this.#mark(line);
     return () => this.#open.delete(line);
+  }
+
+  /**
+   * Ends lines from addresses that this host had and has no more: nothing comes
+   * there, and to wait for the silence would be a waste of time.
+   */
+  lookAtAddresses(addresses: ReadonlySet<string> = new Set()): void {
+    const before = this.#addresses;
+    this.#addresses = addresses;
+    for (const { ports: { address }, end } of [...this.#open]) {
+      if (!before.has(address) || addresses.has(address)) continue;
+      end(new MarsError(`Line was lost: this host has "${address}" no more`));
+    }
   }
 
   /** What is wrong with settings. */

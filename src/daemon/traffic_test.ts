@@ -9,17 +9,23 @@ class World {
   readonly tree = new MemoryTree(this.clock);
   readonly marks: (SocketOptions & { own: number })[] = [];
   readonly silences: string[] = [];
+  readonly ends: string[] = [];
   readonly traffic = new Traffic({
     host: "alpha",
     clock: this.clock,
     setOptions: ({ own }, options) => this.marks.push({ ...options, own }),
   });
 
-  open(trafficClass: TrafficClass, own: number): () => void {
+  open(
+    trafficClass: TrafficClass,
+    own: number,
+    address = "10.0.0.1",
+  ): () => void {
     return this.traffic.opened({
       trafficClass,
-      ports: { own, peer: 2 },
+      ports: { own, peer: 2, address },
       retime: ({ silenceMs }) => this.silences.push(`${own}: ${silenceMs}`),
+      end: ({ message }) => this.ends.push(`${own}: ${message}`),
     });
   }
 
@@ -174,4 +180,20 @@ Deno.test("Traffic says nothing of lines that were never used or limited", () =>
   world.traffic.pace("beta", "log");
   world.pass(2_000);
   assert(world.traffic.links(world.tree.snapshot()).length === 0);
+});
+
+Deno.test("Traffic ends lines whose address this host has no more", () => {
+  const world = new World();
+  world.open("log", 1, "10.0.0.1");
+  world.open("log", 2, "10.0.0.2");
+  // Some addresses belong to nobody's interface, and work.
+  world.open("log", 3, "127.0.0.9");
+  world.traffic.lookAtAddresses(new Set(["10.0.0.1", "10.0.0.2"]));
+  assertEquals(world.ends, []);
+  world.traffic.lookAtAddresses(new Set(["10.0.0.2", "10.0.0.7"]));
+  assertEquals(world.ends, [
+    '1: Line was lost: this host has "10.0.0.1" no more',
+  ]);
+  world.traffic.lookAtAddresses(undefined);
+  assertEquals(world.ends.length, 2, "Its network cannot be seen any more");
 });

@@ -343,6 +343,7 @@ function establish(
     trafficClass,
     ports,
     retime: (timing) => line.retime(timing),
+    end: (reason) => line.end(reason),
   });
   if (closed !== undefined) line.ended.then(closed);
 }

@@ -105,9 +105,18 @@ export async function meet(options: MeetOptions): Promise<Meeting> {
 
 /** 0 where a socket has none any more. */
 export function portsOf(
-  socket: Pick<TLSSocket, "localPort" | "remotePort">,
+  socket: Pick<TLSSocket, "localAddress" | "localPort" | "remotePort">,
 ): SocketPorts {
-  return { own: socket.localPort ?? 0, peer: socket.remotePort ?? 0 };
+  return {
+    own: socket.localPort ?? 0,
+    peer: socket.remotePort ?? 0,
+    address: plainAddress(socket.localAddress ?? ""),
+  };
+}
+
+/** As interfaces have it: no zone, and no IPv4 in the clothes of IPv6. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
 }
 
 function untilSecure(socket: TLSSocket): Promise<void> {

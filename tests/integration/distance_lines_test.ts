@@ -194,3 +194,31 @@ lineTest(
     assertSameDisks([alpha, beta], recorder);
   },
 );
+
+lineTest(
+  "A host whose address has changed is connected again at once",
+  async (pair) => {
+    const { network, alpha, beta, recorder } = pair;
+    for (const host of [alpha, beta]) {
+      await host.end("SIGTERM");
+      host.address = "0.0.0.0";
+      host.start();
+      await host.listening();
+      // Longer than anybody waits here: silence alone would help nobody.
+      await host.must("set-line-timeout", "600");
+    }
+    const client = await following(pair);
+    // Nobody has told alpha yet where beta is now.
+    const moved = `${network.move("beta", 7)}:${beta.port}`;
+    await writeSome(recorder, client, 64);
+    await caughtUp(beta, alpha);
+    await beta.must("lowlevel-set-host-ip", "beta", moved);
+    await alpha.waitLink("ips/ip-beta", (value) => value === moved);
+    const address = `${network.move("alpha", 7)}:${alpha.port}`;
+    await alpha.must("lowlevel-set-host-ip", "alpha", address);
+    await writeSome(recorder, client, 64);
+    await caughtUp(beta, alpha);
+    await client.disconnect();
+    assertSameDisks([alpha, beta], recorder);
+  },
+);
