@@ -46,14 +46,13 @@ export function planFetch(
   const others = view.members.map((member) => member.host)
     .filter((host) => host !== view.host);
   if (log.host === view.host) {
-    // An own log is complete here, unless this host has given it up.
+    // An own log is complete here, unless this host has given it up, or lost
+    // some of it. Whatever others have of it was durable here once.
     const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes ?? -1;
     const mostBytes = Math.max(
       ...others.map((host) => claimedBytes(view, log, host)),
     );
-    const isLost = haveBytes < mostBytes &&
-      (view.designated !== view.host || haveBytes < promisedBytes(view, log));
-    if (!isLost) return undefined;
+    if (haveBytes >= mostBytes) return undefined;
   }
   const sources = sourcesOf(view, log);
   return sources.length === 0 ? undefined : { log, sources };

@@ -262,6 +262,14 @@ export function claimedBytes(
   return said !== undefined && sameLog(said.log, log) ? said.endBytes : 0;
 }
 
+/** How much of `log` any member says that it has, this host included. */
+export function mostClaimedBytes(view: ResourceView, log: LogName): number {
+  return Math.max(
+    0,
+    ...view.members.map(({ host }) => claimedBytes(view, log, host)),
+  );
+}
+
 function hole(view: ResourceView, sequence: number): NextLog {
   const behind = holeBehind(view, sequence, undefined);
   if (behind === undefined) return { kind: "none" };

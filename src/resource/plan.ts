@@ -24,9 +24,9 @@
  *     the next log is known ............ move the position to its beginning
  *     otherwise ........................ wait for more
  *
- * What is given up when space runs out is decided in `emergency.ts`, for who
- * logs, in `scarcity.ts` and `keep.ts`; what a copy does that cannot go on, in
- * `resync.ts`.
+ * How a host comes to lead is decided in `lead.ts`; what is given up when space
+ * runs out in `emergency.ts`, for who logs, in `scarcity.ts` and `keep.ts`; what
+ * a copy does that cannot go on, in `resync.ts`.
  *
  * Source: tables of the logger decision of MARS, without its mistakes.
  */
@@ -39,9 +39,9 @@ import { copying, staleSource } from "./copying.ts";
 import { leaderLinks, sized } from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
 import { stopped } from "./damage.ts";
-import { LOGS_AHEAD_MAX, planFetch, promisedBytes } from "./fetch.ts";
+import { LOGS_AHEAD_MAX, planFetch } from "./fetch.ts";
 import { openText } from "./handover.ts";
-import { nextLog, versionOf } from "./history.ts";
+import { mostClaimedBytes, nextLog } from "./history.ts";
 import {
   blocked,
   ENDS_AT,
@@ -52,6 +52,7 @@ import {
   type WorkerState,
 } from "./plan_types.ts";
 import { rotateBytesOf } from "./keep.ts";
+import { copyGap, leading, messageKey, without } from "./lead.ts";
 import {
   moveTo,
   nameOf,
@@ -203,7 +204,7 @@ function following(
   if (file === undefined) {
     // One that had something in it was lost; to begin it anew would hide that.
     const isOwnStart = isDesignated && reached.log.host === view.host &&
-      reached.bytes === 0 && promisedBytes(view, reached.log) === 0;
+      reached.bytes === 0 && mostClaimedBytes(view, reached.log) === 0;
     if (isOwnStart) {
       return { ...base, logFiles: [{ kind: "create", log: reached.log }] };
     }
@@ -226,7 +227,9 @@ function following(
     return blocked(
       base,
       "inf-fetch",
-      `Log ${nameOf(reached.log)} ends at ${file.bytes} here, others have more`,
+      `Log ${
+        nameOf(reached.log)
+      } ends at ${file.bytes} here, others have more; to go on without it type pause-fetch, then primary --force`,
     );
   }
   const gap = copyGap(own, reached);
@@ -234,45 +237,6 @@ function following(
   return isDesignated
     ? leading(view, own, facts, reached, base)
     : waiting(view, facts, reached, base);
-}
-
-/**
- * The log at the position is not here, or not up to there. Who is forced to
- * lead without fetching goes on behind what is on its disk nevertheless.
- */
-function without(
-  view: ResourceView,
-  own: MemberState,
-  facts: PlanFacts,
-  reached: Position,
-  told: Plan,
-): Plan {
-  const isForced = view.designated === view.host && !own.desired.fetch;
-  return isForced && facts.mayLead && copyGap(own, reached) === undefined
-    ? beginOwnLog(view, facts, reached, told)
-    : told;
-}
-
-/**
- * Why the disk is not the state of one position although everything here is
- * applied: what was copied last is newer. Undefined if it is.
- */
-function copyGap(own: MemberState, reached: Position): string | undefined {
-  const goal = own.syncPosition;
-  if (goal === undefined || goal.log.sequence !== reached.log.sequence) {
-    return undefined;
-  }
-  const goalBytes = goal.startBytes + goal.dirtyBytes;
-  if (!sameLog(goal.log, reached.log)) {
-    return `The copy needs log ${
-      nameOf(goal.log)
-    }, replay is in that of "${reached.log.host}"; type invalidate`;
-  }
-  return reached.bytes < goalBytes
-    ? `The copy needs log ${
-      nameOf(goal.log)
-    } up to ${goalBytes}, have ${reached.bytes}`
-    : undefined;
 }
 
 /** Part of the log is not on the disk yet. */
@@ -304,64 +268,6 @@ function replaying(
     return going;
   }
   return stopped(view, own, reached, going, worker);
-}
-
-/** Everything here is applied, and this host shall be primary. */
-function leading(
-  view: ResourceView,
-  own: MemberState,
-  facts: PlanFacts,
-  reached: Position,
-  base: Plan,
-): Plan {
-  if (!facts.mayLead) {
-    return blocked(base, "inf-replay-start", "Waiting for news from peers");
-  }
-  const isOwnLog = reached.log.host === view.host;
-  // A crash behind a rotation may leave data in the next log of this host.
-  const isNewest = ownLogsBehind(view, facts, reached).length === 0;
-  if (isOwnLog && reached.bytes === 0 && isNewest) {
-    // Of a log whose name was used on a lost side there may be other copies:
-    // nothing is written to it, so that none of them is taken for it.
-    return reached.log.sequence <= view.usedLog
-      ? beginOwnLog(view, facts, reached, base)
-      : { ...base, role: "log", log: reached.log, fetch: undefined };
-  }
-  if (!isOwnLog && own.desired.fetch) {
-    const successor = nextLog(view, reached);
-    if (successor.kind === "next") return moveTo(view, successor.log, base);
-    if (successor.kind !== "none") {
-      return blocked(base, messageKey(successor.kind), successor.obstacle);
-    }
-    const author = versionOf(view, reached.log.sequence, reached.log.host);
-    const authorBytes = author?.value.self.endBytes ?? 0;
-    if (authorBytes > reached.bytes) {
-      return blocked(
-        base,
-        "inf-versionlink-not-equal",
-        `Log ${
-          nameOf(reached.log)
-        } is not complete here: have ${reached.bytes} of ${authorBytes} bytes`,
-      );
-    }
-  }
-  return beginOwnLog(view, facts, reached, base);
-}
-
-/**
- * Begins an own log behind `reached`. One that a crash left behind is taken as
- * it is: an empty one is written to, one with data is recovered first.
- */
-function beginOwnLog(
-  view: ResourceView,
-  facts: PlanFacts,
-  reached: Position,
-  base: Plan,
-): Plan {
-  const log = { sequence: reached.log.sequence + 1, host: view.host };
-  return localLog(facts.logs, log) === undefined
-    ? { ...base, logFiles: [{ kind: "create", log }] }
-    : moveTo(view, log, base);
 }
 
 /** Everything here is applied; more may come. */
@@ -401,16 +307,5 @@ function waiting(
         messageKey(next.kind),
         next.obstacle,
       );
-  }
-}
-
-function messageKey(kind: "wait" | "hole" | "split"): string {
-  switch (kind) {
-    case "split":
-      return "err-splitbrain-detected";
-    case "hole":
-      return "wrn-log-consecutive";
-    case "wait":
-      return "inf-versionlink-not-yet-exist";
   }
 }
