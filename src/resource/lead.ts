@@ -7,6 +7,7 @@
  *     own empty log ........................ log into it
  *     a foreign log, history complete ...... begin an own log n+1
  *     own log .............................. begin an own log n+1
+ *   what was copied last is newer .......... wait for the logs that it needs
  *   the own log n+1 is known, and is gone .. wait until it is fetched again
  *
  * The log `n` of a host is one log, wherever there is a copy of it. So nothing
@@ -54,6 +55,16 @@ export function leading(
         } is not complete here: have ${reached.bytes} of ${authorBytes} bytes`,
       );
     }
+  }
+  const goal = own.syncPosition;
+  if (goal !== undefined && isCopyAhead(own, reached)) {
+    return blocked(
+      base,
+      "inf-sync",
+      `The copy needs log ${nameOf(goal.log)}, replay is at the end of log ${
+        nameOf(reached.log)
+      }`,
+    );
   }
   // A crash behind a rotation may leave data in the next log of this host.
   const isNewest = ownLogsBehind(view, facts, reached).length === 0;
@@ -117,9 +128,16 @@ export function without(
   told: Plan,
 ): Plan {
   const isForced = view.designated === view.host && !own.desired.fetch;
-  return isForced && facts.mayLead && copyGap(own, reached) === undefined
+  const isWhole = copyGap(own, reached) === undefined &&
+    !isCopyAhead(own, reached);
+  return isForced && facts.mayLead && isWhole
     ? beginOwnLog(view, own, facts, reached, told)
     : told;
+}
+
+/** Whether what was copied last is newer than all of the log at `reached`. */
+function isCopyAhead(own: MemberState, reached: Position): boolean {
+  return (own.syncPosition?.log.sequence ?? 0) > reached.log.sequence;
 }
 
 /**

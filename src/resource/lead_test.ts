@@ -134,3 +134,20 @@ Deno.test("plan() fetches the end of an own log that only others still have", ()
   const forced = planOf({ ...links, ...NO_FETCH }, { logs: [LOG_1] });
   assertEquals(forced.logFiles, [{ kind: "create", log: log(2, "alpha") }]);
 });
+
+Deno.test("plan() does not lead with a copy that is newer than what is replayed", () => {
+  const links = {
+    "replay-alpha": "log-000000005-beta,4180,0",
+    "syncpos-alpha": "log-000000007-beta,1000,0",
+    "version-000000005-alpha": version(5, "beta", 4180),
+  };
+  const facts = { logs: [{ log: log(5, "beta"), bytes: 4180 }] };
+  for (const fetching of [{}, NO_FETCH]) {
+    const next = planOf({ ...links, ...fetching }, facts);
+    assertEquals([next.role, next.logFiles], ["idle", []]);
+    assertStringIncludes(texts(next), 'The copy needs log 7 of "beta"');
+  }
+  // Nor without the logs.
+  const without = planOf({ ...links, ...NO_FETCH }, {});
+  assertEquals([without.role, without.logFiles], ["idle", []]);
+});
