@@ -148,7 +148,10 @@ export class LogRole implements Role {
       this.#server.endOfTurn();
       this.#keepPromise();
       if (phase === "serving") {
-        this.#precedence?.endOfTurn(this.#logger.requestCount);
+        this.#precedence?.endOfTurn({
+          requestCount: this.#logger.requestCount,
+          openCount: this.#server.openCount,
+        });
       }
       if (this.#phase === "closing") this.#close(desired);
       if (this.#phase === phase) return;

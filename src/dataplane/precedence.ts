@@ -18,8 +18,10 @@
  * Nor does it yield while `/mars` is getting full: what lines carry away may be
  * deleted then, and a full one ends logging.
  *
- * On begins with a request and ends `QUIET_MS` after the last one, or when the
- * device is not to be served any more: a handover waits for nobody.
+ * On begins with a request and ends `QUIET_MS` after the last one, at once when
+ * the last client is gone, which somebody may wait to hear of, or when the
+ * device is not to be served any more: a handover waits for nobody. Programs
+ * that use a block device without a mount are not counted as clients.
  */
 import type { Io } from "../ring/io.ts";
 
@@ -51,6 +53,7 @@ export class Precedence {
   #era = 0;
   #isPermitted = true;
   #requestCount = 0;
+  #openCount = 0;
   #isUsed = false;
   #usedMs = 0;
   #askedMs = 0;
@@ -64,9 +67,18 @@ export class Precedence {
   }
 
   /** Once per turn. @param requestCount of the device, in total */
-  endOfTurn(requestCount: number): void {
-    if (requestCount === this.#requestCount) return;
+  endOfTurn(
+    { requestCount, openCount }: {
+      readonly requestCount: number;
+      readonly openCount: number;
+    },
+  ): void {
+    const isLeft = openCount === 0 && this.#openCount > 0;
+    this.#openCount = openCount;
+    const isAsked = requestCount !== this.#requestCount;
     this.#requestCount = requestCount;
+    if (isLeft) return this.end();
+    if (!isAsked) return;
     this.#isUsed = true;
     if (this.#isOn || !this.#isPermitted) return;
     this.#isOn = true;

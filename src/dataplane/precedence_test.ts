@@ -25,6 +25,11 @@ class World implements YieldingThread {
     monotonicMs: () => this.nowMs,
   }, this);
 
+  /** A turn. @param openCount programs without a mount are not counted */
+  request(requestCount: number, openCount = 0): void {
+    this.precedence.endOfTurn({ requestCount, openCount });
+  }
+
   get timerCount(): number {
     return this.#timers.length;
   }
@@ -64,16 +69,16 @@ class World implements YieldingThread {
 /** Requests in every tick. */
 function use(world: World, durationMs: number, from = 1): void {
   for (let passedMs = 0; passedMs < durationMs; passedMs += TICK_MS) {
-    world.precedence.endOfTurn(from + passedMs);
+    world.request(from + passedMs);
     world.pass(TICK_MS);
   }
 }
 
 Deno.test("Precedence lets the thread yield from the first request on", () => {
   const world = new World();
-  world.precedence.endOfTurn(0);
+  world.request(0);
   assertEquals(world.isYielding, false);
-  world.precedence.endOfTurn(1);
+  world.request(1);
   assertEquals(world.isYielding, true);
   assertEquals(world.isAnswered, false);
 });
@@ -81,7 +86,7 @@ Deno.test("Precedence lets the thread yield from the first request on", () => {
 Deno.test("Precedence does not end between two requests of slow use", () => {
   const world = new World();
   for (let count = 1; count < 10; count++) {
-    world.precedence.endOfTurn(count);
+    world.request(count);
     world.pass(900);
     assertEquals(world.isYielding, true);
   }
@@ -124,6 +129,20 @@ Deno.test("Precedence does not let it yield before it has answered", () => {
   assertEquals(world.isYielding, true);
 });
 
+Deno.test("Precedence ends at once when the last client is gone", () => {
+  const world = new World();
+  world.request(1, 2);
+  world.request(2, 1);
+  assertEquals(world.isYielding, true);
+  world.request(3, 0);
+  assertEquals(world.isYielding, false);
+  world.pass(5_000);
+  assertEquals(world.timerCount, 0);
+  // Whoever comes next, and whoever is not counted, comes first again.
+  world.request(4, 0);
+  assertEquals(world.isYielding, true);
+});
+
 Deno.test("end() restores at once, whatever timers are still to come", () => {
   const world = new World();
   use(world, 200);
@@ -160,7 +179,7 @@ Deno.test("Precedence never starves the thread, and always ends", () => {
       world.isCrowded = isCrowded;
       const runCount = world.runCount;
       const wasAnswered = world.isAnswered;
-      if (isUsed) world.precedence.endOfTurn(++count);
+      if (isUsed) world.request(++count);
       world.pass(durationMs);
       // Asked, it has run after LATE_MS and a tick at most, or nobody asks.
       const hadTime = durationMs > 650 && !wasAnswered;
