@@ -54,7 +54,9 @@ export interface Wait {
   /** As in "waiting for the disk to be attached", behind "for". */
   readonly goal: string;
   /** Names what still stands in the way; the phase ends when nothing does. */
-  readonly until: (snapshot: Snapshot) => readonly string[];
+  readonly until: (
+    snapshot: Snapshot,
+  ) => readonly string[] | Promise<readonly string[]>;
 }
 
 interface Step {
@@ -361,7 +363,7 @@ export class Desk {
     const patience = new Patience(this);
     for (;;) {
       this.checkInterruption();
-      const left = until(this.snapshot());
+      const left = await until(this.snapshot());
       if (left.length === 0) return;
       patience.check(goal, left);
       patience.tell(goal, left);

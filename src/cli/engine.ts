@@ -320,10 +320,10 @@ class Walk {
       const stillWaiting: Walker[] = [];
       const obstacles: string[] = [];
       for (const walker of waiting) {
-        await this.#attempt(walker, () => {
+        await this.#attempt(walker, async () => {
           walker.desk.checkInterruption();
           const { goal = "", until } = walker.phases[index] ?? {};
-          const left = until?.(snapshot) ?? [];
+          const left = await until?.(snapshot) ?? [];
           if (left.length === 0) return;
           patience.check(goal, left);
           stillWaiting.push(walker);

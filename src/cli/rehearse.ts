@@ -9,11 +9,13 @@ import { formatBytes, formatDuration } from "../base/figures.ts";
 import { MS_PER_S, NS_PER_MS } from "../base/time.ts";
 import {
   avoidSplit,
+  consistencyGaps,
   numberGaps,
   openObstacles,
   preconditions,
 } from "../resource/handover.ts";
 import { obstaclesIn } from "../resource/obstacles.ts";
+import { textsOf } from "../resource/reasons.ts";
 import { findSplits } from "../resource/parting.ts";
 import {
   endHere,
@@ -21,13 +23,13 @@ import {
   type SourceGap,
   sourceGaps,
 } from "../resource/rehearsal.ts";
-import { type ResourceView, resourceView } from "../resource/view.ts";
+import { isSynced, type ResourceView, resourceView } from "../resource/view.ts";
 import { directoryOf, linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import { logLimitKib } from "../tree/traffic.ts";
 import { type Desk, refuseIf } from "./command.ts";
 import { Report, ResourceFacts } from "./report.ts";
-import { claimObstacles } from "./rivals.ts";
+import { claimReasons } from "./rivals.ts";
 
 const KIB = 1024;
 
@@ -137,13 +139,13 @@ function obstaclesOf(
   snapshot: Snapshot,
   view: ResourceView,
 ): string[] {
-  const obstacles = preconditions(view, {
+  const obstacles = textsOf(preconditions(view, {
     isForced: desk.options.force,
     ignoreSync: desk.options.ignoreSync,
     oldPrimary: oldOf(snapshot, view),
     isRecent: (member) => desk.isRecent(snapshot, member),
     hasUnits: snapshot.value(linkPath.systemdWant(view.resource)) !== undefined,
-  });
+  }));
   if (!desk.isDaemonRunning()) {
     obstacles.push("no daemon runs here; start it");
   }
@@ -169,7 +171,11 @@ function handover(
     !desk.isRecent(snapshot, member.host)
   ).map((member) => silenceOf(desk, snapshot, member.host));
   blocks.push(...numberGaps(view, old), ...troubles(snapshot, view));
-  const gaps = avoidance.kind === "wait" ? avoidance.gaps : [];
+  const isSyncedHere = view.own !== undefined && isSynced(view, view.own);
+  const gaps = [
+    ...(view.designated !== host && isSyncedHere ? consistencyGaps(view) : []),
+    ...(avoidance.kind === "wait" ? avoidance.gaps : []),
+  ];
   const isUnknown = blocks.length > 0 ||
     (gaps.length > 0 && rests.durationS === 0);
   return {
@@ -179,7 +185,9 @@ function handover(
       : `would take over from "${old}"`,
     obstacles: [
       ...obstaclesOf(desk, snapshot, view),
-      ...(view.designated === host ? [] : claimObstacles(desk, snapshot, view)),
+      ...(view.designated === host
+        ? []
+        : textsOf(claimReasons(desk, snapshot, view, desk.nowNs()))),
       ...(avoidance.kind === "never" ? [avoidance.obstacle] : []),
     ],
     waits: [...blocks, ...gaps],

@@ -22,6 +22,7 @@
  */
 import { RefusedError } from "../base/errors.ts";
 import { NS_PER_MS } from "../base/time.ts";
+import { lasting, passing, type Reason } from "../resource/reasons.ts";
 import type { ResourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -107,15 +108,30 @@ export function checkRivals(
   );
 }
 
-/** Why nobody should begin to take over now. */
-export function claimObstacles(
+/**
+ * Why nobody should begin to take over now. A claim may be one that was taken
+ * back a moment ago; but who has got through since this command began has won.
+ *
+ * @param sinceNs when it began
+ */
+export function claimReasons(
   desk: Desk,
   snapshot: Snapshot,
   view: ResourceView,
-): string[] {
-  return claimsOf(desk, snapshot, view).map(({ host }) =>
-    `"${host}" takes over, or has; if it is lost, type pause-fetch and primary --force`
-  );
+  sinceNs: bigint,
+): Reason[] {
+  const { resource, host: own, designated } = view;
+  const changedNs = snapshot.stampNs(linkPath.primary(resource)) ?? 0n;
+  const hasWon = designated !== undefined && designated !== own &&
+    changedNs > sinceNs;
+  return [
+    ...(hasWon ? [lasting(`"${designated}" was designated meanwhile`)] : []),
+    ...claimsOf(desk, snapshot, view).map(({ host }) =>
+      passing(
+        `"${host}" takes over, or has; if it is lost, type pause-fetch and primary --force`,
+      )
+    ),
+  ];
 }
 
 /** Claims of other members that may still hold. */

@@ -1,9 +1,11 @@
 /**
  * primary and secondary: who may write.
  *
- *   primary            1  check; refuse with every obstacle; the old primary
- *   (planned)             must answer, or all if nobody is designated
- *                      2  --force: wait until fetch has stopped
+ *   primary            1  check, see `gate.ts`; refuse with every obstacle;
+ *   (planned)             the old primary must answer, or all if nobody is
+ *                         designated
+ *                      2  wait until a copy that is complete is consistent;
+ *                         --force: until fetch has stopped
  *                      3  units of systemd let go of the device over there
  *                      4  wait until nothing of the old primary is missing here
  *                      5  designate nobody; the old primary writes back and
@@ -31,10 +33,13 @@
  * Source: phases of `marsadm primary`; that it puts back what it took, and rule
  * (2), are ours.
  */
+import { passing } from "../resource/reasons.ts";
 import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import { NOBODY } from "../tree/values.ts";
-import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
+import type { Command, Desk, Phase } from "./command.ts";
+import { gateOf } from "./gate.ts";
 import { rehearsePrimary, rehearseSecondary } from "./rehearse.ts";
 import { Takeover, weakWrite } from "./takeover.ts";
 import { openObstacles } from "../resource/handover.ts";
@@ -68,20 +73,34 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
   let old: string | undefined;
   let isWanted = false;
   const path = linkPath.primary(resource);
+  const openAt = (snapshot: Snapshot): string[] => {
+    const { members } = resourceView(snapshot, resource, desk.host);
+    return openObstacles(members.find(({ host }) => host === old));
+  };
+  const gate = gateOf(desk, {
+    action: `make "${resource}" secondary`,
+    reasons: (snapshot) => {
+      old = resourceView(snapshot, resource, desk.host).designated;
+      return isWanted ? [] : openAt(snapshot).map(passing);
+    },
+  });
   return [
     {
       title: "check that the primary may leave",
+      goal: "everybody to close the device",
+      act: async () => {
+        const snapshot = desk.snapshot();
+        // With force there is no check.
+        old = resourceView(snapshot, resource, desk.host).designated;
+        isWanted = await mayMoveUnits(desk, snapshot, resource);
+        await gate.act();
+      },
+      until: gate.until,
+    },
+    {
+      title: "let the units of systemd end",
       goal: "units of systemd to let go of the device",
       act: async () => {
-        const view = desk.view(resource);
-        old = view.designated;
-        const primary = view.members.find(({ host }) => host === old);
-        isWanted = await mayMoveUnits(desk, desk.snapshot(), resource);
-        refuseIf(
-          `make "${resource}" secondary`,
-          isWanted ? [] : openObstacles(primary),
-          desk.options,
-        );
         if (!isWanted) return;
         desk.write([wantLink(resource, NOBODY)], "3");
         if (old === desk.host) await runSystemd(desk, [resource]);
@@ -91,9 +110,7 @@ function secondary(desk: Desk, resource: string): readonly Phase[] {
         desk.write([wantLink(resource, old)], "3");
       },
       until: (snapshot) => {
-        if (!isWanted || desk.options.force) return [];
-        const { members } = resourceView(snapshot, resource, desk.host);
-        return openObstacles(members.find(({ host }) => host === old));
+        return !isWanted || desk.options.force ? [] : openAt(snapshot);
       },
     },
     {

@@ -19,6 +19,7 @@
 import { errnoText, MarsError } from "../base/errors.ts";
 import { MS_PER_S } from "../base/time.ts";
 import { openObstacles } from "../resource/handover.ts";
+import { lasting, passing } from "../resource/reasons.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -35,6 +36,7 @@ import {
   refuseIf,
   type Wait,
 } from "./command.ts";
+import { gateOf } from "./gate.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, wantLink } from "./units.ts";
 
@@ -245,16 +247,27 @@ function switchOff(
   let before: readonly LinkWrite[] = [];
   const what = links.length > 1 ? "take down" : "detach";
   const [unitsEnd, unitsTold] = unitPhases(desk, resource);
+  const gate = gateOf(desk, {
+    action: `${what} "${resource}"`,
+    reasons: (snapshot) => {
+      const view = resourceView(snapshot, resource, desk.host);
+      return [
+        ...diskObstacles(view).map(lasting),
+        ...openObstacles(view.own).map(passing),
+      ];
+    },
+  });
   return [
     unitsEnd,
+    {
+      title: "check that nobody has the device open",
+      goal: "everybody to close the device",
+      ...gate,
+    },
     {
       title: what,
       act: () => {
         const view = desk.view(resource);
-        refuseIf(`${what} "${resource}"`, [
-          ...diskObstacles(view),
-          ...openObstacles(view.own),
-        ], desk.options);
         before = links.filter((link) => isOn(view.own, link))
           .map((link) => ({
             path: linkPath.todo(resource, desk.host, link),

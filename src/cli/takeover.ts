@@ -6,27 +6,29 @@ import { MarsError, RefusedError } from "../base/errors.ts";
 import { NS_PER_S } from "../base/time.ts";
 import {
   avoidSplit,
+  consistencyGaps,
   numberGaps,
   openObstacles,
   preconditions,
 } from "../resource/handover.ts";
-import { findSplits } from "../resource/parting.ts";
 import {
   type MemberState,
   type ResourceView,
   resourceView,
 } from "../resource/view.ts";
-import { directoryOf, linkPath } from "../tree/path.ts";
+import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { NOBODY, TOMBSTONE } from "../tree/values.ts";
-import { type Desk, type Phase, refuseIf, timeoutError } from "./command.ts";
+import { type Desk, type Phase, timeoutError } from "./command.ts";
+import { deviceGaps } from "./device_gaps.ts";
+import { type Gate, gateOf } from "./gate.ts";
 import { ASK } from "./peers_alive.ts";
-import { obstaclesIn } from "../resource/obstacles.ts";
+import { lasting, type Reason } from "../resource/reasons.ts";
 import {
   checkRivals,
   claimLink,
-  claimObstacles,
+  claimReasons,
   noClaimLink,
   signOf,
   unanswered,
@@ -35,8 +37,6 @@ import { SWITCH_LINKS } from "./switches.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, unitStatus, wantLink } from "./units.ts";
 
-// Ours. Errors of the first seconds may still vanish by themselves.
-const DEVICE_PATIENCE_MS = 10_000;
 // Ours. Hosts whose trigger for systemd was lost hear of it again.
 const TOUCH_MS = 2_000;
 /** Prescribed by MARS: links that are older have come to rest. */
@@ -58,6 +58,7 @@ export function weakWrite(
 export class Takeover {
   readonly #desk: Desk;
   readonly #resource: string;
+  readonly #gate: Gate;
   /** Who was designated when the command began. */
   #before: string | undefined;
   /** Who was designated last. */
@@ -81,6 +82,12 @@ export class Takeover {
   constructor(desk: Desk, resource: string) {
     this.#desk = desk;
     this.#resource = resource;
+    this.#gate = gateOf(desk, {
+      action: `make this host primary of "${resource}"`,
+      // Force changes what is checked, not whether.
+      isForceless: true,
+      reasons: (snapshot) => this.#reasons(snapshot),
+    });
   }
 
   phases(): readonly Phase[] {
@@ -102,25 +109,35 @@ export class Takeover {
         title: "check, and hear of the old primary",
         goal: "an answer",
         act: () => this.#check(),
-        until: until(
-          planned,
-          (view, snapshot) => this.#silence(view, snapshot),
-        ),
-        undo: act(() => this.#unwant()),
+        until: async (snapshot) =>
+          this.#isDone ? [] : [
+            ...await this.#gate.until(snapshot),
+            ...this.#isPlanned
+              ? this.#silence(this.#view(snapshot), snapshot)
+              : [],
+          ],
       },
       {
-        title: "let fetch end",
-        goal: "fetch to end",
+        title: force ? "let fetch end" : "let the copy become consistent",
+        goal: force ? "fetch to end" : "a consistent disk",
         forks: true,
+        act: act(() => this.#warnOfUse()),
         until: until(
-          () => force,
-          ({ own }) => own?.isFetching === true ? ["a fetch is running"] : [],
+          () => force || this.#isPlanned,
+          (view) => {
+            if (!force) return consistencyGaps(view);
+            return view.own?.isFetching === true ? ["a fetch is running"] : [];
+          },
         ),
       },
       {
         title: "let the units of systemd end",
         goal: "units of systemd to let go of the device",
-        act: act(() => this.#begin()),
+        act: act(() => {
+          this.#begin();
+          if (this.#hasUnits) this.#want();
+        }),
+        undo: act(() => this.#unwant()),
         until: until(
           () => this.#isPlanned && this.#hasUnits,
           (view, snapshot) => this.#unitsLeft(view, snapshot),
@@ -161,7 +178,12 @@ export class Takeover {
         act: act(() => this.#begin()),
         until: until(
           () => true,
-          (view, snapshot) => this.#deviceMissing(view, snapshot),
+          (view, snapshot) =>
+            deviceGaps(this.#desk, snapshot, view, {
+              isPlanned: this.#isPlanned,
+              sinceNs: this.#startedNs,
+              waitedMs: this.#waitedMs(),
+            }),
         ),
       },
       {
@@ -192,53 +214,57 @@ export class Takeover {
 
   async #check(): Promise<void> {
     const desk = this.#desk;
-    const { options, host } = desk;
-    const resource = this.#resource;
     const snapshot = desk.snapshot();
-    const view = this.#view(snapshot);
-    const { designated, own } = view;
+    const { designated, own } = this.#view(snapshot);
     if (
-      designated === host && own?.isPrimary === true && own.isDeviceOn
+      designated === desk.host && own?.isPrimary === true && own.isDeviceOn
     ) {
       this.#isDone = true;
-      desk.print(`"${resource}": this host is primary already`);
+      desk.print(`"${this.#resource}": this host is primary already`);
       return;
     }
+    this.#hasUnits = await mayMoveUnits(desk, snapshot, this.#resource);
+    this.#begin();
+    await this.#gate.act();
+    if (this.#isPlanned) desk.trigger(ASK.everybody);
+  }
+
+  /** Why not; notes who has the role at this moment. */
+  #reasons(snapshot: Snapshot): Reason[] {
+    const desk = this.#desk;
+    const { force, ignoreSync } = desk.options;
+    const view = this.#view(snapshot);
+    const { designated } = view;
     this.#before = designated;
     this.#lastBefore = snapshot.value(
-      linkPath.userspace(resource, "last-primary"),
+      linkPath.userspace(this.#resource, "last-primary"),
     );
     this.#old = designated ?? this.#lastBefore;
-    this.#isPlanned = !options.force && designated !== host;
-    this.#hasUnits = await mayMoveUnits(desk, snapshot, resource);
-    const obstacles = preconditions(view, {
-      isForced: options.force,
-      ignoreSync: options.ignoreSync,
+    this.#isPlanned = !force && designated !== desk.host;
+    const reasons = preconditions(view, {
+      isForced: force,
+      ignoreSync,
       oldPrimary: this.#old,
       isRecent: (member) => desk.isRecent(snapshot, member),
       hasUnits: this.#hasUnits,
     });
     if (!desk.isDaemonRunning()) {
-      obstacles.push("no daemon runs here; start it");
+      reasons.push(lasting("no daemon runs here; start it"));
     }
     if (this.#isPlanned) {
-      obstacles.push(...claimObstacles(desk, snapshot, view));
+      reasons.push(...claimReasons(desk, snapshot, view, this.#startedNs));
     }
-    // Force changes what is checked, not whether.
-    refuseIf(
-      `make this host primary of "${resource}"`,
-      obstacles,
-      { ...options, force: false },
-    );
-    const old = memberOf(view, this.#old);
-    if (options.force && old?.host !== host) {
-      for (const obstacle of openObstacles(old)) {
-        desk.warn(`WARNING: ${obstacle}`);
-      }
+    return reasons;
+  }
+
+  /** Force takes it from whoever uses it. */
+  #warnOfUse(): void {
+    const { options, host } = this.#desk;
+    const old = memberOf(this.#view(this.#desk.snapshot()), this.#old);
+    if (!options.force || old?.host === host) return;
+    for (const obstacle of openObstacles(old)) {
+      this.#desk.warn(`WARNING: ${obstacle}`);
     }
-    this.#begin();
-    if (this.#hasUnits) this.#want();
-    if (this.#isPlanned) desk.trigger(ASK.everybody);
   }
 
   /**
@@ -430,33 +456,6 @@ export class Takeover {
       links.push({ path: last, value: desk.host });
     }
     desk.write(links, "2");
-  }
-
-  /** @throws RefusedError for an error that stays */
-  #deviceMissing(view: ResourceView, snapshot: Snapshot): string[] {
-    if (view.own?.isDeviceOn === true) return [];
-    const [split] = findSplits(view);
-    if (split !== undefined && this.#isPlanned) {
-      this.#desk.warn(
-        `WARNING: split brain; the device may not come before all but one of "${
-          split.hosts.join('", "')
-        }" did invalidate`,
-      );
-      return [];
-    }
-    const directory = directoryOf(
-      linkPath.actual(view.resource, view.host, ""),
-    );
-    const told = obstaclesIn(snapshot, directory, view.host);
-    const errors = told.filter(({ severity, stampNs }) =>
-      severity === "error" && stampNs > this.#startedNs
-    ).map(({ text }) => text);
-    if (errors.length > 0 && this.#waitedMs() >= DEVICE_PATIENCE_MS) {
-      throw new RefusedError(`No device of "${view.resource}"`, errors);
-    }
-    return told.length > 0
-      ? told.map(({ text }) => text)
-      : ["the device is not there"];
   }
 
   #complete(): void {

@@ -2,9 +2,9 @@
 /**
  * Handover: may this host become primary, and if not, why not?
  *
- * `preconditions` are obstacles in plain words; they are checked once and
- * refuse, and an empty list is a permission. What `avoidSplit` finds may vanish
- * by waiting, because the old primary finishes or the last bytes arrive.
+ * `preconditions` are reasons in plain words; no reason is a permission. What
+ * `avoidSplit` finds may vanish by waiting, because the old primary finishes or
+ * the last bytes arrive; so may `consistencyGaps`, while logs come.
  *
  * Source: phases 1 and 4 of `marsadm primary`. It also goes on where replay has
  * stopped at damage; we refuse, because what lies behind would be lost.
@@ -15,6 +15,7 @@ import { formatReplay, formatStep } from "../tree/values.ts";
 import { authorsOf, highestSequence, versionOf } from "./history.ts";
 import { findSplits } from "./parting.ts";
 import type { LinkValue } from "./plan_types.ts";
+import { lasting, passing, type Reason } from "./reasons.ts";
 import type { VersionLink } from "./versions.ts";
 import {
   isConsistent,
@@ -35,50 +36,55 @@ export interface HandoverOptions {
   readonly hasUnits: boolean;
 }
 
-/** Why this host must not become primary; these do not vanish by waiting. */
+/** Why this host must not become primary. */
 export function preconditions(
   view: ResourceView,
   options: HandoverOptions,
-): string[] {
+): Reason[] {
   const { own } = view;
-  if (own === undefined) return [`"${view.host}" has no disk for it`];
-  const obstacles: string[] = [];
+  if (own === undefined) return [lasting(`"${view.host}" has no disk for it`)];
   const { isForced, oldPrimary } = options;
+  const reasons: Reason[] = [];
+  const last = (text: string): void => void reasons.push(lasting(text));
   if (isForced && own.desired.fetch) {
-    obstacles.push("fetch is on; type pause-fetch first");
+    last("fetch is on; type pause-fetch first");
   }
-  if (!own.desired.attach) obstacles.push("the disk is detached; type up");
-  if (!isForced && !own.desired.fetch) {
-    obstacles.push("fetch is off; type resume-fetch");
-  }
-  if (!own.desired.replay) {
-    obstacles.push("replay is off; type resume-replay");
-  }
+  if (!own.desired.attach) last("the disk is detached; type up");
+  if (!isForced && !own.desired.fetch) last("fetch is off; type resume-fetch");
+  if (!own.desired.replay) last("replay is off; type resume-replay");
   if (own.replayCode < 0 && !isForced) {
-    obstacles.push(`replay has stopped with ${own.replayCodeText}`);
+    last(`replay has stopped with ${own.replayCodeText}`);
   }
   if (oldPrimary !== view.host) {
-    if (!isSynced(view, own)) {
-      obstacles.push("its own copy is not complete");
-    } else if (!isConsistent(view, own)) {
-      obstacles.push("its disk is not consistent yet: replay is behind");
-    }
+    if (!isSynced(view, own)) last("its own copy is not complete");
+    // Without force more logs come, and it is waited for.
+    else if (isForced) reasons.push(...consistencyGaps(view).map(passing));
   }
-  if (isForced || oldPrimary === view.host) return obstacles;
-  obstacles.push(...splitObstacles(view));
+  if (isForced || oldPrimary === view.host) return reasons;
+  reasons.push(...splitObstacles(view).map(lasting));
   for (const member of view.members) {
     if (member.host === view.host) continue;
     const mustBeClosed = member.host === oldPrimary && !options.hasUnits;
-    if (mustBeClosed) obstacles.push(...openObstacles(member));
+    if (mustBeClosed) reasons.push(...openObstacles(member).map(passing));
     // Who is primary needs no copy.
     const isLeftBehind = !options.ignoreSync && view.members.length > 2 &&
       member.host !== oldPrimary && !member.isPrimary &&
-      !isConsistent(view, member) && options.isRecent(member.host);
-    if (isLeftBehind) {
-      obstacles.push(`"${member.host}" is still copying the disk`);
-    }
+      options.isRecent(member.host);
+    if (!isLeftBehind || isConsistent(view, member)) continue;
+    reasons.push(
+      isSynced(view, member)
+        ? passing(`"${member.host}" is not consistent yet: it replays`)
+        : lasting(`"${member.host}" is still copying the disk`),
+    );
   }
-  return obstacles;
+  return reasons;
+}
+
+/** Why the disk of this host, all of which is copied, is of no use yet. */
+export function consistencyGaps(view: ResourceView): string[] {
+  return view.own === undefined || isConsistent(view, view.own)
+    ? []
+    : ["its disk is not consistent yet: replay is behind"];
 }
 
 /** Why the device must not be taken away. */

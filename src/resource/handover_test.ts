@@ -4,10 +4,12 @@ import { snapshotOfR } from "../../tests/support/snapshots.ts";
 import {
   type Avoidance,
   avoidSplit,
+  consistencyGaps,
   numberGaps,
   preconditions,
 } from "./handover.ts";
 import { versionText } from "./history.ts";
+import { type Reason, textsOf } from "./reasons.ts";
 import { resourceView } from "./view.ts";
 
 const log = (sequence: number, host: string) => ({ sequence, host });
@@ -158,6 +160,13 @@ function obstaclesOf(
   links: Readonly<Record<string, string>>,
   options: { isForced?: true; ignoreSync?: true; host?: string } = {},
 ): string[] {
+  return textsOf(reasonsOf(links, options));
+}
+
+function reasonsOf(
+  links: Readonly<Record<string, string>>,
+  options: { isForced?: true; ignoreSync?: true; host?: string } = {},
+): Reason[] {
   const snapshot = snapshotOfR({ ...READY, ...links });
   return preconditions(resourceView(snapshot, "r", options.host ?? "beta"), {
     isForced: options.isForced ?? false,
@@ -226,7 +235,8 @@ const REFUSALS: readonly {
   {
     name: "the disk is not consistent yet",
     links: { "syncpos-beta": "log-000000002-alpha,91,0" },
-    planned: /not consistent yet/,
+    // It is waited for.
+    planned: undefined,
     forced: /not consistent yet/,
   },
   {
@@ -264,6 +274,36 @@ for (const { name, links = {}, host, planned, forced } of REFUSALS) {
     if (forced !== undefined) assertMatch(left[0] ?? "", forced);
   });
 }
+
+Deno.test("preconditions() tell apart what normally goes by itself", () => {
+  const passingOf = (links: Record<string, string>, isForced?: true) =>
+    reasonsOf(links, isForced ? { isForced } : {})
+      .filter(({ kind }) => kind === "passing").map(({ text }) => text);
+  const open = { "actual-alpha/open-count": "1" };
+  assertEquals(passingOf({ ...open, "todo-beta/attach": "0" }), [
+    'the device is open 1 time on "alpha"',
+  ]);
+  assertEquals(passingOf({ "syncpos-gamma": "log-000000002-alpha,91,0" }), [
+    '"gamma" is not consistent yet: it replays',
+  ]);
+  assertEquals(passingOf({ "syncstatus-gamma": "4096" }), []);
+  const behind = { "syncpos-beta": "log-000000002-alpha,91,0" };
+  assertEquals(passingOf(behind, true), [
+    "its disk is not consistent yet: replay is behind",
+  ]);
+});
+
+Deno.test("consistencyGaps() name a disk that is behind what was copied", () => {
+  const gaps = (links: Readonly<Record<string, string>>): string[] =>
+    consistencyGaps(
+      resourceView(snapshotOfR({ ...READY, ...links }), "r", "beta"),
+    );
+  assertEquals(gaps({}), []);
+  assertMatch(
+    gaps({ "syncpos-beta": "log-000000002-alpha,91,0" })[0] ?? "",
+    /replay is behind/,
+  );
+});
 
 Deno.test("preconditions() of a failover want fetch to be off", () => {
   assertEquals(obstaclesOf({}, { isForced: true }), [

@@ -15,6 +15,7 @@
  *   disk NAME BYTES                                a file, `@NAME` in commands
  *   log SEQUENCE HOST BYTES [AGE_S]                a log of resource r
  *   when PATH VALUE => PATH VALUE …                what some daemon does about it
+ *   after SECONDS PATH VALUE …                     news that comes while waiting
  *   fact NAME VALUE                                what `plan` is told; `exit`:
  *                                                  how programs end
  *   use NAME                                       the lines of a base scenario
@@ -111,6 +112,12 @@ interface Reaction {
   readonly links: readonly { readonly path: string; readonly value: string }[];
 }
 
+/** What will be heard of. */
+interface News {
+  readonly atMs: number;
+  readonly links: Reaction["links"];
+}
+
 /** Runs one scenario; gives its text as it should stand in the file. */
 export async function runScenario(
   scenario: Scenario,
@@ -132,6 +139,7 @@ class Stage implements Disposable {
   readonly #clock = new StandingClock();
   readonly #tree: LinkTree;
   readonly #reactions: Reaction[] = [];
+  #news: News[] = [];
   readonly #facts = new Map<string, string>();
   #host = "alpha";
   #machine: string | undefined;
@@ -189,6 +197,12 @@ class Stage implements Disposable {
         return [];
       case "when":
         this.#reactions.push(reactionOf(words));
+        return [];
+      case "after":
+        this.#news.push({
+          atMs: this.#clock.monotonicMs() + Number(first) * MS_PER_S,
+          links: linksOf(words.slice(1).map(unblanked)),
+        });
         return [];
       case "plan":
         return this.#plan(first === "" ? "r" : first);
@@ -251,7 +265,10 @@ class Stage implements Disposable {
         realHost: () => this.#machine ?? this.#host,
       },
       clock: this.#clock,
-      sleep: this.#clock.pass,
+      sleep: async (durationMs) => {
+        await this.#clock.pass(durationMs);
+        this.#hear();
+      },
       isDaemonRunning: () => this.#isDaemonRunning,
       environment: (name) => this.#environment(name),
       run: (program, args) => {
@@ -299,6 +316,15 @@ class Stage implements Disposable {
       if (snapshot.value(path) !== value) continue;
       this.#tree.write(links);
     }
+  }
+
+  /** Links whose time has come. */
+  #hear(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { atMs, links } of this.#news) {
+      if (atMs <= nowMs) this.#tree.write(links);
+    }
+    this.#news = this.#news.filter(({ atMs }) => atMs > nowMs);
   }
 
   #changes(before: Snapshot): string[] {
@@ -408,14 +434,21 @@ function prefixed(prefix: string, text: string): string[] {
 }
 
 function reactionOf(words: readonly string[]): Reaction {
-  const [path = "", value = "", , ...rest] = words.map((word) =>
-    word.replaceAll("␣", " ")
-  );
+  const [path = "", value = "", , ...rest] = words.map(unblanked);
+  return { path, value, links: linksOf(rest) };
+}
+
+function unblanked(word: string): string {
+  return word.replaceAll("␣", " ");
+}
+
+/** Paths and values in turn. */
+function linksOf(words: readonly string[]): Reaction["links"] {
   const links: { path: string; value: string }[] = [];
-  for (let at = 0; at + 1 < rest.length; at += 2) {
-    links.push({ path: rest[at] ?? "", value: rest[at + 1] ?? "" });
+  for (let at = 0; at + 1 < words.length; at += 2) {
+    links.push({ path: words[at] ?? "", value: words[at + 1] ?? "" });
   }
-  return { path, value, links };
+  return links;
 }
 
 /** A plan in words; what is as usual is left out. */
