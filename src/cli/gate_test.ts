@@ -39,8 +39,10 @@ function deskOf(
 async function pass(
   desk: Desk,
   reasonsAt: (resource: string) => readonly Reason[],
-  resources: readonly string[] = ["r"],
-  isForceless?: true,
+  { resources = ["r"], isForceless }: {
+    readonly resources?: readonly string[];
+    readonly isForceless?: true;
+  } = {},
 ): Promise<readonly string[]> {
   const failures = await runPhases(
     {
@@ -92,7 +94,7 @@ Deno.test("A gate refuses what does not pass, of all resources together", async 
   const { desk, waitedMs } = deskOf(world);
   const resources = ["a", "b", "c"];
   assertEquals(
-    await pass(desk, () => [passing("open")], resources),
+    await pass(desk, () => [passing("open")], { resources }),
     resources.map((name) => `RefusedError: Cannot do it to "${name}": open`),
   );
   assertEquals(waitedMs(), 3_000);
@@ -123,7 +125,7 @@ Deno.test("--force opens a gate, unless it is no answer", async () => {
   const reasons = () => [lasting("split")];
   const { desk } = deskOf(world, "--force");
   assertEquals(await pass(desk, reasons), []);
-  assertEquals((await pass(desk, reasons, ["r"], true)).length, 1);
+  assertEquals((await pass(desk, reasons, { isForceless: true })).length, 1);
   const gate = gateOf(desk, { action: "x", isForceless: true, reasons });
   await assertRejects(() => Promise.resolve(gate.act()), RefusedError);
 });
