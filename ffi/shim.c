@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
@@ -68,6 +69,25 @@ int64_t mars_memory_map(double length, int protection, int flags, int fd,
 int mars_memory_unmap(double address, double length)
 {
 	return result_of(munmap((void *)(intptr_t)address, (size_t)length));
+}
+
+/*
+ * Bounds what the allocator of this process keeps: in how many places threads
+ * allocate, from which length on memory is mapped alone, and how much is kept
+ * that is free.
+ */
+int mars_memory_bound(int arenas, int mapped, int kept)
+{
+#ifdef __GLIBC__
+	int is_bound = mallopt(M_ARENA_MAX, arenas) &&
+		       mallopt(M_MMAP_THRESHOLD, mapped) &&
+		       mallopt(M_TRIM_THRESHOLD, kept);
+
+	return is_bound ? 0 : -EINVAL;
+#else
+	(void)arenas, (void)mapped, (void)kept;
+	return -ENOSYS;
+#endif
 }
 
 /* ---- files and disks --------------------------------------------------- */

@@ -27,6 +27,10 @@ const SYMBOLS = {
     parameters: ["f64", "f64"], // address, length
     result: "i32",
   },
+  mars_memory_bound: {
+    parameters: ["i32", "i32", "i32"], // arenas, mapped, kept
+    result: "i32",
+  },
   mars_file_open: {
     parameters: ["buffer", "i32", "u32"], // const char *path, flags, mode
     result: "i32",
