@@ -1,6 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { READS_MAX, ReadWindow, SLOW_READ_MS } from "./read_window.ts";
+import { READ_BYTES_MAX, ReadSize } from "./read_size.ts";
+import {
+  READS_MAX,
+  READS_SURE,
+  ReadWindow,
+  SLOW_READ_MS,
+} from "./read_window.ts";
 
 Deno.test("ReadWindow opens on a quick line and closes on a slow one", () => {
   const window = new ReadWindow();
@@ -16,6 +22,19 @@ Deno.test("ReadWindow opens on a quick line and closes on a slow one", () => {
     return window.readsMax;
   });
   assertEquals(slow, [20, 10, 5, 2, 1, 1, 1]);
+});
+
+Deno.test("A fetch over 300 ms asks for all that fits in five round trips", () => {
+  const window = new ReadWindow(READS_MAX, READS_SURE);
+  const size = new ReadSize();
+  for (let trip = 1; trip < 5; trip++) {
+    const answeredCount = window.readsMax;
+    for (let count = 0; count < answeredCount; count++) {
+      window.adapt(300);
+      size.grow();
+    }
+  }
+  assertEquals(window.readsMax * size.bytes, READS_MAX * READ_BYTES_MAX);
 });
 
 Deno.test("ReadWindow opens until reads wait for each other, no further", () => {

@@ -155,6 +155,8 @@ export class DiskSync {
   /** How much one call for digests covers; known after the first one. */
   #extentBytes = EXTENT_BYTES;
   readonly #isPeerKnown = Promise.withResolvers<void>();
+  /** How the peer makes digests, after its first ones. */
+  #known: { readonly seed: Seed } | undefined;
   #doneBytes: number;
   #syncedBytes: number;
   #equalBytes = 0;
@@ -293,27 +295,47 @@ export class DiskSync {
     extent: Extent,
     blockBytes: number,
   ): Promise<Comparison> {
-    const { theirs, seed } = await this.#digests(extent, blockBytes);
-    return await this.#comparisons.pass(async () => {
-      if (this.#result !== undefined) return { zero: [], differing: [] };
-      // What is here does not count: nothing is equal then.
-      const own = this.#options.mode === "compare"
-        ? await this.#digester.digests(file, extent, { blockBytes, seed })
-        : new Uint8Array(theirs.length).fill(NO_DIGEST_BYTE);
-      const found = await this.#digester.compare({
-        extent,
-        blockBytes,
-        seed,
-        own,
-        theirs,
-      });
-      this.#equalBytes += extent.lengthBytes -
-        [...found.zero, ...found.differing].reduce(
-          (sum, { lengthBytes }) => sum + lengthBytes,
-          0,
-        );
-      return found;
+    const known = this.#known;
+    // Both disks are read at once, as soon as it is known how.
+    const [{ theirs, seed }, early] = await both(
+      this.#digests(extent, blockBytes),
+      known && this.#own(file, extent, { blockBytes, ...known }),
+    );
+    const own = known?.seed === seed && early !== undefined
+      ? early
+      : await this.#own(file, extent, { blockBytes, seed });
+    if (this.#result !== undefined) return { zero: [], differing: [] };
+    const found = await this.#digester.compare({
+      extent,
+      blockBytes,
+      seed,
+      own,
+      theirs,
     });
+    this.#equalBytes += extent.lengthBytes -
+      [...found.zero, ...found.differing].reduce(
+        (sum, { lengthBytes }) => sum + lengthBytes,
+        0,
+      );
+    return found;
+  }
+
+  /** Digests of the own disk; none if the copy ends meanwhile. */
+  async #own(
+    file: RandomFile,
+    extent: Extent,
+    how: { readonly blockBytes: number; readonly seed: Seed },
+  ): Promise<Uint8Array> {
+    if (this.#options.mode === "copy") {
+      // What is here does not count: nothing is equal then.
+      const size = blockCountOf(extent, how.blockBytes) * DIGEST_BYTES;
+      return new Uint8Array(size).fill(NO_DIGEST_BYTE);
+    }
+    return await this.#comparisons.pass(async () =>
+      this.#result === undefined
+        ? await this.#digester.digests(file, extent, how)
+        : new Uint8Array(0)
+    );
   }
 
   /** Digests of the peer, and the seed if they are made with it. */
@@ -329,10 +351,10 @@ export class DiskSync {
     const size = blockCountOf(extent, blockBytes) * DIGEST_BYTES;
     const isKeyed = params["isKeyed"] === true;
     if (isKeyed) this.#extentBytes = KEYED_EXTENT_BYTES;
+    const seed = isKeyed ? this.#seed : undefined;
+    this.#known = { seed };
     this.#isPeerKnown.resolve();
-    if (theirs.length === size) {
-      return { theirs, seed: isKeyed ? this.#seed : undefined };
-    }
+    if (theirs.length === size) return { theirs, seed };
     throw new MarsError("Cannot sync: the peer sent a wrong number of digests");
   }
 
@@ -422,4 +444,13 @@ export class DiskSync {
       copiedBytes: this.#copiedBytes,
     });
   }
+}
+
+/** Waits for both of them, also if one fails: the file must stay open. */
+async function both<A, B>(
+  left: Promise<A>,
+  right: Promise<B> | undefined,
+): Promise<[A, B | undefined]> {
+  await Promise.allSettled([left, right]);
+  return [await left, await right];
 }

@@ -4,6 +4,8 @@
  *
  *   ours     `DiskSync`, which asks for digests first
  *   theirs   `DiskSync` that was told to believe nothing that is here
+ *   readers  both disks are read at once, each by a `dd`, and nothing else: no
+ *            comparison of them can be faster
  *
  * Once over loopback, where the processor is what is short, and once over a
  * line of 100 Mbit/s. One page of each 64 MiB differs.
@@ -27,8 +29,8 @@ import { loadShim } from "../../ffi/shim.ts";
 import { type Member, memberOf, trustingPair } from "../support/members.ts";
 import { HOSTNAME, withAcceptor } from "./acceptor.ts";
 import { type Bench, interleave } from "./bench.ts";
-import { type Figure, ratioAtLeast } from "./figures.ts";
-import { settleDisks } from "./programs.ts";
+import { type Figure, NO_GOAL, ratioAtLeast } from "./figures.ts";
+import { run, settleDisks } from "./programs.ts";
 
 const MIB = 1024 * 1024;
 const DISK_BYTES = 1024 * MIB;
@@ -59,6 +61,7 @@ export async function benchSync(bench: Bench): Promise<Figure[]> {
       const copyBytes = isSlow ? SLOW_COPY_BYTES : sizeBytes;
       const ours: number[] = [];
       const theirs: number[] = [];
+      const readers: number[] = [];
       await interleave(bench.rounds, [
         async () => {
           change(dir, sizeBytes);
@@ -72,6 +75,9 @@ export async function benchSync(bench: Bench): Promise<Figure[]> {
           );
           await settleDisks();
         },
+        async () => {
+          if (!isSlow) readers.push(await bothRead(dir, sizeBytes));
+        },
       ]);
       const line = isSlow ? "a line of 100 Mbit/s" : "loopback";
       bench.note(`${line}: ${ours.map(Math.round)}, ${theirs.map(Math.round)}`);
@@ -82,6 +88,15 @@ export async function benchSync(bench: Bench): Promise<Figure[]> {
         theirs,
         against: "the same, all of it copied",
         goal: ratioAtLeast(20),
+      });
+      if (readers.length === 0) continue;
+      figures.push({
+        what: `copy onto a nearly identical disk, ${line}`,
+        unit: "MB/s",
+        ours,
+        theirs: readers,
+        against: "both disks only read, by dd",
+        goal: NO_GOAL,
       });
     }
     return figures;
@@ -157,6 +172,17 @@ async function sync(
   await client.closed;
   if (result.kind === "complete") return tookMs;
   throw new MarsError(`The copy ended as ${JSON.stringify(result)}`);
+}
+
+/** How fast both disks can be read at the same time, in MB/s. */
+async function bothRead(dir: string, sizeBytes: number): Promise<number> {
+  const startMs = performance.now();
+  await Promise.all(
+    ["source", "local"].map((name) =>
+      run("dd", `if=${dir}/${name}`, "of=/dev/null", "bs=64K", "status=none")
+    ),
+  );
+  return sizeBytes / (performance.now() - startMs) / 1000;
 }
 
 /** A line that is slow in both directions. */
