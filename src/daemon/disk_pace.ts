@@ -9,19 +9,41 @@ import { type Clock, weekTimeOf } from "../base/time.ts";
 
 export class DiskPace implements Pace {
   readonly #clock: Clock;
-  readonly #throttle: Throttle;
-  /** As the link says it; what cannot be read is no limit. */
-  text: string | undefined;
+  readonly #looked: Throttle;
+  readonly #fetched: Throttle;
+  #text: string | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#throttle = new Throttle(() => clock.monotonicMs());
+    this.#looked = new Throttle(() => clock.monotonicMs());
+    this.#fetched = new Throttle(() => clock.monotonicMs());
+  }
+
+  /** As the link says it; what cannot be read is no limit. Holds at once. */
+  set text(text: string | undefined) {
+    this.#text = text;
+    this.#adopt();
   }
 
   async pass(bytes: number, signal?: AbortSignal): Promise<void> {
-    const schedule = parseRateSchedule(this.text ?? "");
+    this.#adopt();
+    await this.#looked.pass(bytes, signal);
+  }
+
+  /** The same rate for what goes over the line; much is looked at ahead. */
+  readonly fetching: Pace = {
+    pass: async (bytes, signal) => {
+      this.#adopt();
+      await this.#fetched.pass(bytes, signal);
+    },
+  };
+
+  /** Who waits keeps to it as well. */
+  #adopt(): void {
+    const schedule = parseRateSchedule(this.#text ?? "");
     const time = weekTimeOf(this.#clock.realNs());
-    this.#throttle.bytesPerSecond = schedule && rateAt(schedule, time);
-    await this.#throttle.pass(bytes, signal);
+    const rate = schedule && rateAt(schedule, time);
+    this.#looked.bytesPerSecond = rate;
+    this.#fetched.bytesPerSecond = rate;
   }
 }

@@ -31,3 +31,23 @@ Deno.test("DiskPace knows no limit where nothing readable is set", async () => {
     assertEquals(await tookMs(text), 0, text);
   }
 });
+
+Deno.test("DiskPace lets go at once who waits when its link changes", async () => {
+  const time = new VirtualTime();
+  using _ = time.install();
+  const pace = new DiskPace(new SimClock(time));
+  pace.text = "1K";
+  let endMs = -1;
+  time.spawn((async () => {
+    for (const each of [pace, pace.fetching]) {
+      await each.pass(1e9);
+      await each.pass(1);
+    }
+    endMs = time.nowMs;
+  })());
+  await time.run(5_000);
+  assertEquals(endMs, -1, "A thousand bytes are not a billion");
+  pace.text = "0";
+  await time.run(10_000);
+  assert(endMs >= 5_000, "Nobody waits for days");
+});

@@ -2,6 +2,10 @@
 /**
  * Rates from totals: what moved since the last reading, per second; and when the
  * device has completed something.
+ *
+ * A copy moves in steps, which may be far apart on a slow line. Its rate is that
+ * of the last step, and no more than if the next one came now; so it neither
+ * jumps to zero in between, nor stays when nothing comes any more.
  */
 import { BEST_FETCH, BEST_REPLAY, BestRate } from "./best_rates.ts";
 import { NO_RATES, type Rates } from "./states.ts";
@@ -19,6 +23,7 @@ export interface Totals {
 export interface TransferTotals {
   readonly fetchedBytes: number;
   readonly syncedBytes: number;
+  readonly isSyncing: boolean;
 }
 
 /** Prescribed by MARS: links give KiB per second. */
@@ -31,11 +36,39 @@ const COMPLETION_MS = 10_000;
 
 type Sample = readonly number[];
 
+/** Of what moves in steps; bytes per second. */
+class StepRate {
+  #total = 0;
+  #stepBytes = 0;
+  #stepMs = 0;
+  /** When the last step, or the whole, began; undefined: nothing goes on. */
+  #sinceMs: number | undefined;
+
+  read(total: number, isOn: boolean, nowMs: number): number {
+    const moved = total - this.#total;
+    this.#total = total;
+    if (!isOn || this.#sinceMs === undefined) {
+      this.#sinceMs = isOn ? nowMs : undefined;
+      this.#stepBytes = 0;
+      return 0;
+    }
+    const elapsedMs = nowMs - this.#sinceMs;
+    if (moved > 0) {
+      this.#stepBytes = moved;
+      this.#stepMs = elapsedMs;
+      this.#sinceMs = nowMs;
+    }
+    const spanMs = Math.max(this.#stepMs, moved > 0 ? 0 : elapsedMs, 1);
+    return Math.round(this.#stepBytes * MS_PER_S / spanMs);
+  }
+}
+
 export class RateMeter {
   readonly #monotonicMs: () => number;
   #atMs = -Infinity;
   #sample: Sample = [];
   #rates: Rates;
+  readonly #sync = new StepRate();
   readonly #bestFetch: BestRate;
   readonly #bestReplay: BestRate;
 
@@ -59,7 +92,6 @@ export class RateMeter {
       worker?.replayCount ?? 0,
       worker?.replayBytes ?? 0,
       transfers.fetchedBytes,
-      transfers.syncedBytes,
       (worker?.writeCount ?? 0) + (worker?.readCount ?? 0),
       (worker?.writeBytes ?? 0) + (worker?.readBytes ?? 0),
     ];
@@ -73,10 +105,11 @@ export class RateMeter {
       replayOps = 0,
       replay = 0,
       fetch = 0,
-      sync = 0,
       ops = 0,
       device = 0,
     ] = perSecond;
+    const { syncedBytes, isSyncing } = transfers;
+    const sync = this.#sync.read(syncedBytes, isSyncing, nowMs);
     this.#rates = this.#withBest({
       ...NO_RATES,
       replayOps,

@@ -13,7 +13,7 @@ const NONE = {
 Deno.test("RateMeter tells what moved per second", () => {
   let nowMs = 0;
   const meter = new RateMeter(() => nowMs, () => undefined);
-  const transfers = { fetchedBytes: 0, syncedBytes: 0 };
+  const transfers = { fetchedBytes: 0, syncedBytes: 0, isSyncing: false };
   meter.read(NONE, transfers);
   nowMs = 2_000;
   const rates = meter.read(
@@ -21,6 +21,27 @@ Deno.test("RateMeter tells what moved per second", () => {
     { ...transfers, fetchedBytes: 4096 },
   );
   assertEquals([rates.deviceOps, rates.deviceKib, rates.fetchKib], [5, 4, 2]);
+});
+
+Deno.test("RateMeter knows how fast a copy is between its steps", () => {
+  let nowMs = 0;
+  const meter = new RateMeter(() => nowMs, () => undefined);
+  const after = (seconds: number, mib: number, isSyncing = true): number => {
+    nowMs += seconds * 1_000;
+    const syncedBytes = mib * 1024 * 1024;
+    return meter.read(NONE, { fetchedBytes: 0, syncedBytes, isSyncing })
+      .syncKib;
+  };
+  assertEquals(after(1, 0), 0);
+  assertEquals(after(4, 4), 1024, "Its first step took four seconds");
+  assertEquals(after(1, 4), 1024, "The next one is not late yet");
+  assertEquals(after(3, 4), 1024);
+  assertEquals(after(4, 4), 512, "It is late");
+  assertEquals(after(8, 5), 64);
+  assertEquals(after(1, 6), 1024);
+  assertEquals(after(2, 6, false), 0, "Nothing is copied");
+  assertEquals(after(2, 6), 0);
+  assertEquals(after(2, 8), 1024, "What was before does not count");
 });
 
 Deno.test("CompletionMeter stands still while requests hang", () => {

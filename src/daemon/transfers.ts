@@ -382,6 +382,7 @@ export class Transfers {
       ...wanted.ranges !== undefined && { extents: wanted.ranges },
       mode: this.#syncMode,
       pace: this.#options.pace,
+      fetchPace: this.#options.pace.fetching,
       onProgress: (progress) => {
         const { syncedBytes } = progress;
         if (running.isOver) return;

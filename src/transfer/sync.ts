@@ -16,9 +16,10 @@
  *                               ^ synced: everything before is written
  *
  * A position is reported only after a flush, so a copy that was cut anywhere
- * continues at the last reported position. Extents are looked at far ahead,
- * because that needs round trips and nearly no memory; reading and copying is
- * bounded by gates.
+ * continues at the last reported position; blocks count one by one, that it
+ * moves on slow lines, too. Extents are looked at far ahead, because that needs
+ * round trips and nearly no memory; reading and copying is bounded by gates. A
+ * limit holds for both, so that one which is set now is felt at once.
  *
  * With `extents` only those are copied: for who knows that all the rest is
  * equal. The position then passes what lies between them.
@@ -71,7 +72,7 @@ import { Gate } from "./gate.ts";
 import { CALL_TIMEOUT_MS } from "./read_size.ts";
 import { ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
-import { Density, extentsOf } from "./sync_work.ts";
+import { Density, extentsOf, Front } from "./sync_work.ts";
 
 // Ours. So much hides a round trip of 300 ms at 1 GB/s of equal data.
 const AHEAD_BYTES = 384 * 1024 * 1024;
@@ -133,6 +134,8 @@ export type SyncOptions = {
   readonly extents?: readonly Extent[];
   /** How fast extents may be taken up, in bytes of the disk. */
   readonly pace?: Pace;
+  /** How fast bytes may be fetched. */
+  readonly fetchPace?: Pace;
   readonly onProgress: (progress: SyncProgress) => void;
 };
 
@@ -157,7 +160,9 @@ export class DiskSync {
   readonly #isPeerKnown = Promise.withResolvers<void>();
   /** How the peer makes digests, after its first ones. */
   #known: { readonly seed: Seed } | undefined;
-  #doneBytes: number;
+  readonly #front: Front;
+  /** No extent is left. */
+  #isWalked = false;
   #syncedBytes: number;
   #equalBytes = 0;
   #zeroedBytes = 0;
@@ -168,7 +173,7 @@ export class DiskSync {
   private constructor(options: SyncOptions) {
     assert(options.startBytes <= options.sizeBytes, "sync starts on the disk");
     this.#options = options;
-    this.#doneBytes = options.startBytes;
+    this.#front = new Front(options.startBytes);
     this.#syncedBytes = options.startBytes;
     this.finished = this.#run();
   }
@@ -214,7 +219,7 @@ export class DiskSync {
     });
   }
 
-  /** Extents finish in any order; the window moves with the oldest one. */
+  /** Extents finish in any order; the oldest one lets the next one in. */
   async #copyAll(file: RandomFile): Promise<void> {
     const { startBytes, sizeBytes, extents: only, pace } = this.#options;
     const extents = extentsOf({
@@ -223,49 +228,60 @@ export class DiskSync {
       gridBytes: () => this.#extentBytes,
       only,
     });
-    const window: { endBytes: number; done: Promise<boolean> }[] = [];
-    const settle = async (lengthMax: number): Promise<void> => {
-      while (window.length > lengthMax && this.#result === undefined) {
-        const oldest = window[0];
-        assert(oldest !== undefined, "an unfinished copy has an extent");
-        if (!await oldest.done) return;
-        window.shift();
-        this.#doneBytes = oldest.endBytes;
-        this.#reportSoon(file);
-      }
-    };
+    const window: Promise<void>[] = [];
     for (const extent of extents) {
-      await settle(Math.floor(AHEAD_BYTES / this.#extentBytes) - 1);
+      const lengthMax = Math.floor(AHEAD_BYTES / this.#extentBytes);
+      while (window.length >= lengthMax && this.#result === undefined) {
+        await window.shift();
+      }
       await pace?.pass(extent.lengthBytes, this.#cancel.signal);
       if (this.#result !== undefined) break;
-      const endBytes = extent.offsetBytes + extent.lengthBytes;
-      window.push({ endBytes, done: this.#extent(file, extent) });
+      window.push(this.#extent(file, extent));
       await this.#isPeerKnown.promise;
     }
-    await settle(0);
     // While others write, the file must stay open.
-    await Promise.all(window.map((extent) => extent.done));
-    if (this.#result === undefined) this.#doneBytes = sizeBytes;
+    await Promise.all(window);
+    this.#isWalked = true;
   }
 
-  /** Makes one extent equal; false if the copy ends instead. Never rejects. */
-  async #extent(file: RandomFile, extent: Extent): Promise<boolean> {
+  /** Makes one extent equal, or the copy ends. Never rejects. */
+  async #extent(file: RandomFile, extent: Extent): Promise<void> {
+    const isCompared = this.#front.begin(extent);
     try {
       const { zero, differing } = await this.#compare(
         file,
         extent,
         COARSE_BYTES,
       );
-      await this.#all([
-        ...merged(zero, KEYED_EXTENT_BYTES).map((run) => this.#zero(file, run)),
-        ...differing.map((block) => this.#block(file, block)),
-      ]);
+      const parts = [
+        ...merged(zero, KEYED_EXTENT_BYTES).map((run) =>
+          this.#part(file, run, () => this.#zero(file, run))
+        ),
+        ...differing.map((block) =>
+          this.#part(file, block, () => this.#block(file, block))
+        ),
+      ];
+      if (this.#result === undefined) isCompared();
+      this.#reportSoon(file);
+      await this.#all(parts);
     } catch (error) {
       this.#fail(error);
     } finally {
       this.#isPeerKnown.resolve();
     }
-    return this.#result === undefined;
+  }
+
+  /** A part of the disk is done, unless the copy ends meanwhile. */
+  async #part(
+    file: RandomFile,
+    part: Extent,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const isDone = this.#front.begin(part);
+    await work();
+    if (this.#result !== undefined) return;
+    isDone();
+    this.#reportSoon(file);
   }
 
   async #block(file: RandomFile, block: Extent): Promise<void> {
@@ -366,6 +382,10 @@ export class DiskSync {
 
   async #copy(file: RandomFile, run: Extent): Promise<void> {
     await this.#reads.pass(async () => {
+      await this.#options.fetchPace?.pass(
+        run.lengthBytes,
+        this.#cancel.signal,
+      );
       if (this.#result !== undefined) return;
       const into = this.#buffers.take();
       const startMs = performance.now();
@@ -413,7 +433,8 @@ export class DiskSync {
 
   #reportSoon(file: RandomFile): void {
     if (this.#reporting !== undefined) return;
-    const unreportedBytes = this.#doneBytes - this.#syncedBytes;
+    const unreportedBytes = this.#front.bytes - this.#syncedBytes;
+    if (unreportedBytes <= 0) return;
     if (unreportedBytes >= REPORT_BYTES) this.#startReport(file);
     else {
       this.#reportTimer ??= setTimeout(
@@ -430,6 +451,13 @@ export class DiskSync {
     this.#reporting = this.#report(file)
       .catch((error) => this.#fail(error))
       .finally(() => this.#reporting = undefined);
+  }
+
+  /** Behind the last extent that is copied everything is equal. */
+  get #doneBytes(): number {
+    return this.#isWalked && this.#result === undefined
+      ? this.#options.sizeBytes
+      : this.#front.bytes;
   }
 
   /** Copying goes on meanwhile; what it writes counts the next time. */

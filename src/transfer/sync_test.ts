@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import fc from "fast-check";
+import { waitFor } from "../../tests/support/deadline.ts";
 import { MemoryFiles } from "../../tests/support/memory_files.ts";
 import {
   MemoryLine,
@@ -290,6 +291,30 @@ Deno.test("DiskSync keeps to its pace, and stops while it waits", async () => {
   assertEquals(result, { kind: "stopped" });
   assertEquals(passed, [4 * MIB, 12 * MIB, 16 * MIB]);
   assertEquals(copy.line.calls.length, 2);
+  copy.line.close();
+  await copy.line.idle();
+});
+
+Deno.test("DiskSync tells how far it is while it waits for its pace", async () => {
+  const source = diskOf(48 * MIB, []);
+  source.fill(7);
+  const copy = new Copy({ source, local: new Uint8Array(source.length) });
+  // All is looked at, and five blocks may be fetched.
+  let leftCount = 5;
+  const running = copy.start({
+    fetchPace: {
+      pass: (_, signal) =>
+        leftCount-- > 0 ? Promise.resolve() : new Promise((resolve) => {
+          if (signal?.aborted === true) resolve();
+          signal?.addEventListener("abort", () => resolve());
+        }),
+    },
+  });
+  const told = (): number => copy.reports.at(-1)?.syncedBytes ?? 0;
+  await waitFor("blocks that count", () => told() >= 5 * MIB);
+  assertEquals(told(), 5 * MIB);
+  assertEquals(await running.stop(), { kind: "stopped" });
+  assertEquals(told(), 5 * MIB);
   copy.line.close();
   await copy.line.idle();
 });

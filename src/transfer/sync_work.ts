@@ -1,9 +1,11 @@
 // Pure
 /**
- * What a copy has to do: which extents, in which order, and how closely.
+ * What a copy has to do: which extents, in which order, and how closely; and up
+ * to where all of it is done.
  *
  *   extents   pieces of the disk on a grid, in its order; all of them, or only
  *             those that somebody named
+ *   front     the begin of the first piece that is not done
  *   density   how much of what was compared closely has differed lately; where
  *             nearly everything does, comparing closely is in vain
  */
@@ -45,6 +47,34 @@ export function* extentsOf(
       yield { offsetBytes: atBytes, lengthBytes: stopBytes - atBytes };
       atBytes = stopBytes;
     }
+  }
+}
+
+/** Pieces begin in disk order, or inside of one that has, and end in any. */
+export class Front {
+  readonly #pieces = new Set<{ readonly offsetBytes: number }>();
+  #endBytes: number;
+
+  constructor(startBytes: number) {
+    this.#endBytes = startBytes;
+  }
+
+  /** Everything before was begun and is done. Never moves back. */
+  get bytes(): number {
+    let bytes = this.#endBytes;
+    for (const { offsetBytes } of this.#pieces) {
+      bytes = Math.min(bytes, offsetBytes);
+    }
+    return bytes;
+  }
+
+  /** What it gives back is called when the piece is done, and not otherwise. */
+  begin({ offsetBytes, lengthBytes }: Extent): () => void {
+    assert(offsetBytes >= this.bytes, "nothing is begun that is done");
+    const piece = { offsetBytes };
+    this.#pieces.add(piece);
+    this.#endBytes = Math.max(this.#endBytes, offsetBytes + lengthBytes);
+    return () => this.#pieces.delete(piece);
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Density, extentsOf } from "./sync_work.ts";
+import { Density, extentsOf, Front } from "./sync_work.ts";
 
 const PAGE_BYTES = 4096;
 const GRID_BYTES = 16 * PAGE_BYTES;
@@ -75,4 +75,18 @@ Deno.test("Density gives up looking where all differs, and notices its end", () 
   assert(whileDense < 30, `${whileDense} looks`);
   // What is equal again is looked at again.
   assert(looksIn(200, 0) > 150);
+});
+
+Deno.test("Front is the begin of the first piece that is not done", () => {
+  const front = new Front(100);
+  assertEquals(front.bytes, 100);
+  const first = front.begin({ offsetBytes: 200, lengthBytes: 100 });
+  const second = front.begin({ offsetBytes: 300, lengthBytes: 100 });
+  second();
+  assertEquals(front.bytes, 200);
+  const inside = front.begin({ offsetBytes: 250, lengthBytes: 10 });
+  first();
+  assertEquals(front.bytes, 250, "The rest of the first one is done");
+  inside();
+  assertEquals(front.bytes, 400);
 });
