@@ -90,6 +90,16 @@ int mars_memory_bound(int arenas, int mapped, int kept)
 #endif
 }
 
+/* Gives all whole pages back that the allocator has free. */
+int mars_memory_trim(void)
+{
+#ifdef __GLIBC__
+	return malloc_trim(0);
+#else
+	return -ENOSYS;
+#endif
+}
+
 /* ---- files and disks --------------------------------------------------- */
 
 int mars_file_open(const char *path, int flags, uint32_t mode)

@@ -31,6 +31,13 @@ const SYMBOLS = {
     parameters: ["i32", "i32", "i32"], // arenas, mapped, kept
     result: "i32",
   },
+  // On a thread of the pool; who allocates meanwhile waits for milliseconds.
+  mars_memory_trim_later: {
+    name: "mars_memory_trim",
+    parameters: [],
+    result: "i32",
+    nonblocking: true,
+  },
   mars_file_open: {
     parameters: ["buffer", "i32", "u32"], // const char *path, flags, mode
     result: "i32",

@@ -34,7 +34,7 @@ import { LINE_FEATURES } from "../transfer/line_features.ts";
 import { LinkFiles } from "../tree/link_files.ts";
 import { LinkTree } from "../tree/store.ts";
 import { TreeWatch } from "../tree/watch.ts";
-import { boundAllocator } from "./allocator.ts";
+import { AllocatorBounds } from "./allocator.ts";
 import { checkSpace, checkTree, prepareRoot } from "./adoption.ts";
 import { Control } from "./control.ts";
 import { tellSystemd } from "./systemd.ts";
@@ -73,7 +73,7 @@ export async function runDaemon(options: StartOptions): Promise<void> {
   const { settings, shimPath, signal } = options;
   await prepareRoot(settings);
   const shim = loadShim(shimPath);
-  boundAllocator(shim);
+  using _bounds = new AllocatorBounds(shim);
   const yieldingThread = options.isFair ? undefined : yieldingThreadOf(shim);
   using supervisor = Supervisor.of(shim, (name) => Deno.env.get(name));
   // All that can be done beside a daemon that still runs.
