@@ -6,7 +6,6 @@
  */
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
-import { DISK, RESOURCE } from "./records.ts";
 import { StorageChaos } from "./storage_chaos.ts";
 
 export interface Chaos {
@@ -28,14 +27,22 @@ interface Row {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const PAUSE_MS = 60;
+/** What stands for a resource and its disk in a row. */
+const RES = "RES";
+const DISK = "DISK";
 
-/** A command that is typed as it stands. */
+/** A command; what stands for a resource and its disk is filled in. */
 function typed(weight: number, ...words: string[]): Row {
   return {
     name: words.join(" "),
     weight,
     act: (world, host) => {
-      if (host.commands.length < 2) world.type(host, ...words);
+      if (host.commands.length >= 2) return;
+      const { resource, diskPath } = world.anyWatch();
+      const filled = words.map((word) =>
+        word === RES ? resource : word === DISK ? diskPath : word
+      );
+      world.type(host, ...filled);
     },
   };
 }
@@ -78,32 +85,34 @@ const COMMANDS: readonly Row[] = [
     name: "primary",
     weight: 4,
     act: (world, host) => {
+      const { resource } = world.anyWatch();
       // A busy device would be in the way.
       for (const { worker } of serving(world)) {
-        if (worker.clientCount > 0) worker.closeDevice();
+        const isIts = worker.resource === resource;
+        if (isIts && worker.clientCount > 0) worker.closeDevice();
       }
       if (host.commands.length < 2) {
-        world.type(host, "primary", RESOURCE, "--timeout=15");
+        world.type(host, "primary", resource, "--timeout=15");
       }
     },
   },
-  typed(1, "secondary", RESOURCE, "--timeout=5"),
-  typed(1, "pause-fetch", RESOURCE),
-  typed(2, "resume-fetch", RESOURCE),
-  typed(1, "pause-replay", RESOURCE),
-  typed(2, "resume-replay", RESOURCE),
-  typed(1, "pause-sync", RESOURCE),
-  typed(2, "resume-sync", RESOURCE),
-  typed(1, "detach", RESOURCE, "--timeout=5"),
-  typed(2, "attach", RESOURCE, "--timeout=5"),
-  typed(1, "down", RESOURCE, "--timeout=5"),
-  typed(3, "up", RESOURCE, "--timeout=5"),
-  typed(5, "log-rotate", RESOURCE),
-  typed(3, "log-delete", RESOURCE, "--window=1"),
+  typed(1, "secondary", RES, "--timeout=5"),
+  typed(1, "pause-fetch", RES),
+  typed(2, "resume-fetch", RES),
+  typed(1, "pause-replay", RES),
+  typed(2, "resume-replay", RES),
+  typed(1, "pause-sync", RES),
+  typed(2, "resume-sync", RES),
+  typed(1, "detach", RES, "--timeout=5"),
+  typed(2, "attach", RES, "--timeout=5"),
+  typed(1, "down", RES, "--timeout=5"),
+  typed(3, "up", RES, "--timeout=5"),
+  typed(5, "log-rotate", RES),
+  typed(3, "log-delete", RES, "--window=1"),
   typed(2, "cron", "--window=1"),
-  typed(1, "invalidate", RESOURCE, "--timeout=10"),
-  typed(2, "join-resource", RESOURCE, DISK, "--timeout=5"),
-  typed(1, "leave-resource", RESOURCE, "--timeout=5"),
+  typed(1, "invalidate", RES, "--timeout=10"),
+  typed(2, "join-resource", RES, DISK, "--timeout=5"),
+  typed(1, "leave-resource", RES, "--timeout=5"),
   {
     name: "interrupt",
     weight: 1,
@@ -121,12 +130,13 @@ const FORCE: readonly Row[] = [
     name: "force",
     weight: 4,
     act: (world, host) => {
+      const { resource } = world.anyWatch();
       const force = async (): Promise<void> => {
-        await world.typeAndWait(host, "pause-fetch", RESOURCE);
+        await world.typeAndWait(host, "pause-fetch", resource);
         await world.typeAndWait(
           host,
           "primary",
-          RESOURCE,
+          resource,
           "--force",
           "--timeout=10",
         );
@@ -154,7 +164,7 @@ const CRASHES: readonly Row[] = [
       if (!host.isRunning) return;
       world.note(`${host.name}: loses power`);
       host.cutPower();
-      world.watch.onPowerLoss(host);
+      for (const watch of world.watches) watch.onPowerLoss(host);
       restart(world, host);
     },
   },
@@ -299,8 +309,10 @@ export function chaosOf(
         setClock(world, host, 0);
         host.clock.setDrift(0);
         start(world, host);
-        const worker = host.worker(RESOURCE);
-        while ((worker?.clientCount ?? 0) > 0) worker?.closeDevice();
+        for (const { resource } of world.watches) {
+          const worker = host.worker(resource);
+          while ((worker?.clientCount ?? 0) > 0) worker?.closeDevice();
+        }
       }
       world.network.unblockAll();
     },
@@ -329,10 +341,12 @@ function restart(world: ClusterWorld, host: SimHost): void {
 function serving(
   world: ClusterWorld,
 ): { worker: NonNullable<ReturnType<SimHost["worker"]>> }[] {
-  return world.hosts.flatMap((host) => {
-    const worker = host.worker(RESOURCE);
-    return worker !== undefined && (worker.isServing || worker.clientCount > 0)
-      ? [{ worker }]
-      : [];
-  });
+  return world.hosts.flatMap((host) =>
+    world.watches.flatMap(({ resource }) => {
+      const worker = host.worker(resource);
+      const isOpen = worker !== undefined &&
+        (worker.isServing || worker.clientCount > 0);
+      return isOpen ? [{ worker }] : [];
+    })
+  );
 }

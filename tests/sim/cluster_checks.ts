@@ -10,9 +10,9 @@ import { type ResourceView, resourceView } from "../../src/resource/view.ts";
 import { isReplicated } from "../../src/tree/path.ts";
 import type { Link, Snapshot } from "../../src/tree/snapshot.ts";
 import { TOMBSTONE } from "../../src/tree/values.ts";
+import type { ClusterWatch } from "./cluster_watch.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
-import { RESOURCE } from "./records.ts";
 import { Violation } from "./truth.ts";
 
 /** Waits of commands that are still running. */
@@ -45,12 +45,12 @@ export async function checkPeace(world: ClusterWorld): Promise<void> {
   await world.until(
     AGREE_MS,
     () =>
-      world.time.nowMs - world.watch.lastWriteMs < REST_MS
-        ? `the cluster does not come to rest: ${world.watch.lastPath}`
+      world.time.nowMs - world.lastWriteMs < REST_MS
+        ? `the cluster does not come to rest: ${world.lastPath}`
         : disagreement(world),
   );
   checkClocks(world);
-  checkSplits(world);
+  for (const watch of world.watches) checkSplits(world, watch);
 }
 
 /** The first link on which two hosts differ, in words. */
@@ -97,21 +97,26 @@ function checkClocks(world: ClusterWorld): void {
   }
 }
 
-function checkSplits(world: ClusterWorld): void {
+function checkSplits(
+  world: ClusterWorld,
+  { resource, isForced }: ClusterWatch,
+): void {
   const texts = world.hosts.map((host) => {
-    const splits = findSplits(viewOf(host));
+    const splits = findSplits(viewOf(host, resource));
     return splits.map(({ hosts }) => hosts.join("/")).sort().join(" ");
   });
   const [first = ""] = texts;
   if (texts.some((text) => text !== first)) {
-    throw new Violation(`Split brains differ: ${texts.join(" | ")}`);
+    throw new Violation(
+      `Split brains of "${resource}" differ: ${texts.join(" | ")}`,
+    );
   }
-  if (first !== "" && !world.watch.isForced) {
+  if (first !== "" && !isForced) {
     throw new Violation(`A split brain that nobody forced: ${first}`);
   }
 }
 
 /** The resource as it stands on the disk of `host`. */
-export function viewOf(host: SimHost): ResourceView {
-  return resourceView(host.look(), RESOURCE, host.name);
+export function viewOf(host: SimHost, resource: string): ResourceView {
+  return resourceView(host.look(), resource, host.name);
 }

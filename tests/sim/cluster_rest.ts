@@ -14,9 +14,9 @@
 import { NS_PER_MS } from "../../src/base/time.ts";
 import { linkPath } from "../../src/tree/path.ts";
 import { disagreement, viewOf } from "./cluster_checks.ts";
+import type { ClusterWatch } from "./cluster_watch.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
-import { DISK, RESOURCE } from "./records.ts";
 import { Violation } from "./truth.ts";
 
 const AGREE_MS = 60_000;
@@ -36,22 +36,24 @@ const QUOTA_SIZE = "60K";
 /** @param leader who is primary; undefined if nobody has the data */
 export async function rest(
   world: ClusterWorld,
+  watch: ClusterWatch,
   leader: SimHost | undefined,
 ): Promise<void> {
-  world.note("rest");
-  const disks = world.hosts.flatMap(({ files }) => files.disk(DISK) ?? []);
+  const { resource, diskPath } = watch;
+  world.note(`rest ${resource}`);
+  const disks = world.hosts.flatMap(({ files }) => files.disk(diskPath) ?? []);
   const largestBytes = Math.max(...disks.map(({ lengthBytes }) => lengthBytes));
   for (const disk of disks) disk.grow(largestBytes);
   const isRenewed = world.random.chance(RENEWAL_SHARE);
   const primary = leader !== undefined && !isRenewed
     ? leader
-    : await renew(world);
+    : await renew(world, watch);
   for (const host of world.hosts) {
-    if (viewOf(host).own !== undefined) continue;
-    await world.must(host, "join-resource", RESOURCE, DISK);
+    if (viewOf(host, resource).own !== undefined) continue;
+    await world.must(host, "join-resource", resource, diskPath);
   }
-  await world.until(AGREE_MS, () => behind(world, primary));
-  await setLimits(world, primary);
+  await world.until(AGREE_MS, () => behind(world, resource, primary));
+  await setLimits(world, resource, primary);
   letStampsPass(world);
   for (let left = CRON_ROUNDS; left > 0; left--) {
     await world.time.run(world.time.nowMs + AGE_MS);
@@ -60,16 +62,20 @@ export async function rest(
     for (const host of world.hosts) {
       await world.must(host, "cron", `--window=${WINDOW_S}`);
     }
-    await world.until(AGREE_MS, () => behind(world, primary));
+    await world.until(AGREE_MS, () => behind(world, resource, primary));
   }
-  forget(world, primary);
+  forget(world, watch, primary);
 }
 
 /** In most runs there are none; who needs a log that is gone is copied anew. */
-async function setLimits(world: ClusterWorld, primary: SimHost): Promise<void> {
+async function setLimits(
+  world: ClusterWorld,
+  resource: string,
+  primary: SimHost,
+): Promise<void> {
   const { hosts, random } = world;
   const set = async (host: SimHost, name: string, value: string) =>
-    await world.must(host, `set-${name}`, RESOURCE, value);
+    await world.must(host, `set-${name}`, resource, value);
   const pick = (value: string): string =>
     random.chance(LIMIT_SHARE) ? value : "0";
   await set(primary, "auto-resync", random.chance(0.5) ? "1" : "0");
@@ -86,46 +92,55 @@ function letStampsPass({ hosts, time }: ClusterWorld): void {
 }
 
 /** Deletes the resource everywhere, and creates it anew. */
-async function renew(world: ClusterWorld): Promise<SimHost> {
-  const members = world.hosts.filter((host) => viewOf(host).own !== undefined);
+async function renew(
+  world: ClusterWorld,
+  { resource, diskPath }: ClusterWatch,
+): Promise<SimHost> {
+  const members = world.hosts.filter((host) =>
+    viewOf(host, resource).own !== undefined
+  );
   const first = members[0] ?? world.anyHost();
-  if (viewOf(first).designated !== undefined) {
-    await world.must(first, "secondary", RESOURCE, "--timeout=60");
+  if (viewOf(first, resource).designated !== undefined) {
+    await world.must(first, "secondary", resource, "--timeout=60");
   }
   for (const host of members) {
-    await world.must(host, "down", RESOURCE, "--timeout=60");
+    await world.must(host, "down", resource, "--timeout=60");
   }
   for (const host of members) {
     await world.must(
       host,
       "leave-resource",
-      RESOURCE,
+      resource,
       `--window=${WINDOW_S}`,
       "--timeout=60",
     );
     await world.until(AGREE_MS, () => disagreement(world));
   }
-  await world.must(first, "delete-resource", RESOURCE);
+  await world.must(first, "delete-resource", resource);
   await world.until(AGREE_MS, () => disagreement(world));
-  await world.must(first, "create-resource", RESOURCE, DISK);
+  await world.must(first, "create-resource", resource, diskPath);
   await world.until(
     AGREE_MS,
-    () => disagreement(world) ?? notServing(first),
+    () => disagreement(world) ?? notServing(first, resource),
   );
   return first;
 }
 
-function notServing(primary: SimHost): string | undefined {
-  return primary.worker(RESOURCE)?.isServing === true
+function notServing(primary: SimHost, resource: string): string | undefined {
+  return primary.worker(resource)?.isServing === true
     ? undefined
     : `${primary.name} does not serve`;
 }
 
 /** Who has not everything yet. */
-function behind(world: ClusterWorld, primary: SimHost): string | undefined {
-  const goal = viewOf(primary).own?.replay;
+function behind(
+  world: ClusterWorld,
+  resource: string,
+  primary: SimHost,
+): string | undefined {
+  const goal = viewOf(primary, resource).own?.replay;
   for (const host of world.hosts) {
-    const { own, sizeBytes } = viewOf(host);
+    const { own, sizeBytes } = viewOf(host, resource);
     const isThere = own?.replay?.log.sequence === goal?.log.sequence &&
       own?.replay?.startBytes === goal?.startBytes &&
       (own?.syncedBytes ?? 0) >= (sizeBytes ?? Infinity);
@@ -134,16 +149,21 @@ function behind(world: ClusterWorld, primary: SimHost): string | undefined {
   return disagreement(world);
 }
 
-function forget(world: ClusterWorld, primary: SimHost): void {
+function forget(
+  world: ClusterWorld,
+  watch: ClusterWatch,
+  primary: SimHost,
+): void {
+  const { resource, truth } = watch;
   for (const { files } of world.hosts) files.flushNames();
-  const tip = viewOf(primary).own?.replay;
+  const tip = viewOf(primary, resource).own?.replay;
   if (tip === undefined) throw new Violation("a primary without a position");
   const sequences = world.hosts.flatMap(({ files }) =>
-    files.listLogs(linkPath.resource(RESOURCE)).map(({ log }) => log.sequence)
+    files.listLogs(linkPath.resource(resource)).map(({ log }) => log.sequence)
   );
-  world.truth.forget(
+  truth.forget(
     { log: tip.log, bytes: tip.startBytes },
     Math.min(tip.log.sequence, ...sequences),
   );
-  world.watch.restart();
+  watch.restart();
 }

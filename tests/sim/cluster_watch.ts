@@ -34,23 +34,16 @@ import {
 } from "../../src/tree/values.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
-import { RESOURCE, stateOf } from "./records.ts";
-import { positionText, Violation } from "./truth.ts";
+import { stateOf } from "./records.ts";
+import { positionText, Truth, Violation } from "./truth.ts";
 import type { SimWorker, WorkerWatch } from "./worker.ts";
 
 /** A worker acts on a plan that is at most so old. */
 const PLAN_AGE_MS = 3_000;
 
-/** Links that a living host writes again and again. */
-export function isPulse(path: string): boolean {
-  // A fetch that finds nothing tries again each second.
-  return /^actual-[^/]+\/(time|alive|read-stamp)$|\/is-(primary|copying)$/
-    .test(path);
-}
-
 /** Whether a host has copied the whole disk, if only once. */
-function hasCopy(host: SimHost): boolean {
-  const view = resourceView(host.look(), RESOURCE, host.name);
+function hasCopy(host: SimHost, resource: string): boolean {
+  const view = resourceView(host.look(), resource, host.name);
   return view.own !== undefined && isSynced(view, view.own);
 }
 
@@ -78,8 +71,17 @@ interface HostRecord {
   hasLeft: boolean;
 }
 
+/** A resource of the cluster, with its disk on every host. */
+export interface Subject {
+  readonly resource: string;
+  readonly diskPath: string;
+}
+
 export class ClusterWatch implements WorkerWatch {
   readonly #world: ClusterWorld;
+  readonly resource: string;
+  readonly diskPath: string;
+  readonly truth = new Truth();
   readonly #records = new Map<string, HostRecord>();
   /** Who wrote a version of a link first. */
   readonly #origins = new Map<string, string>();
@@ -87,12 +89,11 @@ export class ClusterWatch implements WorkerWatch {
   isForced = false;
   /** Somebody gave up a copy, perhaps the best one. */
   hasGivenUp = false;
-  /** When any host wrote a link that tells more than that it lives. */
-  lastWriteMs = 0;
-  lastPath = "";
 
-  constructor(world: ClusterWorld) {
+  constructor(world: ClusterWorld, { resource, diskPath }: Subject) {
     this.#world = world;
+    this.resource = resource;
+    this.diskPath = diskPath;
   }
 
   record(name: string): HostRecord {
@@ -136,7 +137,7 @@ export class ClusterWatch implements WorkerWatch {
   onPowerLoss(host: SimHost): void {
     const record = this.record(host.name);
     record.isDesignated =
-      host.look().value(linkPath.primary(RESOURCE)) === host.name;
+      host.look().value(linkPath.primary(this.resource)) === host.name;
   }
 
   onCommand(host: SimHost, words: readonly string[]): void {
@@ -154,12 +155,7 @@ export class ClusterWatch implements WorkerWatch {
   // ---- links ----------------------------------------------------------------
 
   onLink(host: SimHost, link: Link): void {
-    const { path, value, stampNs } = link;
-    this.#world.mix(`${host.name} ${path} ${value} ${stampNs}`);
-    if (!isPulse(path)) {
-      this.lastWriteMs = this.#world.time.nowMs;
-      this.lastPath = `${host.name} ${path} -> ${value}`;
-    }
+    const { path, value } = link;
     // What is only stamped again is not written anew.
     const key = originKey(path, value);
     const origin = this.#origins.get(key) ?? host.name;
@@ -168,7 +164,7 @@ export class ClusterWatch implements WorkerWatch {
     if (owner !== undefined && origin !== owner) {
       this.#checkForeignWrite(host, link, owner);
     }
-    if (path === linkPath.primary(RESOURCE)) {
+    if (path === linkPath.primary(this.resource)) {
       this.#world.note(`${host.name}: primary -> ${value}`);
       const record = this.record(host.name);
       if (record.isDesignated) record.designatedMs = this.#world.time.nowMs;
@@ -177,10 +173,10 @@ export class ClusterWatch implements WorkerWatch {
     // A copy begins at 0. What a larger disk adds leaves the rest as it is: it
     // may still be ahead of a position that a loss of power takes back.
     const isAnew = value === "0" || value === TOMBSTONE;
-    if (path === linkPath.syncStatus(RESOURCE, host.name) && isAnew) {
+    if (path === linkPath.syncStatus(this.resource, host.name) && isAnew) {
       this.record(host.name).highest = undefined;
     }
-    if (path === linkPath.replay(RESOURCE, host.name)) {
+    if (path === linkPath.replay(this.resource, host.name)) {
       this.#world.note(`${host.name}: replay -> ${value}`);
     }
     if (value === TOMBSTONE && origin === host.name) {
@@ -201,16 +197,16 @@ export class ClusterWatch implements WorkerWatch {
     this.#world.note(`${host.name}: deletes ${logFileName(log)}`);
     for (const member of this.#world.hosts) {
       const snapshot = member.look();
-      const text = snapshot.value(linkPath.replay(RESOURCE, member.name));
+      const text = snapshot.value(linkPath.replay(this.resource, member.name));
       const isMember =
-        snapshot.value(linkPath.data(RESOURCE, member.name)) !== undefined;
+        snapshot.value(linkPath.data(this.resource, member.name)) !== undefined;
       const replay = parseReplay(text ?? "");
       if (!isMember || replay === undefined) continue;
       if (!mayNeed(replay.log, log)) continue;
       if (this.#isExcused(host, member)) continue;
       if (!this.#canReach(replay, log)) continue;
       // Nothing is lost with a log that has nothing in it.
-      if ((this.#world.truth.durableBytes(log) ?? 0) === 0) continue;
+      if ((this.truth.durableBytes(log) ?? 0) === 0) continue;
       throw new Violation(
         `${host.name} deletes ${
           logFileName(log)
@@ -224,9 +220,10 @@ export class ClusterWatch implements WorkerWatch {
    * hole, or a log that is gone for good, nothing is of use to anybody there.
    */
   #canReach(at: ReplayValue, log: LogName): boolean {
-    const { hosts, truth } = this.#world;
+    const { hosts } = this.#world;
+    const { truth } = this;
     const files = hosts.flatMap(({ files }) =>
-      files.listLogs(linkPath.resource(RESOURCE))
+      files.listLogs(linkPath.resource(this.resource))
     );
     const isLast = (truth.durableBytes(at.log) ?? 0) <= at.startBytes ||
       files.some(({ log: { sequence }, sizeBytes }) =>
@@ -247,10 +244,13 @@ export class ClusterWatch implements WorkerWatch {
     if (host === member) return hasLeft;
     const known = host.look();
     const isKnown =
-      known.value(linkPath.data(RESOURCE, member.name)) !== undefined;
+      known.value(linkPath.data(this.resource, member.name)) !== undefined;
     // What a loss of power has taken from its tree, or one that joined where
     // nobody heard of it: it has no copy yet, and copies from where others are.
-    if (!isKnown) return host.hasLostPower || hasLeft || !hasCopy(member);
+    if (!isKnown) {
+      return host.hasLostPower || hasLeft ||
+        !hasCopy(member, this.resource);
+    }
     // Going back is for those who copy again.
     return hasGivenUp;
   }
@@ -267,7 +267,8 @@ export class ClusterWatch implements WorkerWatch {
     behind: Position | undefined,
     isBypassed: boolean,
   ): void {
-    const { truth, time } = this.#world;
+    const { time } = this.#world;
+    const { truth } = this;
     const { host: name } = worker.options;
     const record = this.record(name);
     const { disk } = worker;
@@ -320,7 +321,7 @@ export class ClusterWatch implements WorkerWatch {
   /** What the own version link of a log says that it follows. */
   #predecessor(worker: SimWorker, log: LogName): Position | undefined {
     const host = this.#world.host(worker.options.host);
-    const path = linkPath.version(RESOURCE, log.sequence, log.host);
+    const path = linkPath.version(this.resource, log.sequence, log.host);
     const version = parseVersion(host?.look().value(path) ?? "");
     const previous = version?.previous;
     return previous && { log: previous.log, bytes: previous.endBytes };
@@ -334,14 +335,17 @@ export class ClusterWatch implements WorkerWatch {
   }
 
   onReplayed(worker: SimWorker, at: Position): void {
-    const { truth } = this.#world;
+    const { truth } = this;
     const { host: name } = worker.options;
     const host = this.#world.host(name);
     const record = this.record(name);
     const { disk } = worker;
     if (host === undefined || disk === undefined) return;
     // Its author may have lost the file since, or fetch it again.
-    const file = this.#world.host(at.log.host)?.files.log(RESOURCE, at.log);
+    const file = this.#world.host(at.log.host)?.files.log(
+      this.resource,
+      at.log,
+    );
     const isOwn = at.log.host === name &&
       truth.durableBytes(at.log) !== undefined;
     if (isOwn && file !== undefined) {
@@ -361,7 +365,7 @@ export class ClusterWatch implements WorkerWatch {
     const isNewest = record.highest === undefined ||
       comparePositions(at, record.highest) >= 0;
     if (!isNewest) return;
-    const view = resourceView(host.snapshot(), RESOURCE, name);
+    const view = resourceView(host.snapshot(), this.resource, name);
     if (view.own === undefined || !isConsistent(view, view.own)) return;
     record.highest = at;
     truth.check(at, stateOf(disk), `${name} replays`);

@@ -14,16 +14,17 @@
 import { logFileName } from "../../src/base/names.ts";
 import { MS_PER_S } from "../../src/base/time.ts";
 import { linkPath } from "../../src/tree/path.ts";
+import type { Link } from "../../src/tree/snapshot.ts";
 import { checkPeace } from "./cluster_checks.ts";
 import { repair } from "./cluster_repair.ts";
 import { rest } from "./cluster_rest.ts";
-import { ClusterWatch } from "./cluster_watch.ts";
+import { ClusterWatch, type Subject } from "./cluster_watch.ts";
 import { type Chaos, chaosOf } from "./chaos.ts";
 import { SimHost } from "./host.ts";
 import { SimNetwork } from "./network.ts";
 import { Random } from "./random.ts";
 import { DISK, DISK_BYTES, RESOURCE } from "./records.ts";
-import { Truth, Violation } from "./truth.ts";
+import { type Truth, Violation } from "./truth.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
 const NAMES = ["alpha", "beta", "gamma", "delta", "omega"];
@@ -39,10 +40,17 @@ export interface WorldOptions {
   readonly cycleCount?: number;
   /** All is repaired and tidied up; only if there is more than one cycle. */
   readonly onRest?: (world: ClusterWorld) => void;
+  /** Names of the resources; one by default. */
+  readonly resources?: readonly string[];
   /** Every event as a line. */
   readonly onEvent?: (line: string) => void;
   /** Sees the world before it begins; tests break it here. */
   readonly onWorld?: (world: ClusterWorld) => void;
+}
+
+interface Led {
+  readonly watch: ClusterWatch;
+  readonly leader: SimHost | undefined;
 }
 
 export interface Outcome {
@@ -59,8 +67,8 @@ export class ClusterWorld {
   readonly time = new VirtualTime();
   readonly random: Random;
   readonly network: SimNetwork;
-  readonly truth = new Truth();
-  readonly watch: ClusterWatch;
+  /** One for each resource, the one that all runs have first. */
+  readonly watches: readonly ClusterWatch[];
   readonly hosts: readonly SimHost[];
   chaos: Chaos;
   /** What happened last, newest last. */
@@ -71,6 +79,9 @@ export class ClusterWorld {
   /** Commands that administrators are waiting for. */
   readonly #pending = new Set<Promise<unknown>>();
   isChaos = false;
+  /** When any host wrote a link that tells more than that it lives. */
+  lastWriteMs = 0;
+  lastPath = "";
 
   constructor(options: WorldOptions) {
     this.seed = options.seed;
@@ -78,7 +89,9 @@ export class ClusterWorld {
     this.#repeatWith = repeatWith(options);
     this.random = new Random(options.seed);
     this.network = new SimNetwork(this.time, this.random);
-    this.watch = new ClusterWatch(this);
+    this.watches = subjectsOf(options).map((subject) =>
+      new ClusterWatch(this, subject)
+    );
     const hostCount = 2 + (this.random.chance(0.4) ? 1 : 0) +
       (this.random.chance(0.15) ? this.random.below(3) : 0);
     this.hosts = NAMES.slice(0, Math.min(hostCount, NAMES.length)).map((name) =>
@@ -97,9 +110,11 @@ export class ClusterWorld {
       const { cycleCount = 1, onRest } = options;
       for (let left = cycleCount; left > 0; left--) {
         await world.#rage();
-        const leader = await world.#calm();
+        const leaders = await world.#calm();
         if (cycleCount === 1) break;
-        await rest(world, leader);
+        for (const { watch, leader } of leaders) {
+          await rest(world, watch, leader);
+        }
         onRest?.(world);
         world.chaos = chaosOf(world, options.chaosMs);
       }
@@ -135,6 +150,31 @@ export class ClusterWorld {
     this.#hash = hash;
   }
 
+  /** Of the resource that all runs have. */
+  get watch(): ClusterWatch {
+    const [first] = this.watches;
+    if (first === undefined) throw new Error("a world has a resource");
+    return first;
+  }
+
+  get truth(): Truth {
+    return this.watch.truth;
+  }
+
+  watchOf(resource: string): ClusterWatch {
+    const watch = this.watches.find((other) => other.resource === resource);
+    if (watch === undefined) throw new Error(`no resource "${resource}"`);
+    return watch;
+  }
+
+  /** Any of them; without a choice nothing is drawn. */
+  anyWatch(): ClusterWatch {
+    const index = this.watches.length === 1
+      ? 0
+      : this.random.below(this.watches.length);
+    return this.watches[index] ?? this.watch;
+  }
+
   host(name: string): SimHost | undefined {
     return this.hosts.find((host) => host.name === name);
   }
@@ -160,7 +200,9 @@ export class ClusterWorld {
     host: SimHost,
     ...words: string[]
   ): Promise<string | undefined> {
-    this.watch.onCommand(host, words);
+    for (const watch of this.watches) {
+      if (words.includes(watch.resource)) watch.onCommand(host, words);
+    }
     const { error } = await host.command(words);
     return error;
   }
@@ -210,14 +252,28 @@ export class ClusterWorld {
       time: this.time,
       random: this.random,
       network: this.network,
-      truth: this.truth,
-      watch: this.watch,
+      watchOf: (resource) => this.watchOf(resource),
       note: (text) => this.note(text),
     });
-    host.files.addDisk(DISK, DISK_BYTES);
+    for (const { diskPath } of this.watches) {
+      host.files.addDisk(diskPath, DISK_BYTES);
+    }
     host.files.onLink = (path, value, stampNs) =>
-      this.watch.onLink(host, { path, value, stampNs });
+      this.#onLink(host, { path, value, stampNs });
     return host;
+  }
+
+  #onLink(host: SimHost, link: Link): void {
+    const { path, value, stampNs } = link;
+    this.mix(`${host.name} ${path} ${value} ${stampNs}`);
+    if (!isPulse(path)) {
+      this.lastWriteMs = this.time.nowMs;
+      this.lastPath = `${host.name} ${path} -> ${value}`;
+    }
+    const watch = this.watches.find(({ resource }) =>
+      path.startsWith(`${linkPath.resource(resource)}/`)
+    );
+    (watch ?? this.watch).onLink(host, link);
   }
 
   async #settle(): Promise<void> {
@@ -231,10 +287,12 @@ export class ClusterWorld {
       host.writeLinks(links);
       host.start();
     }
-    await this.must(first, "create-resource", RESOURCE, DISK);
-    for (const host of others) {
-      if (host !== others[0] && this.random.chance(0.1)) continue;
-      await this.must(host, "join-resource", RESOURCE, DISK);
+    for (const { resource, diskPath } of this.watches) {
+      await this.must(first, "create-resource", resource, diskPath);
+      for (const host of others) {
+        if (host !== others[0] && this.random.chance(0.1)) continue;
+        await this.must(host, "join-resource", resource, diskPath);
+      }
     }
   }
 
@@ -251,10 +309,14 @@ export class ClusterWorld {
   }
 
   /** Who is primary then; undefined if nobody has the data any more. */
-  async #calm(): Promise<SimHost | undefined> {
+  async #calm(): Promise<Led[]> {
     this.chaos.end();
     await checkPeace(this);
-    return await repair(this);
+    const leaders: Led[] = [];
+    for (const watch of this.watches) {
+      leaders.push({ watch, leader: await repair(this, watch) });
+    }
+    return leaders;
   }
 
   #failure(error: unknown): SimFailure {
@@ -266,12 +328,28 @@ export class ClusterWorld {
         `seed ${this.seed}, step ${this.time.stepCount}, ` +
         `after ${(this.time.nowMs / 1_000).toFixed(3)} s; the last events:`,
         ...this.#events.map((line) => `  ${line}`),
-        ...this.hosts.flatMap((host) => describe(host)),
+        ...this.hosts.flatMap((host) =>
+          this.watches.flatMap(({ resource }) => describe(host, resource))
+        ),
         `Repeat with: ${this.#repeatWith}`,
       ].join("\n"),
       { cause: error },
     );
   }
+}
+
+function subjectsOf({ resources = [RESOURCE] }: WorldOptions): Subject[] {
+  return resources.map((resource) => ({
+    resource,
+    diskPath: resource === RESOURCE ? DISK : `${DISK}-${resource}`,
+  }));
+}
+
+/** Links that a living host writes again and again. */
+function isPulse(path: string): boolean {
+  // A fetch that finds nothing tries again each second.
+  return /^actual-[^/]+\/(time|alive|read-stamp)$|\/is-(primary|copying)$/
+    .test(path);
 }
 
 /** The command that does the same again. */
@@ -283,14 +361,19 @@ function repeatWith({ seed, chaosMs, cycleCount }: WorldOptions): string {
 }
 
 /** What a host does and says. */
-function describe(host: SimHost): string[] {
-  const logs = host.files.listLogs(linkPath.resource(RESOURCE))
+function describe(host: SimHost, resource: string): string[] {
+  const logs = host.files.listLogs(linkPath.resource(resource))
     .map(({ log, sizeBytes }) => `${logFileName(log)}:${sizeBytes}`);
-  const telling = /\/(msg-inf-|msg-err-|replay-|version-|syncstatus-|todo-)/;
+  const telling = new RegExp(
+    `^${linkPath.resource(resource)}/` +
+      ".*(msg-inf-|msg-err-|replay-|version-|syncstatus-|todo-)",
+  );
   return [
-    `  ${host.name}: ${host.isRunning ? "running" : "down"}, worker ${
-      host.worker(RESOURCE)?.describe() ?? "none"
-    }, logs ${logs.join(" ")}`,
+    `  ${host.name}, ${resource}: ${
+      host.isRunning ? "running" : "down"
+    }, worker ${host.worker(resource)?.describe() ?? "none"}, logs ${
+      logs.join(" ")
+    }`,
     ...[...host.look().all()]
       .filter(({ path, value }) => telling.test(path) && value !== "OK")
       .map(({ path, value }) => `    ${path} -> ${value}`),

@@ -20,27 +20,24 @@ import type { WorkerSubject } from "../../src/dataplane/handle.ts";
 import { portableCrc32c } from "../../src/log/checksum.ts";
 import type { Snapshot } from "../../src/tree/snapshot.ts";
 import { LinkTree } from "../../src/tree/store.ts";
+import type { ClusterWatch } from "./cluster_watch.ts";
 import { commandEffects } from "./effects.ts";
 import { RESERVE_BYTES, ROOT, SimFileSystem } from "./file_system.ts";
 import { Life } from "./life.ts";
 import type { SimNetwork } from "./network.ts";
 import type { Random } from "./random.ts";
-import type { Truth } from "./truth.ts";
 import { EPOCH_MS, type VirtualTime } from "./virtual_time.ts";
-import { SimWorker, type WorkerWatch } from "./worker.ts";
+import { SimWorker } from "./worker.ts";
 
 export interface HostOptions {
   readonly name: string;
   readonly time: VirtualTime;
   readonly random: Random;
   readonly network: SimNetwork;
-  readonly truth: Truth;
-  readonly watch: WorkerWatch;
+  readonly watchOf: (resource: string) => ClusterWatch;
   /** Something happened that a report should show. */
   readonly note: (text: string) => void;
 }
-
-/** Enough for everything; emergencies are tested elsewhere. */
 
 /** A clock that steps and drifts. */
 export class SimClock implements Clock {
@@ -269,14 +266,15 @@ export class SimHost {
   }
 
   #startWorker(subject: WorkerSubject, life: Life): SimWorker {
-    const { time, random, truth, watch } = this.options;
+    const { time, random } = this.options;
+    const watch = this.options.watchOf(subject.resource);
     const worker = new SimWorker({
       host: this.name,
       subject,
       time,
       random,
       files: this.files,
-      truth,
+      truth: watch.truth,
       life,
       watch,
     });

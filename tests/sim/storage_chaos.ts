@@ -17,7 +17,7 @@ import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
 import { RESERVE_BYTES } from "./file_system.ts";
 import { Random } from "./random.ts";
-import { CELL_BYTES, DISK, DISK_BYTES_MAX, RESOURCE } from "./records.ts";
+import { CELL_BYTES, DISK_BYTES_MAX } from "./records.ts";
 
 /** Of runs in which a kind of event happens at all. */
 const RUN_SHARE = 0.3;
@@ -70,37 +70,39 @@ export class StorageChaos {
 
   /** All disks as large as the largest, or one larger than before. */
   #grow(host: SimHost): void {
+    const { resource, diskPath } = this.#world.anyWatch();
     const disks = this.#world.hosts.flatMap(({ files }) =>
-      files.disk(DISK) ?? []
+      files.disk(diskPath) ?? []
     );
     const largest = Math.max(...disks.map(({ lengthBytes }) => lengthBytes));
     const isAlike = disks.every(({ lengthBytes }) => lengthBytes === largest);
     const goalBytes = isAlike
       ? Math.min(largest + CELL_BYTES, DISK_BYTES_MAX)
       : largest;
-    const disk = host.files.disk(DISK);
+    const disk = host.files.disk(diskPath);
     if (disk === undefined) return;
     if (this.#random.chance(0.5)) disk.grow(goalBytes);
     else for (const other of disks) other.grow(goalBytes);
     this.#world.note(`${host.name}: disks grow to ${goalBytes}`);
     if (host.commands.length > 0) return;
-    this.#world.type(host, "resize", RESOURCE, "--timeout=5");
+    this.#world.type(host, "resize", resource, "--timeout=5");
   }
 
   #rot(host: SimHost): void {
     const { hosts } = this.#world;
-    const copies = host.files.listLogs(linkPath.resource(RESOURCE))
+    const { resource } = this.#world.anyWatch();
+    const copies = host.files.listLogs(linkPath.resource(resource))
       .filter(({ log, sizeBytes }) => log.host !== host.name && sizeBytes > 0);
     const copy = copies[this.#random.below(copies.length)];
     if (copy === undefined) return;
     const { log, sizeBytes } = copy;
     const author = hosts.find(({ name }) => name === log.host);
-    const original = author?.files.log(RESOURCE, log);
+    const original = author?.files.log(resource, log);
     const offsetBytes = this.#random.below(sizeBytes);
     // The last copy of something is nobody's to repair.
     if ((original?.durableBytes ?? 0) <= offsetBytes) return;
     const text = `${logFileName(log)} rots at ${offsetBytes}`;
     this.#world.note(`${host.name}: ${text}`);
-    host.files.log(RESOURCE, log)?.rot(offsetBytes, this.#random.below(8));
+    host.files.log(resource, log)?.rot(offsetBytes, this.#random.below(8));
   }
 }
