@@ -121,12 +121,13 @@ SEED := 1
 COUNT := 100
 CHAOS :=
 CYCLES :=
+SHARED :=
 
 .PHONY: sim
-sim: $(DENO) ## clusters in simulation: SEED=1 COUNT=100 CHAOS=seconds VERBOSE=1
+sim: $(DENO) ## clusters in simulation: SEED=1 COUNT=100 CHAOS=seconds SHARED=1 VERBOSE=1
 	@$(DENO) run --no-check --allow-all tests/sim/run.ts --seed=$(SEED) \
 	  --count=$(COUNT) $(if $(CHAOS),--chaos=$(CHAOS)) \
-	  $(if $(CYCLES),--cycles=$(CYCLES)) $(if $(VERBOSE),--verbose)
+	  $(if $(CYCLES),--cycles=$(CYCLES)) $(if $(SHARED),--shared) $(if $(VERBOSE),--verbose)
 
 # MINUTES of chaos in virtual time, one cluster after the other.
 MINUTES := 60

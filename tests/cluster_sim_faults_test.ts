@@ -5,22 +5,35 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ERRNO, SyscallError } from "../src/base/errors.ts";
 import { LogScanner } from "../src/log/scanner.ts";
+import { Resources } from "../src/daemon/resources.ts";
 import { LinkTree } from "../src/tree/store.ts";
 import { LamportClock } from "../src/base/lamport.ts";
 import { MetadataLink } from "../src/transfer/metadata.ts";
-import { ClusterWorld, SimFailure } from "./sim/cluster_world.ts";
+import {
+  ClusterWorld,
+  SHARED,
+  SimFailure,
+  type WorldOptions,
+} from "./sim/cluster_world.ts";
 import { DISK, RESOURCE } from "./sim/records.ts";
+import { SimWorker } from "./sim/worker.ts";
 
 const SEEDS_MAX = 150;
+
+interface FaultOptions extends WorldOptions {
+  /** Where one is known to be found soon. */
+  readonly firstSeed: number;
+}
 
 /** The first failure among many seeds of a broken world; "" if there is none. */
 async function failureOf(
   breaks: (world: ClusterWorld) => void,
   words: RegExp,
+  { firstSeed = 1, ...options }: Partial<FaultOptions> = {},
 ): Promise<string> {
-  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+  for (let seed = firstSeed; seed < firstSeed + SEEDS_MAX; seed++) {
     try {
-      await ClusterWorld.run({ seed, onWorld: breaks });
+      await ClusterWorld.run({ seed, onWorld: breaks, ...options });
     } catch (error) {
       if (!(error instanceof SimFailure)) throw error;
       const [text = ""] = error.message.split("\n");
@@ -244,6 +257,48 @@ Deno.test("Damage that is replayed is noticed (I6, I11)", async () => {
     async () => {
       const found = await failureOf(() => {}, /\(I6\)|is not that of/);
       assertStringIncludes(found, "has write 197");
+    },
+  );
+});
+
+Deno.test("A second resource is checked as the first is", async () => {
+  const found = await failureOf(
+    (world) => {
+      world.time.after(900, () => {
+        for (const { files } of world.hosts) {
+          files.disk(`${DISK}-s`)?.write(new Uint8Array([255, 255]), 0);
+        }
+      });
+    },
+    /not the state|is not that of/,
+    { resources: [RESOURCE, "s"] },
+  );
+  assertStringIncludes(found, "write 65535");
+});
+
+const CROWDED = { ...SHARED, chaosMs: 8_000 };
+
+Deno.test("A greedy resource that pushes another is noticed", async () => {
+  await withMethod(Resources.prototype, "logShare", () => 1, async () => {
+    const found = await failureOf(() => {}, /emergency mode on/, {
+      ...CROWDED,
+      firstSeed: 11,
+    });
+    assertStringIncludes(found, '"s" goes into emergency mode');
+  });
+});
+
+Deno.test("A quota that is not kept is noticed", async () => {
+  const { adjust } = SimWorker.prototype;
+  await withMethod(
+    SimWorker.prototype,
+    "adjust",
+    function (this: SimWorker, desired: Parameters<typeof adjust>[0]) {
+      adjust.call(this, { ...desired, bypass: "off" });
+    },
+    async () => {
+      const found = await failureOf(() => {}, /the quota is/, CROWDED);
+      assertStringIncludes(found, 'Logs of "r" have');
     },
   );
 });

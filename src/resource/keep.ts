@@ -126,10 +126,11 @@ function isShort(
   facts: KeepFacts,
   { idleMs = 0 }: LocalLog,
 ): boolean {
-  if (facts.emergencyLevel >= ENDS_AT.transfers) return true;
-  return idleMs > RECENT_MS &&
-    (facts.emergencyLevel > 0 || facts.restPercent < KEEP_REST_PERCENT ||
-      isOverQuota(view, facts));
+  // A quota takes what is needed, too: not that before this.
+  const isUrgent = facts.emergencyLevel >= ENDS_AT.transfers ||
+    isOverQuota(view, facts);
+  return isUrgent || idleMs > RECENT_MS &&
+      (facts.emergencyLevel > 0 || facts.restPercent < KEEP_REST_PERCENT);
 }
 
 /** Logs that this host has left behind, durably; ascending. */

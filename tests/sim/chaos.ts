@@ -6,6 +6,7 @@
  */
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
+import { ShareChaos } from "./share_chaos.ts";
 import { StorageChaos } from "./storage_chaos.ts";
 
 export interface Chaos {
@@ -294,6 +295,7 @@ export function chaosOf(
   const total = rows.reduce((sum, { weight }) => sum + weight, 0);
   const tempo = 0.3 + 2 * random.next();
   const storage = new StorageChaos(world);
+  const share = new ShareChaos(world);
   return {
     durationMs,
     pauseMs: () => tempo * PAUSE_MS * 2 * random.next(),
@@ -302,9 +304,11 @@ export function chaosOf(
       const row = rows.find(({ weight }) => (at -= weight) < 0);
       row?.act(world, world.anyHost());
       storage.act();
+      share.act();
     },
     end: () => {
       storage.end();
+      share.end();
       for (const host of world.hosts) {
         setClock(world, host, 0);
         host.clock.setDrift(0);

@@ -10,6 +10,7 @@
  *   a link is written      by its owner only (I8), not older than what was seen
  *                          there (I9)
  *   a log is deleted       only if every member has replayed it (I7)
+ *   logging ends           for want of space, not of who has few logs
  */
 import {
   logFileName,
@@ -35,6 +36,7 @@ import {
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
 import { stateOf } from "./records.ts";
+import { checkShare } from "./share_chaos.ts";
 import { positionText, Truth, Violation } from "./truth.ts";
 import type { SimWorker, WorkerWatch } from "./worker.ts";
 
@@ -259,6 +261,12 @@ export class ClusterWatch implements WorkerWatch {
 
   onRole(worker: SimWorker, role: Actual["role"]): void {
     this.#world.note(`${worker.options.host}: worker ${role}`);
+  }
+
+  onEmergency(worker: SimWorker): void {
+    const host = this.#world.host(worker.options.host);
+    this.#world.note(`${worker.options.host}: emergency of ${this.resource}`);
+    if (host !== undefined) checkShare(this.#world, host, this.resource);
   }
 
   onLog(

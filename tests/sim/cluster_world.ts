@@ -42,6 +42,8 @@ export interface WorldOptions {
   readonly onRest?: (world: ClusterWorld) => void;
   /** Names of the resources; one by default. */
   readonly resources?: readonly string[];
+  /** Their logs share file systems that are small; see `share_chaos.ts`. */
+  readonly isShared?: boolean;
   /** Every event as a line. */
   readonly onEvent?: (line: string) => void;
   /** Sees the world before it begins; tests break it here. */
@@ -52,6 +54,12 @@ interface Led {
   readonly watch: ClusterWatch;
   readonly leader: SimHost | undefined;
 }
+
+/** Two resources whose logs share file systems. */
+export const SHARED = {
+  resources: [RESOURCE, "s"],
+  isShared: true,
+} as const satisfies Partial<WorldOptions>;
 
 export interface Outcome {
   readonly seed: number;
@@ -79,12 +87,14 @@ export class ClusterWorld {
   /** Commands that administrators are waiting for. */
   readonly #pending = new Set<Promise<unknown>>();
   isChaos = false;
+  readonly isShared: boolean;
   /** When any host wrote a link that tells more than that it lives. */
   lastWriteMs = 0;
   lastPath = "";
 
   constructor(options: WorldOptions) {
     this.seed = options.seed;
+    this.isShared = options.isShared ?? false;
     this.#onEvent = options.onEvent ?? (() => {});
     this.#repeatWith = repeatWith(options);
     this.random = new Random(options.seed);
@@ -353,8 +363,9 @@ function isPulse(path: string): boolean {
 }
 
 /** The command that does the same again. */
-function repeatWith({ seed, chaosMs, cycleCount }: WorldOptions): string {
-  const one = `make sim SEED=${seed} COUNT=1`;
+function repeatWith(options: WorldOptions): string {
+  const { seed, chaosMs, cycleCount, isShared = false } = options;
+  const one = `make sim SEED=${seed} COUNT=1${isShared ? " SHARED=1" : ""}`;
   if (chaosMs === undefined) return one;
   const chaos = `${one} CHAOS=${chaosMs / MS_PER_S}`;
   return cycleCount === undefined ? chaos : `${chaos} CYCLES=${cycleCount}`;

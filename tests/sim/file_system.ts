@@ -53,7 +53,7 @@ const JOURNAL_MS = 5_000;
 const FLUSH_MS = { least: 0.1, span: 3 };
 const ACCESS_MS = { least: 0.01, span: 0.2 };
 
-/** Of an empty file system. Logs are so small that they do not count. */
+/** Of an empty file system. */
 const SIZE_BYTES = 2 ** 30;
 /** Each of the four reserves that daemons keep. */
 export const RESERVE_BYTES = 2 ** 23;
@@ -66,8 +66,11 @@ export class SimFileSystem {
   /** Undoes changes since the last flush, oldest first. */
   readonly #journal: { readonly atMs: number; readonly undo: () => void }[] =
     [];
-  /** As chaos sets it. */
-  freeBytes = SIZE_BYTES;
+  /** What the tree may take, as chaos sets it. */
+  roomBytes = SIZE_BYTES;
+  /** What a byte of a log takes of that; 0: they do not count. */
+  logWeight = 0;
+  #totalBytes = SIZE_BYTES;
   #lastStampNs = 0n;
   #snapshot = new Snapshot([]);
   /** Names that changed since then. */
@@ -83,7 +86,22 @@ export class SimFileSystem {
     this.#entries.set("", this.#newDirectory());
   }
 
-  readonly totalBytes = SIZE_BYTES;
+  get totalBytes(): number {
+    return this.#totalBytes;
+  }
+
+  get freeBytes(): number {
+    const takenBytes = this.logWeight === 0
+      ? 0
+      : this.logWeight * this.#logBytesSum();
+    return Math.max(0, this.roomBytes - takenBytes);
+  }
+
+  /** Makes it as large as that, with nothing but logs in it. */
+  setSize(bytes: number): void {
+    this.#totalBytes = bytes;
+    this.roomBytes = bytes;
+  }
 
   /** Files that living processes have open. */
   get openCount(): number {
@@ -96,6 +114,14 @@ export class SimFileSystem {
   /** Whether no file of the tree can grow; links still can be made. */
   get isFull(): boolean {
     return this.freeBytes === 0;
+  }
+
+  #logBytesSum(): number {
+    let sum = 0;
+    for (const entry of this.#entries.values()) {
+      if (entry.kind === "file") sum += entry.file.lengthBytes;
+    }
+    return sum;
   }
 
   addDisk(path: string, lengthBytes: number): VolatileFile {

@@ -5,16 +5,17 @@
  *   --count=N     how many, 1
  *   --chaos=S     seconds of chaos in each, virtual
  *   --cycles=N    how often there is chaos, then peace, repair and rest; 1
+ *   --shared      two resources in file systems that are small for their logs
  *   --verbose     print every event
  */
 // A program for the terminal.
 // deno-lint-ignore-file no-console
 import { parseArgs } from "@std/cli/parse-args";
-import { ClusterWorld, SimFailure } from "./cluster_world.ts";
+import { ClusterWorld, SHARED, SimFailure } from "./cluster_world.ts";
 
 const args = parseArgs(Deno.args, {
   string: ["seed", "count", "chaos", "cycles"],
-  boolean: ["verbose"],
+  boolean: ["verbose", "shared"],
 });
 const first = Number(args["seed"] ?? 1);
 const count = Number(args["count"] ?? 1);
@@ -27,6 +28,7 @@ for (let seed = first; seed < first + count; seed++) {
   try {
     const outcome = await ClusterWorld.run({
       seed,
+      ...(args["shared"] === true ? SHARED : {}),
       ...(args["verbose"] === true ? { onEvent: console.log } : {}),
       ...(cycles === undefined ? {} : { cycleCount: Number(cycles) }),
       ...(chaosS === undefined ? {} : { chaosMs: Number(chaosS) * 1_000 }),

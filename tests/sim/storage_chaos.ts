@@ -53,19 +53,19 @@ export class StorageChaos {
   /** There is room everywhere. */
   end(): void {
     for (const { files } of this.#world.hosts) {
-      files.freeBytes = files.totalBytes;
+      files.roomBytes = files.totalBytes;
     }
   }
 
   #setSpace(host: SimHost): void {
     const { files, name } = host;
     const reserves = this.#random.below(RESERVES + 1);
-    const isRoom = files.freeBytes < files.totalBytes ||
+    const isRoom = files.roomBytes < files.totalBytes ||
       this.#random.chance(0.3);
-    files.freeBytes = isRoom
+    files.roomBytes = isRoom
       ? files.totalBytes
       : Math.max(0, reserves - 0.5) * RESERVE_BYTES;
-    this.#world.note(`${name}: ${files.freeBytes} bytes are free`);
+    this.#world.note(`${name}: ${files.roomBytes} bytes are free`);
   }
 
   /** All disks as large as the largest, or one larger than before. */

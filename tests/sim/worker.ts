@@ -52,6 +52,8 @@ export interface WorkerWatch {
   /** Everything before `at` is on the disk, and nothing else of this log. */
   readonly onReplayed: (worker: SimWorker, at: Position) => void;
   readonly onRole: (worker: SimWorker, role: Actual["role"]) => void;
+  /** It is told to go on without its log, which has not failed. */
+  readonly onEmergency: (worker: SimWorker) => void;
 }
 
 export interface WorkerOptions {
@@ -366,6 +368,7 @@ export class SimWorker implements Dataplane {
   /** A step of the way around a log that has no room. */
   async #goAround(desired: Desired): Promise<void> {
     if (this.#bypass === "none" && desired.bypass !== "off") {
+      this.options.watch.onEmergency(this);
       this.#bypass = "prepare";
     }
     if (this.#bypass === "prepare") {
