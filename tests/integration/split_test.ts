@@ -2,7 +2,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
-import { connect, consistent, sameDisks } from "../support/replicas.ts";
+import {
+  connect,
+  consistent,
+  lookedAtBytes,
+  sameDisks,
+} from "../support/replicas.ts";
 
 const MIB = 1 << 20;
 const DISK_BYTES = 8 * MIB;
@@ -81,6 +86,7 @@ Deno.test("The loser of a split brain copies only what it wrote", async () => {
   const output = await alpha.must("invalidate", "r", "--timeout=30");
   assertMatch(output, /only what was written here: 32\.000 KiB/);
   await sameDisks(alpha, beta);
+  assertEquals(lookedAtBytes(alpha), 8 * BLOCK_BYTES);
   // The numbers that alpha has used do not come again.
   const used = Number(alpha.link("resource-r/userspace/used-log-alpha") ?? 0);
   await alpha.must("primary", "r", "--timeout=30");

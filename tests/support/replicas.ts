@@ -8,6 +8,8 @@ import type { Host, Hosts } from "./hosts.ts";
 import type { Recorder } from "./recorder.ts";
 
 export const DISK_BYTES = 16 * 1024 * 1024;
+/** Prescribed by MARS. */
+const STATUS_BLOCK_BYTES = 4096;
 /** Blocks that a recorder may write. */
 export const BLOCKS = 1024;
 
@@ -76,6 +78,13 @@ export async function copied(
     `resource-r/syncstatus-${name}`,
     (value) => value === String(sizeBytes),
   );
+}
+
+/** How much of the disk the last run of a copy has looked at. */
+export function lookedAtBytes(host: Host): number {
+  const counts = host.link(`resource-r/verifystatus-${host.name}`) ?? "0,0";
+  const [equal = 0, different = 0] = counts.split(",").map(Number);
+  return (equal + different) * STATUS_BLOCK_BYTES;
 }
 
 /** A copy is complete first, and consistent when replay has passed its end. */
