@@ -7,7 +7,8 @@
  * that there is a primary to compare with, and a replay that goes on and may be
  * held.
  *
- * What was found out about a disk ends when the disk is copied anew.
+ * What was found out about a disk ends when the disk is copied anew, and so does
+ * what was asked and is done.
  */
 import { NS_PER_S } from "../base/time.ts";
 import { TOMBSTONE } from "../tree/values.ts";
@@ -71,13 +72,17 @@ export function withVerify(
 function forgotten(view: ResourceView, decided: Plan): Plan {
   const { own, resource, host } = view;
   const paths = verifyPaths(resource, host);
+  const isDone = own?.verifyState?.phase === "done" &&
+    own.verifyState.requestNs === own.verifyRequest?.stampNs;
   const known = [
+    // It was obeyed; nobody has asked for the disk that comes now.
+    ...(isDone ? [paths.request] : []),
     ...(own?.verifyState === undefined ? [] : [paths.state, paths.differs]),
     ...(own?.verifiedNs === undefined ? [] : [paths.verified]),
   ];
   const gone = known.map((path) => ({ path, value: TOMBSTONE }));
   const told = { ...decided, publish: [...decided.publish, ...gone] };
-  return own?.verifyRequest === undefined ? told : blocked(
+  return own?.verifyRequest === undefined || isDone ? told : blocked(
     told,
     WAITING_KEY,
     "Verification waits: the copy is not complete",

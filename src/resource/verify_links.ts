@@ -11,8 +11,8 @@
  *
  *   <request>  stamp of the command; a later one begins anew
  *
- * The request stays when it is done, so that nothing has to be taken back; a
- * tombstone cancels it. A daemon that starts anew goes on at the last position.
+ * The request stays when it is done, so that nothing has to be taken back, until
+ * the disk is copied anew; a tombstone cancels it. A daemon that starts anew goes on at the last position.
  *
  * Proven means: whatever had gone wrong with the disk before the run began was
  * either not there or has been repaired.
