@@ -47,7 +47,9 @@ export type Standing =
  * One step of a command for one resource. It acts, or it waits, or both: first
  * the one, then the other.
  */
-export type Phase = Step & (Wait | { goal?: undefined; until?: undefined });
+export type Phase =
+  & Step
+  & (Wait | { goal?: undefined; until?: undefined; limitMs?: undefined });
 
 /** What a phase waits for when it has acted. */
 export interface Wait {
@@ -57,6 +59,8 @@ export interface Wait {
   readonly until: (
     snapshot: Snapshot,
   ) => readonly string[] | Promise<readonly string[]>;
+  /** It is not waited for longer, whatever --timeout says. */
+  readonly limitMs?: number;
 }
 
 interface Step {
@@ -358,9 +362,9 @@ export class Desk {
    *
    * @throws TimeoutError that names what still stands in the way
    */
-  async waitUntil({ goal, until }: Wait): Promise<void> {
+  async waitUntil({ goal, until, limitMs }: Wait): Promise<void> {
     if (this.options.dryRun) return;
-    const patience = new Patience(this);
+    const patience = new Patience(this, limitMs);
     for (;;) {
       this.checkInterruption();
       const left = await until(this.snapshot());
@@ -392,11 +396,13 @@ interface Shared {
 /** One wait: how long it may last, and what is said meanwhile. */
 export class Patience {
   readonly #desk: Desk;
+  readonly #timeoutMs: number;
   readonly #startedMs: number;
   #isTold = false;
 
-  constructor(desk: Desk) {
+  constructor(desk: Desk, limitMs = Infinity) {
     this.#desk = desk;
+    this.#timeoutMs = Math.min(limitMs, desk.options.timeoutMs);
     this.#startedMs = desk.clock.monotonicMs();
   }
 
@@ -406,7 +412,7 @@ export class Patience {
 
   /** @throws TimeoutError if the time is over */
   check(goal: string, obstacles: readonly string[]): void {
-    if (this.#waitedMs < this.#desk.options.timeoutMs) return;
+    if (this.#waitedMs < this.#timeoutMs) return;
     throw timeoutError(this.#waitedMs, goal, obstacles);
   }
 
@@ -414,9 +420,8 @@ export class Patience {
   tell(goal: string, obstacles: readonly string[]): void {
     if (this.#isTold || this.#waitedMs < SILENT_MS) return;
     this.#isTold = true;
-    const { timeoutMs } = this.#desk.options;
-    const limit = Number.isFinite(timeoutMs)
-      ? `, at most ${Math.round(timeoutMs / MS_PER_S)} s`
+    const limit = Number.isFinite(this.#timeoutMs)
+      ? `, at most ${Math.round(this.#timeoutMs / MS_PER_S)} s`
       : "";
     this.#desk.warn(`Waiting for ${goal}${limit}: ${obstacles.join("; ")}`);
   }

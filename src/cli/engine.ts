@@ -309,7 +309,8 @@ class Walk {
   /** Until no walker has an obstacle left, or its time is over. */
   async #wait(walkers: readonly Walker[], index: number): Promise<void> {
     if (this.#desk.options.dryRun) return;
-    const patience = new Patience(this.#desk);
+    const { limitMs } = walkers[0]?.phases[index] ?? {};
+    const patience = new Patience(this.#desk, limitMs);
     let waiting = walkers.filter((walker) =>
       walker.phases[index]?.until !== undefined
     );

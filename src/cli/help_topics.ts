@@ -46,14 +46,14 @@ const MANY = ["dry-run", "parallel"] as const;
 const WAITING = ["timeout", "window"] as const;
 
 const SWITCH_DETAILS =
-  "The switch is a link of this host that the daemon obeys as soon as it sees it; it outlives restarts. With -global behind the name the switch of all hosts is turned.";
+  "The switch is a link of this host that the daemon obeys as soon as it sees it; it outlives restarts. With -global behind the name the switch of all hosts is turned. What is paused has stopped when the command returns, on all hosts that were heard of lately if it is theirs, too; if it does not stop within 30 seconds, or --timeout, the command fails and the switch stays off.";
 
 function switchTopic(isCommon: boolean): Topic {
   return {
     group: "switch",
     ...(isCommon ? { isCommon } : {}),
     details: SWITCH_DETAILS,
-    options: MANY,
+    options: ["force", "timeout", ...MANY],
   };
 }
 

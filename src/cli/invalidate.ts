@@ -27,6 +27,7 @@ import {
   versionOf,
 } from "../resource/history.ts";
 import { findSplits } from "../resource/parting.ts";
+import { SWITCH_LINKS } from "../resource/switch_stamps.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -45,7 +46,7 @@ import {
 } from "./rewind.ts";
 import { roleObstacles, stabilityObstacles } from "./standing.ts";
 import { isActingForAnother } from "./start_checks.ts";
-import { detachObstacles, SWITCH_LINKS } from "./switches.ts";
+import { stillRunning } from "./running.ts";
 import { usedNumberLinks } from "./used_numbers.ts";
 
 export const INVALIDATE_COMMANDS: readonly Command[] = [
@@ -90,10 +91,7 @@ function invalidate(desk: Desk, resource: string): readonly Phase[] {
       },
       until: (snapshot) => {
         if (desk.options.force || !desk.isDaemonRunning()) return [];
-        const { own } = resourceView(snapshot, resource, desk.host);
-        return own?.isFetching === true
-          ? [...detachObstacles(own), "a fetch is running"]
-          : detachObstacles(own);
+        return stillRunning(desk, snapshot, { resource, links: SWITCH_LINKS });
       },
       undo: () => {
         if (isWorthless) return;

@@ -8,7 +8,7 @@ import type { LinkWrite } from "../tree/store.ts";
 import { checkName, parseSize, SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
 import type { Desk } from "./command.ts";
 import { isActingForAnother } from "./start_checks.ts";
-import { SWITCH_LINKS } from "./switches.ts";
+import { SWITCH_LINKS } from "../resource/switch_stamps.ts";
 
 /** Words of create-resource and join-resource. */
 export interface MemberWords {

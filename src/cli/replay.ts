@@ -12,7 +12,7 @@ import { assert } from "../base/assert.ts";
 import { UsageError } from "../base/errors.ts";
 import { logFileName, type LogName } from "../base/names.ts";
 import { authorsOf, copiedVersions, versionOf } from "../resource/history.ts";
-import { type ResourceView, resourceView } from "../resource/view.ts";
+import type { ResourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import {
@@ -22,6 +22,7 @@ import {
   TOMBSTONE,
 } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { stillRunning } from "./running.ts";
 import { roleObstacles, stabilityObstacles } from "./standing.ts";
 
 export const REPLAY_COMMANDS: readonly Command[] = [
@@ -65,9 +66,9 @@ function fakeSync(desk: Desk, resource: string): readonly Phase[] {
         desk.write([{ path: sync, value: "0" }]);
       },
       until: (snapshot) => {
-        const { own } = resourceView(snapshot, resource, host);
-        const isWaiting = desk.isDaemonRunning() && own?.isSyncing === true;
-        return isWaiting ? ["sync is running"] : [];
+        return desk.isDaemonRunning()
+          ? stillRunning(desk, snapshot, { resource, links: ["sync"] })
+          : [];
       },
       undo: () => {
         if (wasOn) desk.write([{ path: sync, value: "1" }]);

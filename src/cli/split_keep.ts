@@ -15,6 +15,7 @@
  */
 import { MarsError } from "../base/errors.ts";
 import { findSplits } from "../resource/parting.ts";
+import { SWITCH_LINKS } from "../resource/switch_stamps.ts";
 import {
   isConsistent,
   type ResourceView,
@@ -34,7 +35,8 @@ import {
 } from "./membership.ts";
 import { createFirstLog, firstSequence, resourceLinks } from "./resource.ts";
 import { roleObstacles, stabilityObstacles } from "./standing.ts";
-import { attachWait, detachObstacles, SWITCH_LINKS } from "./switches.ts";
+import { stillRunning } from "./running.ts";
+import { attachWait } from "./switches.ts";
 
 export function splitKeep(
   desk: Desk,
@@ -75,10 +77,7 @@ export function splitKeep(
       },
       until: (snapshot) => {
         if (!desk.isDaemonRunning()) return [];
-        const { own } = resourceView(snapshot, resource, desk.host);
-        return own?.isFetching === true
-          ? [...detachObstacles(own), "a fetch is running"]
-          : detachObstacles(own);
+        return stillRunning(desk, snapshot, { resource, links: SWITCH_LINKS });
       },
       undo: () => {
         if (isMade || before.length === 0) return;

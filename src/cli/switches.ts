@@ -9,6 +9,9 @@
  *
  * `-local` is this host, as without; `-global` turns the switch on all hosts.
  *
+ * What switches something off returns when nothing of that runs any more. With
+ * `-global` hosts are waited for that were heard of lately.
+ *
  * Switches are desired state: they stay as asked even if the daemon cannot do
  * it now, as when a disk cannot be opened; the command then fails and says why.
  * Only a detach that times out puts the switches back: what was taken away for
@@ -20,6 +23,7 @@ import { errnoText, MarsError } from "../base/errors.ts";
 import { MS_PER_S } from "../base/time.ts";
 import { openObstacles } from "../resource/handover.ts";
 import { lasting, passing } from "../resource/reasons.ts";
+import { SWITCH_LINKS, type SwitchLink } from "../resource/switch_stamps.ts";
 import {
   type MemberState,
   type ResourceView,
@@ -37,23 +41,16 @@ import {
   type Wait,
 } from "./command.ts";
 import { gateOf } from "./gate.ts";
+import { stillRunning } from "./running.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, wantLink } from "./units.ts";
-
-/** Names of the links below `todo-<host>`. */
-export type SwitchLink = "attach" | "connect" | "sync" | "allow-replay";
 
 // Ours. The daemon tries a disk again each second; one that is just let go by
 // somebody else is no error yet.
 const DISK_PATIENCE_MS = 3 * MS_PER_S;
-
-/** In the order in which they are switched on; off in the other. */
-export const SWITCH_LINKS: readonly SwitchLink[] = [
-  "attach",
-  "connect",
-  "sync",
-  "allow-replay",
-];
+// Ours. Transfers end within moments. Who has lost a primary, and pauses fetch
+// to take over, must not be held up by a daemon that is stuck.
+const STOP_MS = 30 * MS_PER_S;
 
 const WORDS: Readonly<Record<SwitchLink, string>> = {
   attach: "attach",
@@ -138,6 +135,7 @@ function variants({ link, off, on }: Pair, isOn: boolean): Row[] {
       {
         title: `switch ${what} ${isOn ? "on" : "off"}`,
         act: () => turn(desk, resource, { link, isOn, isGlobal }),
+        ...isOn ? {} : stopWait(desk, resource, { link, isGlobal }),
       },
     ];
   return [
@@ -156,6 +154,31 @@ function variants({ link, off, on }: Pair, isOn: boolean): Row[] {
       phases: phases(true),
     },
   ];
+}
+
+/** Until nothing moves that was switched off; the switch stays off anyway. */
+function stopWait(
+  desk: Desk,
+  resource: string,
+  { link, isGlobal }: { link: SwitchLink; isGlobal: boolean },
+): Wait {
+  return {
+    goal: `${WORDS[link]} to stop`,
+    limitMs: STOP_MS,
+    until: (snapshot) => {
+      if (desk.options.force) return [];
+      const { members } = resourceView(snapshot, resource, desk.host);
+      const hosts = members.map(({ host }) => host).filter((host) =>
+        host === desk.host
+          ? desk.isDaemonRunning()
+          : isGlobal && desk.isRecent(snapshot, host)
+      );
+      return hosts.flatMap((host) =>
+        stillRunning(desk, snapshot, { resource, host, links: [link] })
+          .map((text) => isGlobal ? `"${host}": ${text}` : text)
+      );
+    },
+  };
 }
 
 /** Turns one switch. @throws RefusedError */
@@ -283,10 +306,16 @@ function switchOff(
     },
     {
       title: "let the daemon detach it",
-      ...waitUnlessAlone(desk, "the disk to be detached", (snapshot) => {
-        const { own } = resourceView(snapshot, resource, desk.host);
-        return detachObstacles(own);
-      }),
+      ...waitUnlessAlone(
+        desk,
+        "the disk to be detached",
+        // Without the disk nothing else goes on, but for fetch.
+        (snapshot) =>
+          stillRunning(desk, snapshot, {
+            resource,
+            links: [...links, "attach", "sync", "allow-replay"],
+          }),
+      ),
     },
     unitsTold,
   ];
@@ -415,14 +444,4 @@ function attachObstacles(own: MemberState | undefined): string[] {
       ? "the disk is not open yet"
       : `cannot open "${disk}": ${errnoText(diskErrno)}`,
   ];
-}
-
-/** What still runs on a disk. */
-export function detachObstacles(own: MemberState | undefined): string[] {
-  const left: string[] = [];
-  if (own?.isAttached === true) left.push("the disk is open");
-  if (own?.isDeviceOn === true) left.push("the device is there");
-  if (own?.isReplaying === true) left.push("replay is running");
-  if (own?.isSyncing === true) left.push("sync is running");
-  return left;
 }

@@ -25,6 +25,7 @@ import { deviceGaps } from "./device_gaps.ts";
 import { type Gate, gateOf } from "./gate.ts";
 import { ASK } from "./peers_alive.ts";
 import { lasting, type Reason } from "../resource/reasons.ts";
+import { SWITCH_LINKS } from "../resource/switch_stamps.ts";
 import {
   checkRivals,
   claimLink,
@@ -33,7 +34,7 @@ import {
   signOf,
   unanswered,
 } from "./rivals.ts";
-import { SWITCH_LINKS } from "./switches.ts";
+import { stillRunning } from "./running.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, unitStatus, wantLink } from "./units.ts";
 
@@ -91,7 +92,9 @@ export class Takeover {
   }
 
   phases(): readonly Phase[] {
-    const { force } = this.#desk.options;
+    const desk = this.#desk;
+    const resource = this.#resource;
+    const { force } = desk.options;
     const act = (does: () => void) => (): void => {
       if (!this.#isDone) does();
     };
@@ -124,10 +127,10 @@ export class Takeover {
         act: act(() => this.#warnOfUse()),
         until: until(
           () => force || this.#isPlanned,
-          (view) => {
-            if (!force) return consistencyGaps(view);
-            return view.own?.isFetching === true ? ["a fetch is running"] : [];
-          },
+          (view, snapshot) =>
+            force
+              ? stillRunning(desk, snapshot, { resource, links: ["connect"] })
+              : consistencyGaps(view),
         ),
       },
       {

@@ -30,6 +30,7 @@ import {
   type Plan,
 } from "../resource/plan_types.ts";
 import { SyncTurns } from "../resource/sync_turns.ts";
+import { seenSwitches } from "../resource/switch_stamps.ts";
 import type { SyncWish } from "../resource/sync_limit.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
@@ -41,6 +42,7 @@ import {
   toldBy,
   withoutSync,
 } from "./desired.ts";
+import type { DiskSize } from "./disk_size.ts";
 import type { DeviceUsers } from "./device_users.ts";
 import { withLeft } from "./left_devices.ts";
 import type { ResourceLogs } from "./logs.ts";
@@ -70,8 +72,7 @@ export interface ExecutorOptions {
   readonly publish: (links: readonly LinkValue[]) => void;
   /** The link as it stands on disk; tombstones are undefined. */
   readonly linkOnDisk: (path: string) => string | undefined;
-  /** Bytes of a disk. @throws MarsError */
-  readonly measureDisk: (path: string) => Promise<number>;
+  readonly disk: DiskSize;
   /** Whether an earlier daemon has left the device to its users. */
   readonly isLeftOpen: () => boolean;
   readonly users: DeviceUsers;
@@ -86,14 +87,12 @@ export interface ExecutorOptions {
 // Ours. Positions move with every batch, but others only need to know where
 // they come to rest, and roughly how far they are.
 const POSITION_INTERVAL_MS = 250;
-// Ours. Disks seldom grow; who has made one grow tells the daemon to look.
-const MEASURE_MS = 10_000;
-const MEASURE_MS_MIN = 1_000;
 // Ours. A worker that fails at once must not fill the traces.
 const RESTART_DELAY_MS = 2_000;
 
 export class Executor {
   readonly #options: ExecutorOptions;
+  readonly #disk: DiskSize;
   readonly #completions = new CompletionMeter();
   #handle: Dataplane | undefined;
   #stopping: Promise<void> | undefined;
@@ -103,22 +102,19 @@ export class Executor {
   #positionTimer: ReturnType<typeof setTimeout> | undefined;
   #obstacleText = "";
   #wantsSync = false;
-  #diskBytes = 0;
-  #measuredAtMs = -Infinity;
-  #isAsked = false;
   readonly #turns = new SyncTurns();
-  #measuring: Promise<void> | undefined;
   /** A new log was named, or a copy given up, and that is not durable yet. */
   #isFlushOwed = false;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#disk = options.disk;
   }
 
   /** Whether nothing of the resource runs here any more. */
   get isIdle(): boolean {
     return this.#handle === undefined && this.#stopping === undefined &&
-      this.#measuring === undefined && this.#options.transfers.isIdle &&
+      this.#disk.isIdle && this.#options.transfers.isIdle &&
       !this.#options.verification.isRunning;
   }
 
@@ -138,7 +134,7 @@ export class Executor {
   ask(): void {
     this.#options.links.ask();
     this.#options.users.ask();
-    this.#isAsked = true;
+    this.#disk.ask();
   }
 
   /** Links to write again now, though nothing has changed. */
@@ -159,6 +155,7 @@ export class Executor {
       this.#options;
     // What it said about the damage does not hold any more.
     if (transfers.takeRepaired()) this.#stopWorker();
+    const wasCurrent = this.#isCurrent();
     const worker = this.#worker();
     const snapshot = round.snapshot();
     const told = resourceView(snapshot, resource, host);
@@ -166,7 +163,7 @@ export class Executor {
     await this.#refreshLogs(snapshot, view, worker);
     const planned = plan(view, {
       logs: logs.all,
-      worker: measured(worker, this.#diskBytes),
+      worker: measured(worker, this.#disk.bytes),
       isRunning: round.isRunning,
       isReplaysTurn: this.#turns.isReplay(this.#options.monotonicMs(), {
         isSyncing: transfers.isSyncing,
@@ -199,16 +196,27 @@ export class Executor {
     const isPublished = await attempt(publishing);
     const isDurable = isPublished && !this.#isFlushOwed;
     await attempt(() => vow.settle(isDurable, told, next, worker));
-    if (this.#isDiskFree(next)) this.#adjust(next, view, round);
+    const isAdopted = this.#isDiskFree(next);
+    if (isAdopted) this.#adjust(next, view, round);
     transfers.adjust(this.#isAtRest() ? next : withoutSync(next), view);
     const facts = replayFacts(this.#desired, this.#worker(), view);
     verification.adjust(next.verify, view, facts);
     // Guests have a device and no disk: nothing runs, and they say so.
-    this.#measure(next, view);
+    this.#disk.look(
+      next.role === "detached" ? undefined : view.own?.disk,
+    );
     const isOn = snapshot.value(linkPath.device(resource, host)) !== undefined;
     if (isOn) {
       const shown = withLeft(next, view.own?.device, round.leftDevices);
-      await attempt(() => this.#publishStates(shown, round.snapshot()));
+      // Where it has come to rest has been told, too.
+      const isSettled = isPublished && this.#positionTimer === undefined;
+      const isSeen = wasCurrent && isAdopted && this.#isCurrent() && isSettled;
+      const switchesSeen = isSeen
+        ? seenSwitches(snapshot, resource, host)
+        : undefined;
+      await attempt(() =>
+        this.#publishStates(shown, round.snapshot(), switchesSeen)
+      );
     }
     if (refusal !== undefined) throw refusal;
   }
@@ -235,7 +243,7 @@ export class Executor {
     ]);
     this.#stopWorker();
     await this.#stopping;
-    await this.#measuring;
+    await this.#disk.finished();
     await this.#publishRest(snapshot());
     this.#publishStates(NOTHING, snapshot());
   }
@@ -422,38 +430,16 @@ export class Executor {
     });
   }
 
-  /** Now and then; somebody may have made it larger. */
-  #measure(next: Plan, view: ResourceView): void {
-    const { measureDisk, monotonicMs, wake } = this.#options;
-    const path = view.own?.disk;
-    if (next.role === "detached" || path === undefined) {
-      this.#diskBytes = 0;
-      // At once when it is opened again.
-      this.#measuredAtMs = -Infinity;
-      return;
-    }
-    const nowMs = monotonicMs();
-    const pauseMs = this.#isAsked ? MEASURE_MS_MIN : MEASURE_MS;
-    if (this.#measuring || nowMs < this.#measuredAtMs + pauseMs) return;
-    this.#measuredAtMs = nowMs;
-    this.#isAsked = false;
-    const measure = async (): Promise<void> => {
-      try {
-        const bytes = await measureDisk(path);
-        if (bytes !== this.#diskBytes) wake();
-        this.#diskBytes = bytes;
-      } catch (error) {
-        if (!(error instanceof MarsError)) throw error;
-        // The worker tells what is wrong with the disk.
-        this.#diskBytes = 0;
-      } finally {
-        this.#measuring = undefined;
-      }
-    };
-    this.#measuring = measure();
+  /** Whether the worker does what it was told, or none is left. */
+  #isCurrent(): boolean {
+    return this.#handle?.isCurrent ?? this.#stopping === undefined;
   }
 
-  #publishStates(next: Plan, snapshot: Snapshot): void {
+  #publishStates(
+    next: Plan,
+    snapshot: Snapshot,
+    switchesSeen?: string,
+  ): void {
     const { transfers, verification, links, users } = this.#options;
     const worker = this.#worker();
     const openCount = worker?.role === "log"
@@ -481,8 +467,9 @@ export class Executor {
           completedNs: this.#completions.read(worker, now),
           openCount,
           openBy: users.text({ openCount, isWanted: next.role === "log" }),
+          switchesSeen,
         }),
-        diskBytes: Math.max(this.#diskBytes, worker?.diskBytes ?? 0),
+        diskBytes: Math.max(this.#disk.bytes, worker?.diskBytes ?? 0),
         obstacles,
       }),
       this.#options.publish,

@@ -22,6 +22,7 @@ import { ResourceLinks } from "./resource_links.ts";
 import { Schedule } from "./schedule.ts";
 import type { DaemonParts } from "./parts.ts";
 import type { Running } from "./services.ts";
+import { DiskSize } from "./disk_size.ts";
 import { DiskPace } from "./disk_pace.ts";
 import { readRecords } from "./log_records.ts";
 import { type Lines, Transfers } from "./transfers.ts";
@@ -285,12 +286,15 @@ export class Resources {
         look: (isThorough) => this.#usersOf(resource, isThorough),
         monotonicMs: common.monotonicMs,
       }),
-      measureDisk: async (path) => {
-        const file = await files.open(path, "read");
-        const bytes = file.sizeBytes();
-        await file.close();
-        return bytes;
-      },
+      disk: new DiskSize({
+        ...common,
+        measureDisk: async (path) => {
+          const file = await files.open(path, "read");
+          const bytes = file.sizeBytes();
+          await file.close();
+          return bytes;
+        },
+      }),
       now,
     });
     const running = { executor, logs };

@@ -6,6 +6,7 @@
  * Source: `actual-<host>/*` of a resource in MARS.
  */
 import type { LocalLog, Plan, WorkerState } from "../resource/plan_types.ts";
+import { SWITCHES_SEEN } from "../resource/switch_stamps.ts";
 import { formatRuns } from "../tree/log_runs.ts";
 import { formatStamp, NOBODY } from "../tree/values.ts";
 
@@ -24,6 +25,8 @@ export interface Activity {
   readonly openCount: number;
   /** Who has it open, in words; empty if nobody is seen. */
   readonly openBy: string;
+  /** As `seenSwitches` says it; undefined: as it was told before. */
+  readonly switchesSeen: string | undefined;
 }
 
 /** Per second: operations, and KiB. */
@@ -96,6 +99,10 @@ export function stateValues(
     "amount-if_rate": String(rates.deviceKib),
     "if-flying": String(worker?.inFlight ?? 0),
     "if-state": String(-(worker?.deviceErrno ?? 0)),
+    // Behind all that says what runs.
+    ...(activity.switchesSeen === undefined
+      ? {}
+      : { [SWITCHES_SEEN]: activity.switchesSeen }),
     ...(activity.completedNs === undefined
       ? {}
       : { "if-completion-stamp": formatStamp(activity.completedNs) }),
