@@ -41,7 +41,7 @@ import type { Round } from "./round.ts";
 import { Failures } from "./failures.ts";
 import { outdated } from "./handmade.ts";
 import { infoText } from "./info.ts";
-import { LEFT_KEY, type LeftDevice, ownerless } from "./left_devices.ts";
+import { type LeftDevice, ownerless } from "./left_devices.ts";
 import { Leftovers } from "./leftovers.ts";
 import { Lookout } from "./lookout.ts";
 import type { Stamps } from "./messages.ts";
@@ -209,8 +209,7 @@ export class Daemon {
       hasHeard: (members) => this.#mayLead(members),
       isRunning: (resource) => this.#resources.get(resource) !== undefined,
       lock: parts.lock,
-      logsOf: (resource) =>
-        parts.logDirectory(`${marsDir}/${linkPath.resource(resource)}`).list(),
+      logDirectory: parts.logDirectory,
       look: () => {
         this.#lookout.ask(true);
         this.#lookout.look(this.#clock.monotonicMs());
@@ -485,8 +484,7 @@ export class Daemon {
         ...this.#peers.obstacles(),
         ...this.#traffic.obstacles,
         ...this.#leftovers.obstacles,
-        ...ownerless(this.#left, snapshot, this.#settings.host)
-          .map(({ text }) => ({ key: LEFT_KEY, text })),
+        ...ownerless(this.#left, snapshot, this.#settings.host),
       ],
     });
     const told = this.#failures.try("alive", () => this.#publish(links));

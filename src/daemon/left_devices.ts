@@ -13,7 +13,7 @@
 import { MarsError, messageOf } from "../base/errors.ts";
 import { trace } from "../base/trace.ts";
 import type { KernelDevice } from "../dataplane/kernel_devices.ts";
-import { blocked, type Plan } from "../resource/plan_types.ts";
+import { blocked, type Obstacle, type Plan } from "../resource/plan_types.ts";
 import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -135,19 +135,20 @@ function awaitedDevices(snapshot: Snapshot, host: string): Set<string> {
   return new Set(names);
 }
 
-/** Those that belong to no resource of this host, and so nobody tells of. */
+/** Of those that belong to no resource of this host, and so nobody tells of. */
 export function ownerless(
   left: readonly LeftDevice[],
   snapshot: Snapshot,
   host: string,
-): LeftDevice[] {
+): Obstacle[] {
   if (left.length === 0) return [];
   const names = new Set(
     snapshot.resources().map((resource) =>
       snapshot.value(linkPath.device(resource, host))
     ),
   );
-  return left.filter(({ name }) => name === undefined || !names.has(name));
+  return left.filter(({ name }) => name === undefined || !names.has(name))
+    .map(({ text }) => ({ key: LEFT_KEY, text }));
 }
 
 /** The plan, and what an earlier daemon has left of the device. */

@@ -146,10 +146,13 @@ Deno.test("LeftDevices has nothing to do where the kernel has no ublk", () => {
 });
 
 Deno.test("ownerless() are those whose resource tells nothing", () => {
-  const left = ["r", "gone", undefined].map((name) => ({ name, text: "" }));
+  const left = ["r", "gone", undefined].map((name) => ({
+    name,
+    text: `left ${name}`,
+  }));
   assertEquals(
-    ownerless(left, SECONDARY, "alpha").map(({ name }) => name),
-    ["gone", undefined],
+    ownerless(left, SECONDARY, "alpha").map(({ text }) => text),
+    ["left gone", "left undefined"],
   );
   assertEquals(ownerless(left, DELETED, "alpha").length, 3);
 });

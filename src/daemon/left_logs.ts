@@ -13,7 +13,7 @@
  *   it was deleted             no command knows it; they are plain files
  */
 import { formatBytes, formatCount } from "../base/figures.ts";
-import type { LogFile } from "../log/files.ts";
+import type { LogDirectory, LogFile } from "../log/files.ts";
 import { takesPart } from "../resource/left_links.ts";
 import type { Obstacle } from "../resource/plan_types.ts";
 import { linkPath } from "../tree/path.ts";
@@ -30,7 +30,7 @@ export interface LeftLogsDesk {
   readonly hasHeard: (members: readonly string[]) => boolean;
   /** Whether something of it runs here. */
   readonly isRunning: (resource: string) => boolean;
-  readonly logsOf: (resource: string) => Promise<readonly LogFile[]>;
+  readonly logDirectory: (path: string) => Pick<LogDirectory, "list">;
 }
 
 export class LeftLogs {
@@ -57,7 +57,8 @@ export class LeftLogs {
       if (takesPart(snapshot, resource, desk.host)) continue;
       if (desk.isRunning(resource)) continue;
       if (!desk.hasHeard(snapshot.members(resource))) continue;
-      const files = await desk.logsOf(resource);
+      const path = `${desk.marsDir}/${linkPath.resource(resource)}`;
+      const files = await desk.logDirectory(path).list();
       if (files.length === 0) continue;
       found.add(resource);
       if (!this.#before.has(resource)) continue;

@@ -19,7 +19,7 @@ class World {
   readonly #left = new LeftLogs();
   #stampNs = 0n;
   snapshot = new Snapshot([]);
-  files: readonly LogFile[] = [logFile(1), logFile(2)];
+  files: LogFile[] = [logFile(1), logFile(2)];
   isRunning = false;
   hasHeard = true;
 
@@ -42,7 +42,12 @@ class World {
       snapshot: () => this.snapshot,
       hasHeard: () => this.hasHeard,
       isRunning: () => this.isRunning,
-      logsOf: () => Promise.resolve(this.files),
+      logDirectory: (path) => ({
+        list: () => {
+          assertEquals(path, "/mars/resource-r");
+          return Promise.resolve(this.files);
+        },
+      }),
     });
     return this.#left.obstacles.map(({ key, text }) => {
       assertEquals(key, LEFT_LOGS_KEY);

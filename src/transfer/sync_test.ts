@@ -11,6 +11,7 @@ import { equalBytes } from "../base/bytes.ts";
 import { ERRNO, MarsError } from "../base/errors.ts";
 import type { RpcHandlers } from "../peer/rpc.ts";
 import { diskHandlers, type DiskSource } from "./disk_service.ts";
+import type { FileOpener } from "./file.ts";
 import {
   DiskSync,
   type SyncOptions,
@@ -337,6 +338,72 @@ Deno.test("DiskSync hides long round trips", async () => {
   });
   assertEquals(await copy.run(), { kind: "complete" });
   assert(most >= 40, `only ${most} calls at once`);
+});
+
+/** The files of a copy, whose own disk waits before it makes digests. */
+function slowly(
+  { files }: Copy,
+  wait: (offsetBytes: number) => Promise<void>,
+): FileOpener {
+  return {
+    open: async (path, mode) => {
+      const file = await files.open(path, mode);
+      const digest = file.digest.bind(file);
+      file.digest = async (extent, ...how) => {
+        await wait(extent.offsetBytes);
+        return await digest(extent, ...how);
+      };
+      return file;
+    },
+  };
+}
+
+Deno.test("DiskSync reads its own disk while the peer reads the other", async () => {
+  const source = diskOf(40 * MIB, [7 * MIB]);
+  const copy = new Copy({ source, local: diskOf(40 * MIB, []) });
+  const handlers = diskHandlers(sourceOf(copy.files));
+  const begun = Promise.withResolvers<void>();
+  copy.reconnect({
+    handlers: {
+      ...handlers,
+      "disk.digests": async (call) => {
+        // By its first answer the peer tells how.
+        if (call.params["offsetBytes"] !== 0) await begun.promise;
+        const reply = await handlers["disk.digests"]?.(call);
+        assert(reply !== undefined);
+        return reply;
+      },
+    },
+  });
+  const files = slowly(copy, (offsetBytes) => {
+    if (offsetBytes > 0) begun.resolve();
+    return Promise.resolve();
+  });
+  assertEquals(await copy.run({ files }), { kind: "complete" });
+  assert(equalBytes(copy.files.durable(LOCAL), source));
+});
+
+Deno.test("DiskSync does not close the disk before it has been read", async () => {
+  const disk = diskOf(40 * MIB, []);
+  const copy = new Copy({ source: disk, local: disk });
+  const begun = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const files = slowly(copy, async (offsetBytes) => {
+    if (offsetBytes === 0) return;
+    begun.resolve();
+    await held.promise;
+  });
+  const sync = copy.start({ files });
+  await deadline(begun.promise, WAIT_MS);
+  const stopped = sync.stop();
+  for (let turn = 0; turn < 20; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assertEquals(copy.files.openCount, 1, "the own disk");
+  held.resolve();
+  assertEquals(await deadline(stopped, WAIT_MS), { kind: "stopped" });
+  copy.line.close();
+  await copy.line.idle();
 });
 
 Deno.test("DiskSync copies from a peer that knows only plain digests", async () => {
