@@ -24,6 +24,8 @@ import { SIZE_ALIGNMENT_BYTES } from "./arguments.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
 import { wantedBytes } from "./membership.ts";
 
+const SEEN_LATE = "that a disk has grown is seen after some 10 s";
+
 export const RESIZE_COMMANDS: readonly Command[] = [
   {
     name: "resize",
@@ -60,7 +62,8 @@ function resize(
       goal: "the device to grow",
       act: () => {
         if (newBytes === oldBytes) {
-          desk.print(`"${resource}" has ${oldBytes} bytes already`);
+          const advice = size === undefined ? smallDisks(desk, resource) : "";
+          desk.print(`"${resource}" has ${oldBytes} bytes already${advice}`);
         } else write(newBytes);
       },
       until: (snapshot) => {
@@ -84,6 +87,15 @@ function resize(
       },
     },
   ];
+}
+
+/** Whose disks allow no more, for who has just made them larger. */
+function smallDisks(desk: Desk, resource: string): string {
+  const { members, sizeBytes = 0 } = desk.view(resource);
+  const limitBytes = sizeBytes + SIZE_ALIGNMENT_BYTES;
+  const hosts = members.filter(({ diskBytes = 0 }) => diskBytes < limitBytes)
+    .map(({ host }) => `"${host}"`);
+  return `, which is all of the disk of ${hosts.join(", ")}; ${SEEN_LATE}`;
 }
 
 /** @throws RefusedError if the daemon says that the device cannot grow */
@@ -131,7 +143,9 @@ function checkedSize(
   if (Number.isFinite(possible) && newBytes > possible) {
     const small = members.filter(({ diskBytes = 0 }) => diskBytes < newBytes)
       .map(({ host, diskBytes }) => `"${host}" has ${diskBytes}`);
-    obstacles.push(`${newBytes} bytes do not fit: ${small.join(", ")}`);
+    obstacles.push(
+      `${newBytes} bytes do not fit: ${small.join(", ")}; ${SEEN_LATE}`,
+    );
   }
   if (newBytes < oldBytes) {
     obstacles.push(

@@ -74,7 +74,9 @@ export function preconditions(
     reasons.push(
       isSynced(view, member)
         ? passing(`"${member.host}" is not consistent yet: it replays`)
-        : lasting(`"${member.host}" is still copying the disk`),
+        : lasting(
+          `"${member.host}" is still copying the disk; wait, or type --ignore-sync`,
+        ),
     );
   }
   return reasons;

@@ -203,6 +203,12 @@ test("The level of emergency ends logging before the tree is full", async () => 
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 3 });
   const writer = new Writer(recorder, await connect(alpha));
   await inEmergency(alpha);
+  const why = await alpha.waitLink(
+    "resource-r/actual-alpha/msg-err-emergency",
+    (value) => value !== "OK",
+  );
+  assertStringIncludes(why, "No room for logs", "the log has not failed");
+  assertStringIncludes(await alpha.must("view", "r"), "EmergencyMode");
   await writer.more(500);
   await alpha.waitLink("actual-alpha/emergency", (value) => value === "4");
   assert(!alpha.traces().includes("No space left"), "there was room for links");
