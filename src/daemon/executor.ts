@@ -180,6 +180,7 @@ export class Executor {
       this.#turns.give(this.#options.monotonicMs());
     }
     const next = this.#inTurn(planned, round);
+    transfers.endSync(next.sync);
     let refusal: MarsError | undefined;
     const attempt = async (step: () => void | Promise<void>) => {
       try {

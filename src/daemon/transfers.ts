@@ -9,7 +9,9 @@
  * primary went on writing; the disk is consistent only after replay of every
  * record that could have been on the primary's disk when the last block was
  * read. So the primary is asked for its position after that, and it is stored
- * as `syncpos` before `syncstatus` says that the copy is complete.
+ * as `syncpos` before `syncstatus` says that the copy is complete. Until then
+ * `syncpos` says what the copied part may have of the primary's history; where
+ * that is lost, the copy begins anew (`resource/copying.ts`).
  */
 import { FormatError, messageOf } from "../base/errors.ts";
 import type { LogName } from "../base/names.ts";
@@ -33,7 +35,7 @@ import {
   type SyncResult,
 } from "../transfer/sync.ts";
 import { linkPath } from "../tree/path.ts";
-import { parseReplay } from "../tree/values.ts";
+import { formatReplay, parseReplay } from "../tree/values.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import { FetchObstacles, fetchText } from "./fetch_obstacles.ts";
 import type { ResourceLogs } from "./logs.ts";
@@ -173,6 +175,17 @@ export class Transfers {
       obstacles.push({ key: `${severity}-sync`, text: this.#syncObstacle });
     }
     return obstacles;
+  }
+
+  /**
+   * Ends a copy that goes on no more, at once: nothing that it reaches from now
+   * on is told, while links are written that say where the next one begins.
+   */
+  endSync(wanted: SyncPlan | undefined): void {
+    const running = this.#sync;
+    if (running === undefined || wanted?.source === running.source) return;
+    running.isOver = true;
+    void running.sync.stop();
   }
 
   /** Starts, keeps or stops transfers as `next` wants them. */
@@ -352,14 +365,8 @@ export class Transfers {
 
   #adjustSync(wanted: SyncPlan | undefined, view: ResourceView): void {
     this.#options.pace.text = view.own?.syncRate;
-    const before = this.#sync;
-    if (before !== undefined) {
-      if (wanted?.source !== before.source) {
-        before.isOver = true;
-        before.sync.stop();
-      }
-      return;
-    }
+    this.endSync(wanted);
+    if (this.#sync !== undefined) return;
     const path = view.own?.disk;
     if (wanted === undefined || path === undefined) {
       this.#syncObstacle = "";
@@ -384,7 +391,7 @@ export class Transfers {
       pace: this.#options.pace,
       fetchPace: this.#options.pace.fetching,
       onProgress: (progress) => {
-        const { syncedBytes } = progress;
+        const { syncedBytes, readUpTo } = progress;
         if (running.isOver) return;
         this.#syncObstacle = "";
         this.#syncedBytes += Math.max(0, syncedBytes - lastBytes);
@@ -392,6 +399,13 @@ export class Transfers {
         const links = [verifyStatus(resource, host, progress)];
         // The last step is published only together with `syncpos`.
         if (syncedBytes < wanted.sizeBytes) {
+          // First: what is copied counts only where that is history.
+          if (readUpTo !== undefined) {
+            links.push({
+              path: linkPath.syncPos(resource, host),
+              value: formatReplay(readUpTo),
+            });
+          }
           links.push({
             path: linkPath.syncStatus(resource, host),
             value: String(syncedBytes),

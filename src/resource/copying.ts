@@ -9,8 +9,9 @@
  * begin while this host is ahead of that.
  *
  * Blocks from different primaries do not make one disk: of what the first one
- * had, the second may have lost some. So it is noted whom a copy is from, and it
- * begins anew when another one is primary; what is equal costs little then.
+ * had, the second may have lost some. So it is noted whom a copy is from, and up
+ * to which position of its history; it begins anew when another one is primary,
+ * or the same one has another history. What is equal costs little then.
  *
  * Nothing is copied from whom this host has parted from: a disk that grew has to
  * be completed, too, and what it has may be nowhere else.
@@ -19,7 +20,7 @@
  */
 import { linkPath } from "../tree/path.ts";
 import { TOMBSTONE } from "../tree/values.ts";
-import { holeBehind, nextLog } from "./history.ts";
+import { holeBehind, lastVersion, logIn, nextLog } from "./history.ts";
 import {
   blocked,
   ENDS_AT,
@@ -38,6 +39,7 @@ import {
   type Position,
   type ResourceView,
   sameLog,
+  startOf,
 } from "./view.ts";
 
 /** The copy of this host is not complete, and replay is at `reached`. */
@@ -71,6 +73,13 @@ export function copying(
     );
   }
   if (own.syncFrom !== source.host) return begun(view, own, source.host, base);
+  switch (sourceHas(view, own, source.host, reached)) {
+    case "no":
+      return begun(view, own, source.host, base);
+    case "unknown":
+      return told(`The history of "${source.host}" is not known yet`);
+    case "yes":
+  }
   const sourceAt = {
     log: source.replay.log,
     bytes: source.replay.startBytes,
@@ -96,7 +105,38 @@ export function copying(
   };
 }
 
-/** The copy is from `source` now; what was copied from another does not count. */
+/**
+ * Whether all that was copied is in the history of the source. It may have led
+ * in another one meanwhile, and lost that to somebody who led in between: what
+ * was copied then is nowhere in the logs that are replayed here.
+ */
+function sourceHas(
+  view: ResourceView,
+  own: MemberState,
+  source: string,
+  reached: Position,
+): "yes" | "no" | "unknown" {
+  if (own.syncPosition === undefined || (own.syncedBytes ?? 0) === 0) {
+    return "yes";
+  }
+  const copied = startOf(own.syncPosition);
+  const { sequence } = copied.log;
+  if (sequence < reached.log.sequence) return "yes";
+  if (sequence === reached.log.sequence) {
+    if (!sameLog(copied.log, reached.log)) return "no";
+    if (copied.bytes <= reached.bytes) return "yes";
+  }
+  // It has told of this log in its answers, and is about to do so in links.
+  const newest = lastVersion(view, source)?.sequence ?? 0;
+  if (newest < sequence) return "yes";
+  const found = logIn(view, source, sequence);
+  if (found === undefined) return "unknown";
+  const isIn = sameLog(found.log, copied.log) &&
+    (found.bytes === "open" || found.bytes >= copied.bytes);
+  return isIn ? "yes" : "no";
+}
+
+/** The copy is from `source` now; what was copied before does not count. */
 function begun(
   view: ResourceView,
   own: MemberState,
@@ -112,6 +152,9 @@ function begun(
       // First: a crash between both must not count them.
       ...isOther
         ? [{ path: linkPath.syncStatus(resource, host), value: "0" }]
+        : [],
+      ...isOther && own.syncPosition !== undefined
+        ? [{ path: linkPath.syncPos(resource, host), value: TOMBSTONE }]
         : [],
       { path: linkPath.syncFrom(resource, host), value: source },
     ],

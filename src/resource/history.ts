@@ -72,11 +72,44 @@ function versionBefore(
   sequence: number,
   host: string,
 ): VersionLink | undefined {
-  const text = versionOf(view, sequence, host)?.text;
-  if (text === undefined) return undefined;
+  const version = versionOf(view, sequence, host);
+  return version && followedBy(view, sequence, version);
+}
+
+/** The version of log `sequence - 1` that `version` follows. */
+function followedBy(
+  view: ResourceView,
+  sequence: number,
+  { text }: VersionLink,
+): VersionLink | undefined {
   const end = previousText(text);
   for (const link of view.versions.get(sequence - 1)?.values() ?? []) {
     if (selfText(link.text) === end) return link;
+  }
+  return undefined;
+}
+
+/**
+ * Which log `sequence` is in the history of `host`, and where it ends there;
+ * "open" if it may go on. Undefined as long as that is not known.
+ */
+export function logIn(
+  view: ResourceView,
+  host: string,
+  sequence: number,
+): Position | { readonly log: LogName; readonly bytes: "open" } | undefined {
+  const newest = lastVersion(view, host)?.sequence ?? 0;
+  let version = versionOf(view, newest, host);
+  if (newest === sequence && version !== undefined) {
+    return { log: version.value.self.log, bytes: "open" };
+  }
+  for (let at = newest; version !== undefined && at > sequence; at--) {
+    const { previous } = version.value;
+    if (previous === undefined) return undefined;
+    if (at === sequence + 1) {
+      return { log: previous.log, bytes: previous.endBytes };
+    }
+    version = followedBy(view, at, version);
   }
   return undefined;
 }

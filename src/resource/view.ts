@@ -177,6 +177,11 @@ export function comparePositions(left: Position, right: Position): number {
   return left.log.sequence - right.log.sequence || left.bytes - right.bytes;
 }
 
+/** Where what is on the disk for good ends. */
+export function startOf({ log, startBytes }: ReplayValue): Position {
+  return { log, bytes: startBytes };
+}
+
 /** The one that lies before the other; an unknown one does. */
 export function earlierOf(
   left: Position | undefined,

@@ -40,7 +40,8 @@
  *       stamp is newer than the end of the copy, and store the end of its dirty
  *       region (start + dirty) as `syncpos`; only then `syncstatus` says done;
  *   (4) the disk is inconsistent until the own replay has reached `syncpos`;
- *   (5) start at 0 again if the primary has changed or was in emergency.
+ *   (5) start at 0 again if the primary has changed or was in emergency, or if
+ *       its history does not lead through `readUpTo` any more.
  *
  * Source: full sync of MARS; the order of (3) and the end of the dirty region
  * are stricter than the original.
@@ -50,6 +51,8 @@ import { toHex } from "../base/bytes.ts";
 import { ERRNO, MarsError, SyscallError } from "../base/errors.ts";
 import type { Pace } from "../base/throttle.ts";
 import type { RpcClient, RpcReply } from "../peer/rpc.ts";
+import { comparePositions, startOf } from "../resource/view.ts";
+import { parseReplay, type ReplayValue } from "../tree/values.ts";
 import {
   blockCountOf,
   COARSE_BYTES,
@@ -99,6 +102,11 @@ export type SyncProgress = {
   readonly equalBytes: number;
   readonly zeroedBytes: number;
   readonly copiedBytes: number;
+  /**
+   * Nothing of what the peer logged behind this position was on its disk when
+   * the last block was read; undefined if it does not tell.
+   */
+  readonly readUpTo: ReplayValue | undefined;
 };
 
 /**
@@ -167,6 +175,7 @@ export class DiskSync {
   #equalBytes = 0;
   #zeroedBytes = 0;
   #copiedBytes = 0;
+  #readUpTo: ReplayValue | undefined;
   #reporting: Promise<void> | undefined;
   #reportTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -407,11 +416,24 @@ export class DiskSync {
     into?: Uint8Array,
   ): Promise<RpcReply> {
     const { rpc, resource } = this.#options;
-    return await rpc.call(method, { resource, ...params }, {
+    const reply = await rpc.call(method, { resource, ...params }, {
       timeoutMs: CALL_TIMEOUT_MS,
       signal: this.#cancel.signal,
       ...into !== undefined && { into },
     });
+    this.#noteEnd(reply);
+    return reply;
+  }
+
+  /** Peers that are older do not tell it. */
+  #noteEnd({ params }: RpcReply): void {
+    const text = params["upTo"];
+    const end = typeof text === "string" ? parseReplay(text) : undefined;
+    const last = this.#readUpTo;
+    if (end === undefined) return;
+    const isNewer = last === undefined ||
+      comparePositions(startOf(end), startOf(last)) > 0;
+    if (isNewer) this.#readUpTo = end;
   }
 
   #end(result: SyncResult): void {
@@ -463,6 +485,7 @@ export class DiskSync {
   /** Copying goes on meanwhile; what it writes counts the next time. */
   async #report(file: RandomFile): Promise<void> {
     const doneBytes = this.#doneBytes;
+    const readUpTo = this.#readUpTo;
     await file.flush();
     this.#syncedBytes = doneBytes;
     this.#options.onProgress({
@@ -470,6 +493,7 @@ export class DiskSync {
       equalBytes: this.#equalBytes,
       zeroedBytes: this.#zeroedBytes,
       copiedBytes: this.#copiedBytes,
+      readUpTo,
     });
   }
 }

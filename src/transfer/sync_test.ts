@@ -193,6 +193,12 @@ Deno.test("DiskSync fetches only the pages that differ", async () => {
     equalBytes: 10 * MIB - 4 * PAGE_BYTES,
     zeroedBytes: 0,
     copiedBytes: 4 * PAGE_BYTES,
+    // As the peer says with each answer.
+    readUpTo: {
+      log: { sequence: 1, host: "alpha" },
+      startBytes: 9,
+      dirtyBytes: 0,
+    },
   });
 });
 

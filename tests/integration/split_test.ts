@@ -160,3 +160,57 @@ Deno.test("A lost side is kept as a resource of its own", async () => {
   assertEquals(await byteAt(leader, 103), 0xb1);
   await leader.disconnect();
 });
+
+Deno.test("A copy begins anew if its source has lost what was copied", async () => {
+  await using hosts = new Hosts();
+  const [alpha, beta, gamma] = await hosts.cluster("alpha", "beta", "gamma");
+  assert(alpha !== undefined && beta !== undefined && gamma !== undefined);
+  const all = [alpha, beta, gamma];
+  // So large that a copy is under way for a while; all but a little is a hole.
+  const diskBytes = 2048 * MIB;
+  for (const host of all) host.makeDisk(diskBytes);
+  await alpha.must("create-resource", "r", alpha.disk);
+  const old = await connect(alpha);
+  await fill(old, 0, 16, 1);
+  await beta.must("join-resource", "r", beta.disk, "--timeout=30");
+  await consistent(beta);
+  const todo = `${gamma.marsDir}/resource-r/todo-gamma`;
+  Deno.mkdirSync(todo, { recursive: true });
+  Deno.symlinkSync("128M", `${todo}/sync-rate`);
+  await gamma.must("join-resource", "r", gamma.disk, "--timeout=30");
+  await gamma.must("pause-sync", "r", "--timeout=30");
+  // From here on only alpha has the log, and gamma its disk.
+  await gamma.must("pause-fetch", "r", "--timeout=30");
+  await beta.must("pause-fetch", "r", "--timeout=30");
+  await fill(old, 300, 4, 0xa1);
+  await waitFor("alpha to write back", () => byteOn(alpha, 300) === 0xa1);
+  await gamma.must("resume-sync", "r");
+  await gamma.waitLink("resource-r/syncstatus-gamma", (v) => Number(v) > 0);
+  await gamma.must("pause-sync", "r", "--timeout=30");
+  assertEquals(byteOn(gamma, 300), 0xa1);
+  await beta.must("primary", "r", "--force", "--timeout=30");
+  await beta.must("resume-fetch", "r");
+  await old.disconnect();
+  await alpha.waitLink("resource-r/actual-alpha/is-primary", (v) => v === "0");
+  await alpha.must("invalidate", "r", "--timeout=30");
+  await consistent(alpha);
+  await alpha.must("primary", "r", "--ignore-sync", "--timeout=30");
+  await gamma.must("set-sync-rate", "r", "0");
+  await gamma.must("resume-fetch", "r");
+  await gamma.must("resume-sync", "r");
+  await gamma.waitLink(
+    "resource-r/syncstatus-gamma",
+    (value) => value === String(diskBytes),
+  );
+  await consistent(gamma);
+  assertEquals(all.map((host) => byteOn(host, 300)), [0, 0, 0]);
+});
+
+/** What a block of a disk begins with. */
+function byteOn({ disk }: Host, block: number): number {
+  using file = Deno.openSync(disk);
+  file.seekSync(block * BLOCK_BYTES, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(1);
+  file.readSync(bytes);
+  return bytes[0] ?? -1;
+}
