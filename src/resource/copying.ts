@@ -20,6 +20,7 @@
  */
 import { linkPath } from "../tree/path.ts";
 import { TOMBSTONE } from "../tree/values.ts";
+import { hasLedBeforeGrowth } from "./device.ts";
 import { holeBehind, lastVersion, logIn, nextLog } from "./history.ts";
 import {
   blocked,
@@ -53,7 +54,7 @@ export function copying(
   const told = (text: string): Plan => blocked(base, "inf-sync-start", text);
   const source = view.members.find((member) => member.host === view.designated);
   if (view.designated === view.host) {
-    return told("Designated primary, but its own copy is not complete");
+    return told(`Designated primary, but ${wayOut(view, own)}`);
   }
   if (source?.replay === undefined) return told("No primary to copy from");
   if (!own.desired.sync) return told("Sync is switched off");
@@ -103,6 +104,20 @@ export function copying(
       ranges,
     },
   };
+}
+
+/** Why a designated primary cannot lead, and what to type. */
+function wayOut(view: ResourceView, own: MemberState): string {
+  const { resource, sizeBytes = 0 } = view;
+  if (hasLedBeforeGrowth(view, own)) {
+    return `the device has grown to ${sizeBytes} bytes: make the disk as large, or type set-link ${
+      linkPath.size(resource)
+    } ${own.syncedBytes} --force to undo that`;
+  }
+  const complete = view.members.find((member) => isSynced(view, member));
+  return complete === undefined
+    ? `no copy is complete; if the disk here has all data, type secondary ${resource}, fake-sync ${resource}, primary ${resource} --ignore-sync`
+    : `its own copy is not complete; type primary ${resource} on "${complete.host}"`;
 }
 
 /**

@@ -4,7 +4,8 @@
  *
  * It grows with the link that says so, as soon as its disk is large enough, and
  * never shrinks. The disk of the host that leads is what others copy; what it
- * has grown by counts as copied there.
+ * has grown by counts as copied there, also if the machine stopped before that
+ * was said: nobody could be primary any more.
  */
 import { linkPath } from "../tree/path.ts";
 import {
@@ -14,7 +15,7 @@ import {
   type Plan,
   type WorkerState,
 } from "./plan_types.ts";
-import type { MemberState, ResourceView } from "./view.ts";
+import { isConsistent, type MemberState, type ResourceView } from "./view.ts";
 
 /** An idle plan with the size of the device, and what is wrong with it. */
 export function sized(
@@ -40,7 +41,7 @@ export function sized(
   return diskBytes === 0 || diskBytes >= sizeBytes ? base : blocked(
     base,
     "err-disk-smaller",
-    `The disk has ${diskBytes} bytes, ${sizeBytes} are needed`,
+    `The disk has ${diskBytes} bytes, ${sizeBytes} are needed: make it larger`,
   );
 }
 
@@ -58,14 +59,34 @@ export function leaderLinks(
       value: String(worker.logSequence),
     });
   }
-  // Its disk is what others copy: there is nothing to be copied to it.
-  const isGrown = worker.diskBytes >= base.sizeBytes &&
+  return [...links, ...growthLinks(view, own, base, worker)];
+}
+
+/** Its disk is what others copy: there is nothing to be copied to it. */
+export function growthLinks(
+  view: ResourceView,
+  own: MemberState,
+  base: Plan,
+  worker: WorkerState | undefined,
+): LinkValue[] {
+  const isGrown = (worker?.diskBytes ?? 0) >= base.sizeBytes &&
     (own.syncedBytes ?? 0) < base.sizeBytes;
-  if (isGrown) {
-    links.push({
-      path: linkPath.syncStatus(view.resource, view.host),
-      value: String(base.sizeBytes),
-    });
-  }
-  return links;
+  if (!isGrown) return [];
+  const path = linkPath.syncStatus(view.resource, view.host);
+  return [{ path, value: String(base.sizeBytes) }];
+}
+
+/**
+ * Whether the disk of this host lacks nothing but what the device has grown by
+ * while it led: who copies has noted from whom, and is in another's log.
+ */
+export function hasLedBeforeGrowth(
+  view: ResourceView,
+  own: MemberState,
+): boolean {
+  const isOwnLog = own.replay?.log.host === view.host;
+  const complete = { ...own, syncedBytes: view.sizeBytes };
+  return view.designated === view.host && isOwnLog &&
+    own.syncFrom === undefined && (own.syncedBytes ?? 0) > 0 &&
+    isConsistent(view, complete);
 }

@@ -15,7 +15,9 @@
  *     it fails, or there is no room .... serve without a log: `emergency.ts`
  *     designated ....................... go on; rotate into an empty next log
  *     not designated ................... leave: drain once nobody has it open
- *   copy incomplete .................... sync, if a source may be read
+ *   copy incomplete
+ *     led when the device grew ......... say that the disk has all of it
+ *     otherwise ........................ sync, if a source may be read
  *   log shorter than the position ...... fetch; lead, if forced
  *   log longer than the position ....... replay (recovery is just that)
  *   log applied to its end
@@ -36,7 +38,12 @@ import {
   deviceTroubleText,
 } from "../base/device_trouble.ts";
 import { copying, staleSource } from "./copying.ts";
-import { leaderLinks, sized } from "./device.ts";
+import {
+  growthLinks,
+  hasLedBeforeGrowth,
+  leaderLinks,
+  sized,
+} from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
 import { stopped } from "./damage.ts";
 import { LOGS_AHEAD_MAX, planFetch } from "./fetch.ts";
@@ -199,7 +206,14 @@ function following(
   base: Plan,
 ): Plan {
   const isDesignated = view.designated === view.host;
-  if (!isSynced(view, own)) return copying(view, own, facts, reached, base);
+  if (!isSynced(view, own)) {
+    const grown = hasLedBeforeGrowth(view, own)
+      ? growthLinks(view, own, base, facts.worker)
+      : [];
+    return grown.length === 0
+      ? copying(view, own, facts, reached, base)
+      : { ...base, publish: [...base.publish, ...grown] };
+  }
   const file = localLog(facts.logs, reached.log);
   if (file === undefined) {
     // One that had something in it was lost; to begin it anew would hide that.
