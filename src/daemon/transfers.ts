@@ -29,11 +29,8 @@ import { type ResourceView, sameLog } from "../resource/view.ts";
 import { type FetchResult, LogFetcher } from "../transfer/fetch.ts";
 import { ReadSize } from "../transfer/read_size.ts";
 import type { FileOpener } from "../transfer/file.ts";
-import {
-  DiskSync,
-  type SyncProgress,
-  type SyncResult,
-} from "../transfer/sync.ts";
+import { DiskSync } from "../transfer/sync.ts";
+import type { SyncProgress, SyncResult } from "../transfer/sync_result.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, parseReplay } from "../tree/values.ts";
 import type { DiskPace } from "./disk_pace.ts";

@@ -75,6 +75,7 @@ import { Gate } from "./gate.ts";
 import { CALL_TIMEOUT_MS } from "./read_size.ts";
 import { ReadWindow } from "./read_window.ts";
 import { SpareBuffers } from "./spare_buffers.ts";
+import type { SyncProgress, SyncResult } from "./sync_result.ts";
 import { Density, extentsOf, Front } from "./sync_work.ts";
 
 // Ours. So much hides a round trip of 300 ms at 1 GB/s of equal data.
@@ -93,36 +94,6 @@ const NO_DIGEST_BYTE = 1;
 // Ours: work that a crash may repeat, against flushes of a busy disk.
 const REPORT_BYTES = 64 * 1024 * 1024;
 const REPORT_DELAY_MS = 1_000;
-
-/** What is known about a running copy. */
-export type SyncProgress = {
-  /** Everything before this position is durable and as the peer had it. */
-  readonly syncedBytes: number;
-  /** What of it was found equal, was made zero, and was fetched. */
-  readonly equalBytes: number;
-  readonly zeroedBytes: number;
-  readonly copiedBytes: number;
-  /**
-   * Nothing of what the peer logged behind this position was on its disk when
-   * the last block was read; undefined if it does not tell.
-   */
-  readonly readUpTo: ReplayValue | undefined;
-};
-
-/**
- * "complete"  everything up to `sizeBytes` is durable here
- * "stopped"   `stop()` was called
- * "lost"      the line was lost, or the peer refused
- * "failed"    the own disk failed, or is too small
- */
-export type SyncResult =
-  | { readonly kind: "complete" | "stopped" }
-  | { readonly kind: "lost"; readonly message: string }
-  | {
-    readonly kind: "failed";
-    readonly errno: number;
-    readonly message: string;
-  };
 
 export type SyncOptions = {
   readonly rpc: RpcClient;

@@ -12,12 +12,8 @@ import { ERRNO, MarsError } from "../base/errors.ts";
 import type { RpcHandlers } from "../peer/rpc.ts";
 import { diskHandlers, type DiskSource } from "./disk_service.ts";
 import type { FileOpener } from "./file.ts";
-import {
-  DiskSync,
-  type SyncOptions,
-  type SyncProgress,
-  type SyncResult,
-} from "./sync.ts";
+import { DiskSync, type SyncOptions } from "./sync.ts";
+import type { SyncProgress, SyncResult } from "./sync_result.ts";
 
 const SOURCE = "source";
 const LOCAL = "local";
