@@ -6,11 +6,14 @@
  *   a foreign log ends inside of a record ... wait: the rest is on its way
  *   forced to lead without fetching ......... cut: what is here shall count
  *   other members say to have it ............ ask them for these records
+ *   others went on, and nobody has it ....... this copy is lost: `resync.ts`
  *   a foreign log that can be fetched ....... cut, and fetch the rest again
  *   otherwise ............................... an administrator must look
  */
+import type { LogName } from "../base/names.ts";
 import { claimedBytes } from "./history.ts";
 import { promisedBytes, sourcesOf } from "./fetch.ts";
+import { holds } from "./holdings.ts";
 import {
   blocked,
   type LogFileChange,
@@ -24,6 +27,31 @@ import {
   type ResourceView,
   sameLog,
 } from "./view.ts";
+
+/**
+ * Whether replay has ended at this place, and has not only reached it: at the
+ * end of the file, at damage, in a record that is not complete.
+ */
+export function hasVerdict(
+  worker: WorkerState,
+  { sequence }: LogName,
+  startBytes: number,
+): boolean {
+  return worker.role === "replay" && worker.logSequence === sequence &&
+    worker.writtenBackSequence === sequence &&
+    worker.writtenBackBytes === startBytes && worker.replayStatus !== 0;
+}
+
+/** Damage of the log that is replayed now. */
+export function damagedLog(
+  { role, log, startBytes }: Plan,
+  worker: WorkerState | undefined,
+): LogName | undefined {
+  const isDamaged = role === "replay" && log !== undefined &&
+    worker !== undefined && worker.replayStatus < 0 &&
+    hasVerdict(worker, log, startBytes);
+  return isDamaged ? log : undefined;
+}
 
 /**
  * Replay has stopped at `reached`, before the end of the file.
@@ -55,7 +83,12 @@ export function stopped(
     bytes: reached.bytes,
   };
   const idle: Plan = { ...base, role: "idle", log: undefined };
-  const sources = sourcesOf(view, reached.log).filter((host) =>
+  const holders = sourcesOf(view, reached.log).filter((host) =>
+    view.members.some((member) =>
+      member.host === host && holds(member, reached.log.sequence)
+    )
+  );
+  const sources = holders.filter((host) =>
     claimedBytes(view, reached.log, host) > reached.bytes
   );
   if (isOwnLog && reached.bytes >= promisedBytes(view, reached.log)) {
@@ -73,7 +106,7 @@ export function stopped(
       repair: { log: reached.log, offsetBytes: reached.bytes, sources },
     };
   }
-  if (!isOwnLog && base.fetch !== undefined) {
+  if (!isOwnLog && base.fetch !== undefined && holders.length > 0) {
     return { ...told, logFiles: [cut] };
   }
   return blocked(base, "err-replay-stop", text);

@@ -16,7 +16,7 @@ import type { LocalLog } from "./plan_types.ts";
 import { type MemberState, type ResourceView, sameLog } from "./view.ts";
 
 /** Whether `member` has, or may have, a log of this number. */
-function holds(member: MemberState, sequence: number): boolean {
+export function holds(member: MemberState, sequence: number): boolean {
   return member.logs === undefined ||
     member.logs.some(({ first, last }) =>
       first <= sequence && sequence <= last
@@ -44,10 +44,13 @@ function isPassed(view: ResourceView, host: string, sequence: number): boolean {
 /**
  * The log that the host of `view` needs next and that nobody has any more,
  * though others went on behind it. Undefined if there is no such log.
+ *
+ * @param damaged where replay has stopped: the copy here is of no use
  */
 export function lostLog(
   view: ResourceView,
   logs: readonly LocalLog[],
+  damaged: LogName | undefined,
 ): LogName | undefined {
   const { host, own } = view;
   if (own?.replay === undefined || view.designated === host) return undefined;
@@ -56,10 +59,12 @@ export function lostLog(
     const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes;
     if (haveBytes === undefined) break;
     const endBytes = finalEndBytes(view, log);
-    const isHere = endBytes !== undefined && haveBytes >= endBytes;
+    const isDamaged = damaged !== undefined && sameLog(damaged, log);
+    const isHere = endBytes !== undefined && haveBytes >= endBytes &&
+      !isDamaged;
     if (!isHere && isHeld(view, host, log.sequence)) return undefined;
     // Its rest is gone.
-    if (endBytes !== undefined && !isHere) break;
+    if (!isHere && (endBytes !== undefined || isDamaged)) break;
     log = { sequence: log.sequence + 1, host: log.host };
     if (!isHere) break;
   }

@@ -106,6 +106,7 @@ const OWN: readonly [
   at: number,
   files: Readonly<Record<number, number>>,
   lost: number | undefined,
+  damaged?: number,
 ][] = [
   ["the log at the position is there", 6, {}, undefined],
   ["the log at the position is gone", 4, {}, 4],
@@ -114,16 +115,22 @@ const OWN: readonly [
   ["all up to there is here", 4, { 4: 10, 5: 10 }, undefined],
   ["a later one is here, too", 3, { 3: 10, 5: 10 }, 4],
   ["nobody is further", 9, {}, undefined],
+  ["it is damaged, and gone elsewhere", 4, { 4: 10, 5: 10 }, 4, 4],
+  ["half of it is here, and damaged", 4, { 4: 5 }, 4, 4],
+  ["it is damaged, and there elsewhere", 6, { 6: 10 }, undefined, 6],
 ];
 
-for (const [text, at, files, lost] of OWN) {
+for (const [text, at, files, lost, damaged] of OWN) {
   Deno.test(`lostLog() is ${lost} if ${text}`, () => {
     const view = viewOf("beta", { alpha: ALPHA, beta: { at } });
     const logs = Object.entries(files).map(([sequence, bytes]) => ({
       log: { sequence: Number(sequence), host: "alpha" },
       bytes,
     }));
-    assertEquals(lostLog(view, logs)?.sequence, lost);
+    const name = damaged === undefined
+      ? undefined
+      : { sequence: damaged, host: "alpha" };
+    assertEquals(lostLog(view, logs, name)?.sequence, lost);
   });
 }
 
@@ -132,5 +139,5 @@ Deno.test("lostLog() is never said of a primary", () => {
     alpha: { at: 4, logs: "0" },
     beta: { at: 9, logs: "9-9" },
   });
-  assertEquals(lostLog(view, []), undefined);
+  assertEquals(lostLog(view, [], undefined), undefined);
 });

@@ -45,7 +45,7 @@ import {
   sized,
 } from "./device.ts";
 import { emergency, mustBypass, roomFor } from "./emergency.ts";
-import { stopped } from "./damage.ts";
+import { hasVerdict, stopped } from "./damage.ts";
 import { LOGS_AHEAD_MAX, planFetch } from "./fetch.ts";
 import { openText } from "./handover.ts";
 import { mostClaimedBytes, nextLog } from "./history.ts";
@@ -274,14 +274,9 @@ function replaying(
     logEndBytes: endBytes,
   };
   const worker = facts.worker;
-  const isVerdict = worker?.role === "replay" &&
-    worker.logSequence === reached.log.sequence &&
-    worker.writtenBackSequence === reached.log.sequence &&
-    worker.writtenBackBytes === reached.bytes;
-  if (!isVerdict || worker.replayStatus === 0 || worker.replayStatus === 1) {
-    return going;
-  }
-  return stopped(view, own, reached, going, worker);
+  const hasStopped = worker !== undefined && worker.replayStatus !== 1 &&
+    hasVerdict(worker, reached.log, reached.bytes);
+  return hasStopped ? stopped(view, own, reached, going, worker) : going;
 }
 
 /** Everything here is applied; more may come. */

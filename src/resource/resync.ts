@@ -2,7 +2,8 @@
 /**
  * Resync: a copy that cannot go on by replay begins anew, without being told.
  *
- *   lost      a log that it needs is gone everywhere: `holdings.ts`
+ *   lost      a log that it needs is gone everywhere, or is damaged here and
+ *             gone elsewhere: `holdings.ts`
  *   cut off   the primary was in emergency mode: a hole in its logs
  *
  * Both are said in any case. Where `auto-resync` is switched on, this host does
@@ -22,8 +23,10 @@
  * Until the copy is complete this host is inconsistent, as after `invalidate`;
  * that is why it must be switched on.
  */
+import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
+import { damagedLog } from "./damage.ts";
 import {
   claimedBytes,
   copiedVersions,
@@ -54,7 +57,10 @@ export function withResync(
     designated !== view.host && facts.worker?.role !== "log" &&
     decided.role !== "detached";
   if (own === undefined || !isFollowing) return decided;
-  const lost = lostLog(view, facts.logs);
+  // Said before: it stays so while replay rests, and after a restart.
+  const isTold = own.lostLog === replay.log.sequence;
+  const damaged = isTold ? replay.log : damagedLog(decided, facts.worker);
+  const lost = lostLog(view, facts.logs, damaged);
   const isCutOff =
     holeBehind(view, replay.log.sequence, designated) !== undefined;
   if (lost === undefined && !isCutOff) return decided;
@@ -81,7 +87,7 @@ export function withResync(
       `, nor be copied anew by itself: ${danger}; see auto-resync, or type invalidate ${resource}`,
     );
   }
-  if (isBusy(facts, decided)) return told;
+  if (isBusy(facts, decided, damaged)) return told;
   return beginAnew(view, own, facts, {
     ...told,
     role: "idle",
@@ -152,8 +158,12 @@ function isPartOf(
 }
 
 /** Whether anything here is still replayed, or touches the disk. */
-function isBusy(facts: PlanFacts, decided: Plan): boolean {
-  const isReplaying = decided.role === "replay" &&
+function isBusy(
+  facts: PlanFacts,
+  decided: Plan,
+  damaged: LogName | undefined,
+): boolean {
+  const isReplaying = decided.role === "replay" && damaged === undefined &&
     decided.logEndBytes > decided.startBytes;
   return isReplaying || facts.worker === undefined;
 }

@@ -223,7 +223,26 @@ function isLost(
     members.every(({ files }) =>
       (files.log(resource, replay.log)?.lengthBytes ?? 0) <= replay.startBytes
     ) && obstaclesOf(host, resource).length > 0;
-  return isOrphan || hasParted(resource, leader, host);
+  return isOrphan || isToldLost(resource, host, members) ||
+    hasParted(resource, leader, host);
+}
+
+/** Whether it says that nobody else has a log that it needs, and that is so. */
+function isToldLost(
+  resource: string,
+  host: SimHost,
+  members: readonly SimHost[],
+): boolean {
+  const { own } = viewOf(host, resource);
+  if (own?.replay === undefined || own.lostLog < own.replay.log.sequence) {
+    return false;
+  }
+  return members.every(({ name, files }) =>
+    name === host.name ||
+    files.listLogs(linkPath.resource(resource)).every(({ log, sizeBytes }) =>
+      log.sequence !== own.lostLog || sizeBytes === 0
+    )
+  );
 }
 
 /** Who has not what the leader has, in words. */

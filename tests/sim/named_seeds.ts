@@ -85,4 +85,9 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 30,
     about: "a host left with a side of a split brain that was not decided yet",
   },
+  {
+    seed: 140230,
+    chaosS: 30,
+    about: "a copy was damaged, and nobody had the log any more",
+  },
 ];
