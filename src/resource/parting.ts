@@ -13,14 +13,20 @@
  * logs of one number. Who is only behind, in the same log or in an earlier one
  * that the other has finished, has not parted.
  *
- * Where one history ends at a log that follows nothing, and what came before it
- * is deleted, who is before that log counts as behind; but the designated
- * primary is not: it does not go there, and nobody can follow it from there.
+ * Where a link of the host is missing, another's of the same log leads on: a log
+ * follows one other, whoever has replayed it.
+ *
+ * Where one history leads over a log that follows nothing, and they do not meet
+ * before it, because links are deleted, who is before that log counts as behind;
+ * but the designated primary is not: it does not go there, and nobody can follow
+ * it from there.
  *
  * Source: ancestor search of MARS.
  */
+import type { LogName } from "../base/names.ts";
 import type { VersionStep } from "../tree/values.ts";
 import { lastVersion, versionOf } from "./history.ts";
+import type { VersionLink } from "./versions.ts";
 import {
   earlierOf,
   type Position,
@@ -106,13 +112,13 @@ export function partingOf(
     if (left.at === undefined || right.at === undefined) break;
     const ahead = left.at.log.sequence - right.at.log.sequence;
     if (ahead > 0) {
-      stepBack(view, left);
+      stepBack(view, left, right);
     } else if (ahead < 0) {
-      stepBack(view, right);
+      stepBack(view, right, left);
     } else if (!sameLog(left.at.log, right.at.log)) {
       isSplit = true;
-      stepBack(view, left);
-      stepBack(view, right);
+      stepBack(view, left, right);
+      stepBack(view, right, left);
     } else {
       // The same log: the shorter one is the ancestor. It is a split when
       // both have gone on from there.
@@ -124,8 +130,8 @@ export function partingOf(
       break;
     }
   }
-  isSplit ||= isLeftBehind(view, left, right) ||
-    isLeftBehind(view, right, left);
+  const haveMet = left.at !== undefined && right.at !== undefined;
+  isSplit ||= !haveMet && (left.hasPassed || right.hasPassed);
   return {
     isSplit,
     ancestor: earlierOf(left.at, right.at),
@@ -133,22 +139,13 @@ export function partingOf(
   };
 }
 
-/** Whether the host of `far` is behind a hole, before which `near` leads. */
-function isLeftBehind(view: ResourceView, far: Walk, near: Walk): boolean {
-  const first = far.logs.at(-1)?.log;
-  if (far.at !== undefined || near.at === undefined || first === undefined) {
-    return false;
-  }
-  const link = versionOf(view, first.sequence, far.host);
-  return link !== undefined && link.value.previous === undefined &&
-    near.at.log.sequence < first.sequence && near.host === view.designated;
-}
-
 interface Walk {
   readonly host: string;
   at: Position | undefined;
   readonly logs: Position[];
   hasGap: boolean;
+  /** It went over a hole before which the designated primary stands. */
+  hasPassed: boolean;
 }
 
 function sideOf({ host, at, logs, hasGap }: Walk): Side {
@@ -165,6 +162,7 @@ function tipOf(view: ResourceView, host: string): Walk {
     }),
     logs: [],
     hasGap: false,
+    hasPassed: false,
   };
 }
 
@@ -188,16 +186,32 @@ function endOfDirty(
   }
 }
 
-function stepBack(view: ResourceView, walk: Walk): void {
+function stepBack(view: ResourceView, walk: Walk, other: Walk): void {
   if (walk.at === undefined) return;
-  const link = versionOf(view, walk.at.log.sequence, walk.host);
+  const { log } = walk.at;
+  const own = versionOf(view, log.sequence, walk.host);
+  const link = own ?? versionOfLog(view, log);
   let previous = link?.value.previous;
+  if (own === undefined || previous === undefined) walk.hasGap = true;
   if (previous === undefined) {
-    walk.hasGap = true;
+    const isHole = link !== undefined;
+    walk.hasPassed ||= isHole && !other.hasGap &&
+      other.host === view.designated;
     previous = lastBefore(view, walk);
   }
   walk.logs.push(walk.at);
   walk.at = previous && { log: previous.log, bytes: previous.endBytes };
+}
+
+/** What anybody tells of `log`; its author before all. */
+function versionOfLog(
+  view: ResourceView,
+  log: LogName,
+): VersionLink | undefined {
+  const said = versionOf(view, log.sequence, log.host);
+  const links = view.versions.get(log.sequence)?.values() ?? [];
+  return [...said === undefined ? [] : [said], ...links]
+    .find(({ value }) => sameLog(value.self.log, log));
 }
 
 /**

@@ -193,6 +193,38 @@ Deno.test("partingOf() tells who leads before a hole from who is behind", () => 
   assertEquals(isSplit("(none)"), false);
 });
 
+Deno.test("partingOf() tells the same where both have links of long ago only", () => {
+  const isSplit = (designated: string): boolean => {
+    const view = viewOf({
+      beta: "-5gamma:30 6beta:100 7beta:50",
+      alpha: "18alpha:0 19alpha:70",
+    }, {
+      primary: designated,
+      "version-000000004-alpha": versionText(position("4alpha:10"), undefined),
+    });
+    const { isSplit } = partingOf(view, "alpha", "beta");
+    assertEquals(partingOf(view, "beta", "alpha").isSplit, isSplit);
+    return isSplit;
+  };
+  assertEquals(isSplit("beta"), true);
+  assertEquals(isSplit("alpha"), false);
+});
+
+Deno.test("partingOf() goes on with links of others where those of a host are gone", () => {
+  const view = viewOf({
+    alpha: "6alpha:368 -7gamma:828 -8gamma:500 9alpha:920 10alpha:7728",
+    gamma: "6alpha:368 7gamma:828 8gamma:500",
+    delta:
+      "-6alpha:368 -7gamma:828 -8gamma:500 -9alpha:920 -10alpha:7728 11delta:5",
+    beta: "6alpha:368 7gamma:0",
+  });
+  const { isSplit, ancestor, sides } = partingOf(view, "beta", "delta");
+  assertEquals(isSplit, false);
+  assertEquals(ancestor, position("7gamma:0"));
+  assertEquals(sides.map(({ hasGap }) => hasGap), [false, true]);
+  assertEquals(findSplits(view), []);
+});
+
 Deno.test("splitBrainOf() is nothing where nobody has parted", () => {
   const view = viewOf({ alpha: "1alpha:100 2alpha:5", beta: "1alpha:40" });
   assertEquals(splitBrainOf(view, () => 1n), undefined);

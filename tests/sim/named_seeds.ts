@@ -90,4 +90,9 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 30,
     about: "a copy was damaged, and nobody had the log any more",
   },
+  {
+    seed: 150019,
+    chaosS: 60,
+    about: "who was far behind seemed to have parted from who joined late",
+  },
 ];
