@@ -17,9 +17,12 @@
  */
 import { logFileName, type LogName } from "../base/names.ts";
 import { roomFor } from "./emergency.ts";
+import { claimedBytes } from "./history.ts";
+import { holds } from "./holdings.ts";
 import { keepObstacles, type Kept, keptLogs } from "./keep.ts";
 import {
   ENDS_AT,
+  type LocalLog,
   type Obstacle,
   type Plan,
   type PlanFacts,
@@ -100,21 +103,25 @@ const WORDS = {
 /**
  * The oldest log that this host is not working on. Never one that it has
  * written itself, which may be the only one of its kind. What is still to be
- * replayed may go only if somebody leads, who has it and keeps it for this host.
+ * replayed may go only if somebody leads who has all of it, and keeps it for
+ * this host: who leads by force may lack it.
  *
  * @param inUse numbers of logs that replay is at
  */
 function sacrifice(
   view: ResourceView,
-  logs: readonly { readonly log: LogName }[],
+  logs: readonly LocalLog[],
   inUse: readonly number[],
 ): LogName | undefined {
-  const designated = view.designated;
-  if (designated === view.host || inUse.length === 0) return undefined;
-  const mayGo = (log: LogName): boolean =>
-    log.host !== view.host && !inUse.includes(log.sequence) &&
-    (log.sequence < Math.min(...inUse) || designated !== undefined);
-  return logs.map(({ log }) => log).filter(mayGo)
+  if (view.designated === view.host || inUse.length === 0) return undefined;
+  const leader = view.members.find(({ host }) => host === view.designated);
+  const isKept = ({ log, bytes }: LocalLog): boolean =>
+    leader !== undefined && holds(leader, log.sequence) &&
+    claimedBytes(view, log, leader.host) >= bytes;
+  const mayGo = (file: LocalLog): boolean =>
+    file.log.host !== view.host && !inUse.includes(file.log.sequence) &&
+    (file.log.sequence < Math.min(...inUse) || isKept(file));
+  return logs.filter(mayGo).map(({ log }) => log)
     .sort((left, right) => left.sequence - right.sequence)[0];
 }
 
