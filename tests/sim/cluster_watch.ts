@@ -181,6 +181,12 @@ export class ClusterWatch implements WorkerWatch {
     if (path === linkPath.replay(this.resource, host.name)) {
       this.#world.note(`${host.name}: replay -> ${value}`);
     }
+    const version = parseVersion(value);
+    const isAuthors = version?.self.log.host === owner;
+    if (isAuthors && version?.previous !== undefined) {
+      const { log, endBytes } = version.previous;
+      this.truth.tell(version.self.log, { log, bytes: endBytes });
+    }
     if (value === TOMBSTONE && origin === host.name) {
       const log = parseLogFileName(nameOf(path));
       if (log !== undefined) this.#checkDeletion(host, log);

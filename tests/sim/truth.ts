@@ -38,6 +38,8 @@ export class Truth {
   readonly #logs = new Map<string, TrueLog[]>();
   /** Names of logs that are forgotten. */
   readonly #used = new Set<string>();
+  /** What authors told of logs in which nothing was ever written. */
+  readonly #told = new Map<string, Position>();
   #writeCount = 0;
 
   /**
@@ -57,6 +59,14 @@ export class Truth {
       }
       this.#logs.delete(name);
     }
+    for (const name of this.#told.keys()) {
+      if (!kept.has(name)) this.#told.delete(name);
+    }
+  }
+
+  /** Its author says that `log` follows `from`. */
+  tell(log: LogName, from: Position): void {
+    this.#told.set(logFileName(log), from);
   }
 
   nextWrite(): number {
@@ -179,7 +189,9 @@ export class Truth {
     for (let step = 0; at !== undefined && step < STEPS_MAX; step++) {
       yield at;
       const life = this.#lives(at.log).at(-1);
-      at = life === undefined ? this.#before(at.log) : life.from;
+      at = life === undefined
+        ? this.#told.get(logFileName(at.log)) ?? this.#before(at.log)
+        : life.from;
     }
   }
 
