@@ -47,12 +47,16 @@ export function planFetch(
     .filter((host) => host !== view.host);
   if (log.host === view.host) {
     // An own log is complete here, unless this host has given it up, or lost
-    // some of it. Whatever others have of it was durable here once.
+    // some of it. Whatever others have of it was durable here once; but what
+    // was written on a side that was given up does not come back.
     const haveBytes = logs.find((file) => sameLog(file.log, log))?.bytes ?? -1;
     const mostBytes = Math.max(
       ...others.map((host) => claimedBytes(view, log, host)),
     );
-    if (haveBytes >= mostBytes) return undefined;
+    const isLost = haveBytes < mostBytes &&
+      (view.designated !== view.host || haveBytes < promisedBytes(view, log) ||
+        log.sequence > view.usedLog);
+    if (!isLost) return undefined;
   }
   const sources = sourcesOf(view, log);
   return sources.length === 0 ? undefined : { log, sources };

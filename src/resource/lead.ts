@@ -93,13 +93,11 @@ function beginOwnLog(
 ): Plan {
   const log = { sequence: reached.log.sequence + 1, host: view.host };
   if (localLog(facts.logs, log) !== undefined) return moveTo(view, log, base);
-  const lostBytes = log.sequence <= view.usedLog
-    ? 0
-    : mostClaimedBytes(view, log);
-  if (lostBytes === 0) {
+  if (!isUsed(view, log) || log.sequence <= view.usedLog) {
     return { ...base, logFiles: [{ kind: "create", log }] };
   }
-  if (own.desired.fetch) {
+  const lostBytes = lostBehind(view, reached, log);
+  if (lostBytes > 0 && own.desired.fetch) {
     return blocked(
       base,
       "inf-fetch",
@@ -108,12 +106,28 @@ function beginOwnLog(
       } is not here, and had ${lostBytes} bytes; to go on without it type pause-fetch, then primary --force`,
     );
   }
-  // What it had is given up, and its name.
+  // What it had is given up, here or on a side that was lost; and its name.
   const used = {
     path: linkPath.usedLog(view.resource, view.host),
     value: String(log.sequence),
   };
   return { ...base, publish: [...base.publish, used] };
+}
+
+/** What members say to have of an own log that follows `reached`. */
+function lostBehind(
+  view: ResourceView,
+  reached: Position,
+  log: LogName,
+): number {
+  let bytes = 0;
+  for (const { value } of view.versions.get(log.sequence)?.values() ?? []) {
+    const { self, previous } = value;
+    const isNext = sameLog(self.log, log) && previous !== undefined &&
+      sameLog(previous.log, reached.log) && previous.endBytes === reached.bytes;
+    if (isNext) bytes = Math.max(bytes, self.endBytes);
+  }
+  return bytes;
 }
 
 /**

@@ -119,6 +119,36 @@ Deno.test("plan() never writes to a lost own log, however forced to lead", () =>
   assertEquals(passed.logFiles, [{ kind: "create", log: log(3, "alpha") }]);
 });
 
+Deno.test("plan() passes the name of an own log on a side that was lost", () => {
+  // Beta follows what alpha wrote behind a longer log 1, and gave up.
+  const lost = version(2, "alpha", 8360, version(1, "alpha", 5000));
+  const links = {
+    ...LOST,
+    "version-000000001-beta": ".deleted",
+    "version-000000002-alpha": ".deleted",
+    "version-000000002-beta": lost,
+  };
+  const told = planOf(links, { logs: [LOG_1] });
+  assertEquals([told.logFiles, told.fetch?.log.sequence], [[], undefined]);
+  assertEquals(told.publish.at(-1)?.value, "2");
+  const noted = { ...links, "userspace/used-log-alpha": "2" };
+  const named = planOf(noted, { logs: [LOG_1] });
+  assertEquals(named.logFiles, [{ kind: "create", log: log(2, "alpha") }]);
+  // It is not filled with what was given up.
+  const passed = planOf(
+    {
+      ...noted,
+      "replay-alpha": "log-000000002-alpha,0,0",
+      "version-000000002-alpha": version(2, "alpha", 0, V1),
+    },
+    { logs: [LOG_1, { log: log(2, "alpha"), bytes: 0 }] },
+  );
+  assertEquals([passed.logFiles, passed.fetch], [
+    [{ kind: "create", log: log(3, "alpha") }],
+    undefined,
+  ]);
+});
+
 Deno.test("plan() fetches the end of an own log that only others still have", () => {
   // Its disk had said that it was durable; what was told last had not come to
   // the disk either.
