@@ -92,7 +92,21 @@ function beginOwnLog(
   base: Plan,
 ): Plan {
   const log = { sequence: reached.log.sequence + 1, host: view.host };
-  if (localLog(facts.logs, log) !== undefined) return moveTo(view, log, base);
+  if (localLog(facts.logs, log) !== undefined) {
+    const end = versionOf(view, log.sequence, view.host)?.value.previous;
+    const isTorn = end !== undefined && sameLog(end.log, reached.log) &&
+      end.endBytes > reached.bytes;
+    // Between both something is missing: that would be no state at all.
+    return isTorn && own.desired.fetch
+      ? blocked(
+        base,
+        "inf-fetch",
+        `Log ${
+          nameOf(reached.log)
+        } ends at ${reached.bytes}, and log ${log.sequence} follows at ${end.endBytes}; to go on nevertheless type pause-fetch, then primary --force`,
+      )
+      : moveTo(view, log, base);
+  }
   if (!isUsed(view, log) || log.sequence <= view.usedLog) {
     return { ...base, logFiles: [{ kind: "create", log }] };
   }

@@ -181,3 +181,28 @@ Deno.test("plan() does not lead with a copy that is newer than what is replayed"
   const without = planOf({ ...links, ...NO_FETCH }, {});
   assertEquals([without.role, without.logFiles], ["idle", []]);
 });
+
+Deno.test("plan() replays no own log behind one that has lost its end", () => {
+  const before = version(1, "alpha", 8360);
+  const links = {
+    "replay-alpha": "log-000000001-alpha,4180,0",
+    "version-000000001-alpha": before,
+    "version-000000002-alpha": version(2, "alpha", 4180, before),
+  };
+  const logs = [LOG_1, { log: log(2, "alpha"), bytes: 4180 }];
+  const next = planOf(links, { logs });
+  assertEquals([next.role, next.logFiles], ["idle", []]);
+  assertStringIncludes(
+    next.publish.map(({ value }) => value).join(" "),
+    "log-000000001-alpha,4180,",
+  );
+  assertStringIncludes(texts(next), "ends at 4180, and log 2 follows at 8360");
+  const whole = planOf(
+    { ...links, "replay-alpha": "log-000000001-alpha,8360,0" },
+    { logs: [{ log: log(1, "alpha"), bytes: 8360 }, ...logs.slice(1)] },
+  );
+  assertStringIncludes(
+    whole.publish.map(({ value }) => value).join(" "),
+    "log-000000002-alpha,0,0",
+  );
+});
