@@ -27,6 +27,7 @@ import {
   versionOf,
 } from "../resource/history.ts";
 import { findSplits } from "../resource/parting.ts";
+import { lasting, passing, type Reason, textsOf } from "../resource/reasons.ts";
 import { SWITCH_LINKS } from "../resource/switch_stamps.ts";
 import {
   type MemberState,
@@ -38,13 +39,14 @@ import type { LinkWrite } from "../tree/store.ts";
 import { tombstonesUnder } from "../tree/tombstones.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { gateOf } from "./gate.ts";
 import {
   cutLogs,
   forgottenRewind,
   planRewind,
   type RewindWork,
 } from "./rewind.ts";
-import { roleObstacles, stabilityObstacles } from "./standing.ts";
+import { roleReasons, stabilityObstacles } from "./standing.ts";
 import { isActingForAnother } from "./start_checks.ts";
 import { stillRunning } from "./running.ts";
 import { usedNumberLinks } from "./used_numbers.ts";
@@ -65,14 +67,22 @@ function invalidate(desk: Desk, resource: string): readonly Phase[] {
   let before: readonly LinkWrite[] = [];
   let isWorthless = false;
   let told = "";
+  const gate = gateOf(desk, {
+    action: `invalidate "${resource}"`,
+    // Force has no answer to where a copy should come from.
+    isForceless: true,
+    reasons: (snapshot) =>
+      sourceReasons(resourceView(snapshot, resource, desk.host)),
+  });
   return [
     {
       title: "check that another host is primary",
-      act: () => void checkRole(desk, desk.view(resource)),
+      act: gate.act,
       goal: "both daemons to tell their roles",
-      until: (snapshot) => {
+      until: async (snapshot) => {
         const view = resourceView(snapshot, resource, desk.host);
         return [
+          ...await gate.until(snapshot),
           ...leadObstacles(view),
           ...(desk.options.force
             ? []
@@ -208,29 +218,36 @@ function leadObstacles(view: ResourceView): string[] {
     : historyObstacles(view, source.replay.log.sequence, source.host);
 }
 
+/** Why there is nothing to copy from, or nothing to be copied to. */
+function sourceReasons(view: ResourceView): Reason[] {
+  const { designated, own, members } = view;
+  const source = members.find((member) => member.host === designated);
+  const reasons = roleReasons(view);
+  const last = (text: string): void => void reasons.push(lasting(text));
+  if (own === undefined) last("this host has no disk for it");
+  if (reasons.length === 0 && source === undefined) {
+    last("no other host is designated primary");
+  } else if (source?.hasEmergency === true) {
+    last(`its primary "${source.host}" is in emergency mode`);
+  }
+  if (source !== undefined && source.replay === undefined) {
+    reasons.push(passing(`the position of "${source.host}" is not known`));
+  }
+  return reasons;
+}
+
 /** The primary, and where it is. @throws RefusedError */
 function checkRole(
   desk: Desk,
   view: ResourceView,
 ): Source {
-  const { designated, own, members } = view;
-  const source = members.find((member) => member.host === designated);
-  const obstacles = roleObstacles(view);
-  if (own === undefined) obstacles.push("this host has no disk for it");
-  if (obstacles.length === 0 && source === undefined) {
-    obstacles.push("no other host is designated primary");
-  } else if (source?.hasEmergency === true) {
-    obstacles.push(`its primary "${source.host}" is in emergency mode`);
-  }
-  const replay = source?.replay;
-  if (source !== undefined && replay === undefined) {
-    obstacles.push(`the position of "${source.host}" is not known`);
-  }
-  // Force has no answer to where a copy should come from.
-  refuseIf(`invalidate "${view.resource}"`, obstacles, {
+  const { designated, members } = view;
+  refuseIf(`invalidate "${view.resource}"`, textsOf(sourceReasons(view)), {
     ...desk.options,
     force: false,
   });
+  const source = members.find((member) => member.host === designated);
+  const replay = source?.replay;
   assert(source !== undefined, "a source was found");
   assert(replay !== undefined, "its position was found");
   return { ...source, replay };

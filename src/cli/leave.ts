@@ -24,18 +24,20 @@
  */
 import { versionOf } from "../resource/history.ts";
 import { takesPart } from "../resource/left_links.ts";
+import { lasting, passing, type Reason } from "../resource/reasons.ts";
 import { reachOf } from "../resource/reach.ts";
-import type { ResourceView } from "../resource/view.ts";
+import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath, nameOf } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { TOMBSTONE } from "../tree/values.ts";
-import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import type { Command, Desk, Phase } from "./command.ts";
+import { gateOf } from "./gate.ts";
 import { onlyCopies } from "./only_copies.ts";
 import { isActingForAnother } from "./start_checks.ts";
 import {
   hasBegunToLeave,
-  roleObstacles,
+  roleReasons,
   stabilityObstacles,
 } from "./standing.ts";
 import { usedNumberLinks } from "./used_numbers.ts";
@@ -58,36 +60,44 @@ export const LEAVE_COMMANDS: readonly Command[] = [
     standing: "known",
     wordsMin: 0,
     wordsMax: 0,
-    run: deleteResource,
+    phases: deletePhases,
   },
 ];
 
 function leave(desk: Desk, resource: string): readonly Phase[] {
+  const reasons = async (snapshot: Snapshot): Promise<Reason[]> => {
+    const view = resourceView(snapshot, resource, desk.host);
+    // One that has begun is only to be ended: nothing runs here any more.
+    if (hasBegunToLeave(view)) return [];
+    const copies = await onlyCopies(desk, snapshot, resource, {
+      isSideKept: false,
+    });
+    return [
+      ...isLeft(desk, snapshot, resource) ? [] : leaveReasons(snapshot, view),
+      ...copies.map(passing),
+    ];
+  };
+  const gate = gateOf(desk, { action: `leave "${resource}"`, reasons });
   return [
     {
       title: "check that this host may leave",
       act: async () => {
-        const snapshot = desk.snapshot();
-        // One that has begun is only to be ended: nothing runs here any more.
-        const hasBegun = hasBegunToLeave(desk.view(resource));
-        const obstacles = hasBegun ? [] : [
-          ...isLeft(desk, snapshot, resource)
-            ? []
-            : leaveObstacles(desk, snapshot, resource),
-          ...await onlyCopies(desk, snapshot, resource, { isSideKept: false }),
-        ];
-        if (desk.options.force) {
-          for (const obstacle of obstacles) desk.warn(`WARNING: ${obstacle}`);
+        await gate.act();
+        if (!desk.options.force) return;
+        for (const { text } of await reasons(desk.snapshot())) {
+          desk.warn(`WARNING: ${text}`);
         }
-        refuseIf(`leave "${resource}"`, obstacles, desk.options);
       },
       goal: "the daemon to tell its role",
-      until: (snapshot) => {
-        const view = desk.view(resource);
-        return desk.options.force || hasBegunToLeave(view) ||
-            isLeft(desk, snapshot, resource)
-          ? []
-          : stabilityObstacles(desk, snapshot, view);
+      until: async (snapshot) => {
+        if (desk.options.force) return [];
+        const view = resourceView(snapshot, resource, desk.host);
+        return [
+          ...await gate.until(snapshot),
+          ...(hasBegunToLeave(view) || isLeft(desk, snapshot, resource)
+            ? []
+            : stabilityObstacles(desk, snapshot, view)),
+        ];
       },
     },
     ...leavePhases(desk, resource),
@@ -147,28 +157,26 @@ const ACTIVE = /^(is-|logfile-)/;
 /** Work items of a very old version. */
 const DELETE_ITEM = /^delete/;
 
-function leaveObstacles(
-  desk: Desk,
-  snapshot: Snapshot,
-  resource: string,
-): string[] {
-  const { host } = desk;
-  const obstacles = roleObstacles(desk.view(resource));
+function leaveReasons(snapshot: Snapshot, view: ResourceView): Reason[] {
+  const { host, resource } = view;
+  const reasons = roleReasons(view);
   const switchedOn: string[] = [];
   for (const { path, value } of childrenOf(snapshot, resource, "todo", host)) {
     const name = nameOf(path);
     if (value === "0" || name === QUOTA || DELETE_ITEM.test(name)) continue;
     if (name !== LIMIT) switchedOn.push(name);
     else {
-      obstacles.push(
+      reasons.push(lasting(
         `the emergency limit is ${value}; type set-emergency-limit ${resource} 0`,
-      );
+      ));
     }
   }
   if (switchedOn.length > 0) {
-    obstacles.push(`on are: ${switchedOn.join(", ")}; type down ${resource}`);
+    reasons.push(
+      lasting(`on are: ${switchedOn.join(", ")}; type down ${resource}`),
+    );
     // What follows from that needs not be said.
-    return obstacles;
+    return reasons;
   }
   for (
     const { path, value } of childrenOf(snapshot, resource, "actual", host)
@@ -176,9 +184,9 @@ function leaveObstacles(
     // What it is as primary was said above.
     const name = nameOf(path);
     if (!ACTIVE.test(name) || name === "is-primary" || value === "0") continue;
-    obstacles.push(`"${name}" is still ${value} on "${host}"`);
+    reasons.push(passing(`"${name}" is still ${value} on "${host}"`));
   }
-  return obstacles;
+  return reasons;
 }
 
 type OwnDirectory = "todo" | "actual" | "defaults" | "local";
@@ -283,23 +291,46 @@ const TAKING_PART = /^(?:device|data|replay)-(.+)$/;
 
 const DEVICE = /^device-/;
 
-async function deleteResource(desk: Desk, resource: string): Promise<void> {
-  const snapshot = desk.snapshot();
-  const directory = linkPath.resource(resource);
+function deletePhases(desk: Desk, resource: string): readonly Phase[] {
+  return [
+    {
+      title: "check that no host takes part any more",
+      goal: "all hosts to leave",
+      ...gateOf(desk, {
+        action: `delete "${resource}"`,
+        reasons: (snapshot) => partReasons(desk, snapshot, resource),
+      }),
+    },
+    {
+      title: "delete it",
+      act: () => deleteResource(desk, resource),
+    },
+  ];
+}
+
+/** Others may have left a moment ago; of itself a host knows. */
+function partReasons(
+  desk: Desk,
+  snapshot: Snapshot,
+  resource: string,
+): Reason[] {
   const hosts = new Set<string>();
-  for (const { path, value } of snapshot.children(directory)) {
+  for (
+    const { path, value } of snapshot.children(linkPath.resource(resource))
+  ) {
     const host = TAKING_PART.exec(nameOf(path))?.[1];
     if (host !== undefined && value !== TOMBSTONE) hosts.add(host);
   }
-  refuseIf(
-    `delete "${resource}"`,
-    hosts.size === 0 ? [] : [
-      `hosts still take part; type leave-resource ${resource} on ${
-        [...hosts].sort().map((host) => `"${host}"`).join(", ")
-      }`,
-    ],
-    desk.options,
-  );
+  if (hosts.size === 0) return [];
+  const text = `hosts still take part; type leave-resource ${resource} on ${
+    [...hosts].sort().map((host) => `"${host}"`).join(", ")
+  }`;
+  return [hosts.has(desk.host) ? lasting(text) : passing(text)];
+}
+
+async function deleteResource(desk: Desk, resource: string): Promise<void> {
+  const snapshot = desk.snapshot();
+  const directory = linkPath.resource(resource);
   // Daemons let go first; what makes it a resource goes last.
   const last = [linkPath.primary(resource), linkPath.size(resource)];
   const kept = [linkPath.maxnr(resource), ...last];

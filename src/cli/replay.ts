@@ -12,7 +12,8 @@ import { assert } from "../base/assert.ts";
 import { UsageError } from "../base/errors.ts";
 import { logFileName, type LogName } from "../base/names.ts";
 import { authorsOf, copiedVersions, versionOf } from "../resource/history.ts";
-import type { ResourceView } from "../resource/view.ts";
+import { lasting, passing, type Reason, textsOf } from "../resource/reasons.ts";
+import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import {
@@ -22,8 +23,9 @@ import {
   TOMBSTONE,
 } from "../tree/values.ts";
 import { type Command, type Desk, type Phase, refuseIf } from "./command.ts";
+import { gateOf } from "./gate.ts";
 import { stillRunning } from "./running.ts";
-import { roleObstacles, stabilityObstacles } from "./standing.ts";
+import { roleReasons, stabilityObstacles } from "./standing.ts";
 
 export const REPLAY_COMMANDS: readonly Command[] = [
   {
@@ -54,14 +56,27 @@ function fakeSync(desk: Desk, resource: string): readonly Phase[] {
   let wasOn = false;
   return [
     {
+      title: "check that nobody writes here",
+      goal: "the role to end",
+      ...gateOf(desk, {
+        action: `fake the sync of "${resource}"`,
+        isForceless: true,
+        reasons: (snapshot) => {
+          const view = resourceView(snapshot, resource, host);
+          return [
+            ...roleReasons(view),
+            ...(view.sizeBytes === undefined
+              ? [lasting("its size is not known")]
+              : []),
+          ];
+        },
+      }),
+    },
+    {
       title: "end the sync",
       goal: "sync to end",
       act: () => {
         const view = desk.view(resource);
-        refuseIf(`fake the sync of "${resource}"`, [
-          ...roleObstacles(view),
-          ...(view.sizeBytes === undefined ? ["its size is not known"] : []),
-        ], { ...desk.options, force: false });
         wasOn = view.own?.desired.sync === true;
         desk.write([{ path: sync, value: "0" }]);
       },
@@ -93,19 +108,27 @@ function setReplay(
   resource: string,
   [text = ""]: readonly string[],
 ): readonly Phase[] {
+  const gate = gateOf(desk, {
+    action: `set the position of "${resource}"`,
+    isForceless: true,
+    reasons: (snapshot) =>
+      replayReasons(
+        desk,
+        resourceView(snapshot, resource, desk.host),
+        parseNumber(text),
+      ),
+  });
   return [
     {
       title: "check that replay is off, and nobody writes here",
-      act: () => {
-        const sequence = parseNumber(text);
-        const view = desk.view(resource);
-        checkReplay(desk, view, sequence);
-      },
+      act: gate.act,
       goal: "the daemon to tell its role",
-      until: (snapshot) =>
-        desk.options.force
+      until: async (snapshot) => [
+        ...await gate.until(snapshot),
+        ...(desk.options.force
           ? []
-          : stabilityObstacles(desk, snapshot, desk.view(resource)),
+          : stabilityObstacles(desk, snapshot, desk.view(resource))),
+      ],
     },
     {
       title: "set the position",
@@ -133,36 +156,49 @@ function parseNumber(text: string): number {
   );
 }
 
+/** Why replay must not go on at log `sequence`. */
+function replayReasons(
+  desk: Desk,
+  view: ResourceView,
+  sequence: number,
+): Reason[] {
+  const { own } = view;
+  const reasons = roleReasons(view);
+  if (own?.desired.replay === true) {
+    reasons.push(lasting("replay is on; type pause-replay"));
+  } else if (own?.isReplaying === true) {
+    reasons.push(passing("replay is running"));
+  }
+  if (logOf(view, sequence) === undefined) {
+    const authors = authorsOf(view, sequence).map((host) => `"${host}"`);
+    reasons.push(lasting(
+      authors.length === 0
+        ? `nobody knows log ${sequence}`
+        : `log ${sequence} was written by ${authors.join(" and ")}`,
+    ));
+  }
+  const current = own?.replay?.log.sequence ?? 0;
+  // What else is in the way comes first: this has an answer.
+  if (reasons.length === 0 && sequence > current && !desk.options.force) {
+    reasons.push(lasting(
+      `what lies between log ${current} and ${sequence} would be left out`,
+    ));
+  }
+  return reasons;
+}
+
 /** The log that is meant. @throws RefusedError */
 function checkReplay(
   desk: Desk,
   view: ResourceView,
   sequence: number,
 ): LogName {
-  const { own, resource } = view;
-  const action = `set the position of "${resource}"`;
+  refuseIf(
+    `set the position of "${view.resource}"`,
+    textsOf(replayReasons(desk, view, sequence)),
+    { ...desk.options, force: false },
+  );
   const log = logOf(view, sequence);
-  const authors = authorsOf(view, sequence).map((host) => `"${host}"`);
-  refuseIf(action, [
-    ...roleObstacles(view),
-    ...(own?.desired.replay === true
-      ? ["replay is on; type pause-replay"]
-      : []),
-    ...(own?.isReplaying === true ? ["replay is running"] : []),
-    ...(log === undefined
-      ? [
-        authors.length === 0
-          ? `nobody knows log ${sequence}`
-          : `log ${sequence} was written by ${authors.join(" and ")}`,
-      ]
-      : []),
-  ], { ...desk.options, force: false });
-  const current = own?.replay?.log.sequence ?? 0;
-  refuseIf(action, [
-    ...(sequence > current
-      ? [`what lies between log ${current} and ${sequence} would be left out`]
-      : []),
-  ], desk.options);
   assert(log !== undefined, "the log is known");
   return log;
 }

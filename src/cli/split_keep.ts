@@ -15,6 +15,7 @@
  */
 import { MarsError } from "../base/errors.ts";
 import { findSplits } from "../resource/parting.ts";
+import { lasting, passing, type Reason, textsOf } from "../resource/reasons.ts";
 import { SWITCH_LINKS } from "../resource/switch_stamps.ts";
 import {
   isConsistent,
@@ -22,9 +23,11 @@ import {
   resourceView,
 } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
+import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
 import { checkName } from "./arguments.ts";
 import { type Desk, type Phase, refuseIf } from "./command.ts";
+import { gateOf } from "./gate.ts";
 import { leavePhases } from "./leave.ts";
 import { onlyCopies } from "./only_copies.ts";
 import {
@@ -34,7 +37,7 @@ import {
   placeObstacles,
 } from "./membership.ts";
 import { createFirstLog, firstSequence, resourceLinks } from "./resource.ts";
-import { roleObstacles, stabilityObstacles } from "./standing.ts";
+import { roleReasons, stabilityObstacles } from "./standing.ts";
 import { stillRunning } from "./running.ts";
 import { attachWait } from "./switches.ts";
 
@@ -47,19 +50,26 @@ export function splitKeep(
   checkName(kept, "resource");
   let before: readonly LinkWrite[] = [];
   let isMade = false;
+  const action = `keep what "${desk.host}" has of "${resource}"`;
+  const gate = gateOf(desk, {
+    action,
+    isForceless: true,
+    reasons: (snapshot) => keepReasons(desk, snapshot, resource, kept),
+  });
   const isLeft = (): boolean => desk.view(resource).own === undefined;
   return [
     {
       title: "check that this side is lost, and complete here",
       act: async () => {
         isMade = isMadeFrom(desk, resource, kept);
-        if (!isMade) await check(desk, resource, kept);
+        if (!isMade) await gate.act();
       },
       goal: "the disk to have all that this host wrote",
-      until: (snapshot) => {
+      until: async (snapshot) => {
         if (isMade) return [];
         const view = resourceView(snapshot, resource, desk.host);
         return [
+          ...await gate.until(snapshot),
           ...replayObstacles(view),
           ...stabilityObstacles(desk, snapshot, view),
         ];
@@ -89,7 +99,9 @@ export function splitKeep(
       title: "make the new resource",
       act: async () => {
         if (isMade) return;
-        await check(desk, resource, kept);
+        const snapshot = desk.snapshot();
+        const reasons = await keepReasons(desk, snapshot, resource, kept);
+        refuseIf(action, textsOf(reasons), { ...desk.options, force: false });
         await make(desk, resource, kept);
         isMade = true;
       },
@@ -135,40 +147,37 @@ function originText(desk: Desk, resource: string): string {
   return `${resource} ${desk.host}`;
 }
 
-/** @throws RefusedError */
-async function check(
+/** Why this side cannot become a resource of its own. */
+async function keepReasons(
   desk: Desk,
+  snapshot: Snapshot,
   resource: string,
   kept: string,
-): Promise<void> {
-  const snapshot = desk.snapshot();
+): Promise<Reason[]> {
   const view = resourceView(snapshot, resource, desk.host);
   const { own, host, sizeBytes } = view;
-  const action = `keep what "${host}" has of "${resource}"`;
-  if (own === undefined) {
-    return refuseIf(action, [`"${host}" has no disk for it`], {
-      ...desk.options,
-      force: false,
-    });
-  }
+  if (own === undefined) return [lasting(`"${host}" has no disk for it`)];
   const isParted = findSplits(view).some(({ hosts }) => hosts.includes(host));
   const isTaken = snapshot.value(linkPath.size(kept)) !== undefined &&
     !isBegunFrom(desk, resource, kept);
   const isUsed = snapshot.resources().some((other) =>
     other !== kept && snapshot.value(linkPath.device(other, host)) === kept
   );
-  refuseIf(action, [
-    ...roleObstacles(view),
-    ...(isParted ? [] : ["it is on no lost side of a split brain"]),
-    ...(sizeBytes === undefined ? ["its size is not known"] : []),
-    ...(isConsistent(view, own)
-      ? []
-      : ["its disk is not the state of one position"]),
-    ...(isTaken ? [`"${kept}" exists already; take another name`] : []),
-    ...(isUsed ? [`a device "${kept}" is here already`] : []),
-    ...placeObstacles(desk, snapshot),
-    ...await onlyCopies(desk, snapshot, resource, { isSideKept: true }),
-  ], { ...desk.options, force: false });
+  return [
+    ...roleReasons(view),
+    ...[
+      ...(isParted ? [] : ["it is on no lost side of a split brain"]),
+      ...(sizeBytes === undefined ? ["its size is not known"] : []),
+      ...(isConsistent(view, own)
+        ? []
+        : ["its disk is not the state of one position"]),
+      ...(isTaken ? [`"${kept}" exists already; take another name`] : []),
+      ...(isUsed ? [`a device "${kept}" is here already`] : []),
+      ...placeObstacles(desk, snapshot),
+    ].map(lasting),
+    ...(await onlyCopies(desk, snapshot, resource, { isSideKept: true }))
+      .map(passing),
+  ];
 }
 
 /** What of the own logs is not on the disk yet. */

@@ -15,6 +15,7 @@ import { RefusedError } from "../base/errors.ts";
 import { logFileName } from "../base/names.ts";
 import { takesPart } from "../resource/left_links.ts";
 import { findSplits } from "../resource/parting.ts";
+import { lasting, passing, type Reason } from "../resource/reasons.ts";
 import { type ResourceView, resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
@@ -127,15 +128,15 @@ function isGuest(
 }
 
 /** Why the host of `view` must not give up its copy. */
-export function roleObstacles(view: ResourceView): string[] {
+export function roleReasons(view: ResourceView): Reason[] {
   const { own, host, resource, designated } = view;
   const advice =
     `type primary ${resource} on another host, or secondary ${resource}`;
   if (designated === host) {
-    return [`"${host}" is designated primary; ${advice}`];
+    return [lasting(`"${host}" is designated primary; ${advice}`)];
   }
   return own?.isPrimary === true
-    ? [`"${host}" is still primary, until nobody has the device open`]
+    ? [passing(`"${host}" is still primary, until nobody has the device open`)]
     : [];
 }
 
