@@ -18,7 +18,6 @@ import {
   BLOCKS,
   caughtUp,
   connect,
-  lead,
   pairOf,
   resourceOf,
   sees,
@@ -56,7 +55,6 @@ for (const [name, isDue] of MOMENTS) {
     let client = await connect(alpha);
     await writeSome(recorder, client, 256);
     await client.disconnect();
-    await beta.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
     const { handover } = await waitFor(
       `the moment when alpha ${name}`,
       async () => {
@@ -309,7 +307,7 @@ for (
       await caughtUp(beta, alpha);
       for (const host of [alpha, beta]) await sees(host, CLOCK);
       for (const [to, from] of [[beta, alpha], [alpha, beta]] as const) {
-        await lead(to);
+        await to.must("primary", "r", "--timeout=30");
         client = await connect(to);
         await writeSome(recorder, client, 64);
         await client.disconnect();
@@ -335,7 +333,7 @@ Deno.test("Hosts and resources whose names begin alike are told apart", async ()
   let client = await connect(node);
   await writeSome(recorder, client, 64);
   await client.disconnect();
-  await lead(node1);
+  await node1.must("primary", "r", "--timeout=30");
   client = await connect(node1);
   await writeSome(recorder, client, 64);
   await caughtUp(node, node1);

@@ -190,7 +190,6 @@ async function killInEmergency(kind: TreeKind, seed: number): Promise<void> {
   await isLogging(alpha);
   await writer.more(500);
   await writer.stop();
-  await alpha.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
   await alpha.must("down", "r", "--timeout=30");
   const disk = Deno.readFileSync(alpha.disk);
   recorder.check(disk.subarray(0, recorder.sizeBytes));

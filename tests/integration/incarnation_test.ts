@@ -16,7 +16,6 @@ async function fill(host: Host, seed: number): Promise<void> {
   for (let count = 0; count < 64; count++) await recorder.writeOne(client);
   await client.flush();
   await client.disconnect();
-  await host.waitLink("resource-r/actual-alpha/open-count", (v) => v === "0");
 }
 
 /** What is told of a host below the resource, without tombstones. */

@@ -35,10 +35,6 @@ for (const level of ["flush", "durable"]) {
     recorder.check(last);
     assert(recorder.acknowledgedCount > CYCLES, "The writer did write");
     await client.disconnect();
-    await host.waitLink(
-      "resource-r/actual-alpha/open-count",
-      (value) => value === "0",
-    );
     await host.must("down", "r", "--timeout=30");
     const bytes = await Deno.readFile(disk);
     recorder.check(bytes.subarray(0, recorder.sizeBytes));

@@ -4,7 +4,7 @@ import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import {
   connect,
-  consistent,
+  copied,
   lookedAtBytes,
   sameDisks,
 } from "../support/replicas.ts";
@@ -151,7 +151,7 @@ Deno.test("A lost side is kept as a resource of its own", async () => {
   const disk = `${alpha.directory}/another`;
   Deno.writeFileSync(disk, new Uint8Array(DISK_BYTES));
   await alpha.must("join-resource", "r", disk, "--timeout=30");
-  await consistent(alpha);
+  await copied(alpha, DISK_BYTES);
   await alpha.must("primary", "r", "--timeout=30");
   const replay = alpha.link("resource-r/replay-alpha") ?? "";
   assert(Number(/^log-(\d{9})-alpha/.exec(replay)?.[1]) > used, replay);

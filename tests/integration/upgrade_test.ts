@@ -5,10 +5,10 @@
  * to the other and back with its tree and its logs.
  */
 import { assert, assertEquals } from "@std/assert";
-import { type Host, Hosts } from "../support/hosts.ts";
+import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { BLOCK_BYTES, Recorder } from "../support/recorder.ts";
 import { releasedMain } from "../support/released.ts";
-import { connect, join, lead, sameDisks } from "../support/replicas.ts";
+import { connect, join, sameDisks } from "../support/replicas.ts";
 
 const DISK_BYTES = 2 << 20;
 
@@ -25,10 +25,18 @@ async function write(host: Host, recorder: Recorder): Promise<void> {
   for (let count = 0; count < 64; count++) await recorder.writeOne(client);
   await client.flush();
   await client.disconnect();
-  await host.waitLink(
-    `resource-r/actual-${host.name}/open-count`,
-    (value) => value === "0",
-  );
+}
+
+/**
+ * Makes a host of the released build primary. That refuses as long as it has
+ * not heard that a client of the other one is gone.
+ */
+async function insist(host: Host): Promise<void> {
+  await waitFor(`${host.name} to be primary`, async () => {
+    const { code, stderr } = await host.run("primary", "r", "--timeout=30");
+    if (code !== 0 && code !== 3) throw new Error(stderr);
+    return code === 0;
+  });
 }
 
 /** Goes on with another program, on the same directories. */
@@ -60,12 +68,12 @@ Deno.test({
     await write(alpha, recorder);
     await sameDisks(alpha, beta);
     // It takes over, and gives back.
-    await lead(beta);
+    await beta.must("primary", "r", "--timeout=30");
     await write(beta, recorder);
     await sameDisks(alpha, beta);
-    await lead(alpha);
+    await insist(alpha);
     await write(alpha, recorder);
-    await lead(beta);
+    await beta.must("primary", "r", "--timeout=30");
     await write(beta, recorder);
     // The released build copies from this one.
     await alpha.must("down", "r", "--timeout=30");
@@ -78,7 +86,7 @@ Deno.test({
     await change(beta, released.path);
     await write(beta, recorder);
     await sameDisks(alpha, beta);
-    await lead(alpha);
+    await alpha.must("primary", "r", "--timeout=30");
     await write(alpha, recorder);
     await sameDisks(alpha, beta);
   },

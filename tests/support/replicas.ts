@@ -31,18 +31,6 @@ export async function connect(host: Host, device = "r"): Promise<NbdClient> {
   }
 }
 
-/**
- * Makes a host primary. It is refused as long as the host has not heard that a
- * client of the other one is gone, or that the takeover before is over.
- */
-export async function lead(host: Host): Promise<void> {
-  await waitFor(`${host.name} to be primary`, async () => {
-    const { code, stderr } = await host.run("primary", "r", "--timeout=30");
-    if (code !== 0 && code !== 3) throw new Error(stderr);
-    return code === 0;
-  });
-}
-
 /** A resource "r" of all hosts, primary on the first one, copied. */
 export async function resourceOf(
   hosts: readonly Host[],
@@ -57,7 +45,6 @@ export async function resourceOf(
   for (const host of hosts) {
     for (const { name } of hosts) await copied(host, sizeBytes, name);
   }
-  for (const host of hosts) await consistent(host);
 }
 
 /** Alpha and beta, in a cluster, with a resource "r"; alpha is primary. */
@@ -87,18 +74,10 @@ export function lookedAtBytes(host: Host): number {
   return (equal + different) * STATUS_BLOCK_BYTES;
 }
 
-/** A copy is complete first, and consistent when replay has passed its end. */
-export async function consistent(host: Host): Promise<void> {
-  await waitFor(`${host.name} to be consistent`, async () => {
-    const answer = await host.must("view-is-consistent", "r");
-    return answer.trim() === "1";
-  });
-}
-
-/** Joins with the disk that was made; resolves when the copy is consistent. */
+/** Joins with the disk that was made; resolves when the copy is complete. */
 export async function join(host: Host): Promise<void> {
   await host.must("join-resource", "r", host.disk, "--timeout=30");
-  await consistent(host);
+  await copied(host, Number(host.link("resource-r/size")));
 }
 
 function lastTraces(host: Host): string {
@@ -146,10 +125,7 @@ export async function writeSome(
   await client.flush();
 }
 
-/**
- * Waits until all disks are equal, which they may be for good only at rest,
- * and known to be consistent.
- */
+/** Waits until all disks are equal, which they may be for good only at rest. */
 export async function sameDisks(...hosts: readonly Host[]): Promise<void> {
   const names = hosts.map(({ name }) => name).join(", ");
   await waitFor(`equal disks of ${names}`, () => {
@@ -157,7 +133,6 @@ export async function sameDisks(...hosts: readonly Host[]): Promise<void> {
     return first !== undefined &&
       others.every((other) => equalBytes(other, first));
   });
-  for (const host of hosts) await consistent(host);
 }
 
 export function assertSameDisks(

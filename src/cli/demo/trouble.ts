@@ -41,11 +41,6 @@ export async function handOver(
   );
   await writer.stop();
   const startedMs = performance.now();
-  await stage.until({
-    goal: "for beta to see that the device is closed",
-    isDone: () =>
-      stage.view(beta).members.every((member) => member.openCount === 0),
-  });
   screen.answer(await stage.command(beta, "primary", RESOURCE));
   const awayMs = performance.now() - startedMs;
   const content = await readDevice(stage, beta);
