@@ -48,6 +48,9 @@ const WAITING = ["timeout", "window"] as const;
 const SWITCH_DETAILS =
   "The switch is a link of this host that the daemon obeys as soon as it sees it; it outlives restarts. With -global behind the name the switch of all hosts is turned. What is paused has stopped when the command returns, on all hosts that were heard of lately if it is theirs, too; if it does not stop within 30 seconds, or --timeout, the command fails and the switch stays off.";
 
+const IN_USE =
+  "A device that is open is given three seconds, for its users may be gone already and the news on its way; then the command is refused, and names them.";
+
 function switchTopic(isCommon: boolean): Topic {
   return {
     group: "switch",
@@ -126,7 +129,7 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "role",
     isCommon: true,
     details:
-      "Planned: waits until this host has everything, lets the old primary finish, and takes over; if it must give up, the old primary is designated again. " +
+      "Planned: waits until its copy, if it is complete, is consistent, and until this host has everything, lets the old primary finish, and takes over; if it must give up, the old primary is designated again. An open device on the old primary, or a takeover by another host, is given three seconds to be over; then the command is refused, as it is at once by whatever does not go by itself. " +
       "With --force, after pause-fetch: takes over with what is here; what only the old primary had is missing, and a split brain may be the result. With --check either says what would be lost, what it would wait for and how long it would take, and changes nothing; while nothing moves, the time is an estimate from the best rates of late, or from the limit of the line. " +
       TWO_HOSTS,
     options: ["force", "ignore-sync", "check", "json", ...WAITING, ...MANY],
@@ -142,7 +145,8 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     group: "role",
     isCommon: true,
     details:
-      "Not needed for a handover: type primary on the new host instead. Nobody can write until there is a primary again.",
+      "Not needed for a handover: type primary on the new host instead. Nobody can write until there is a primary again. " +
+      IN_USE,
     options: ["force", "check", "json", ...WAITING, ...MANY],
   },
 
@@ -153,9 +157,18 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     options: [...WAITING, ...MANY],
     examples: [["mars up all", "after a stop for maintenance"]],
   },
-  "down": { group: "switch", isCommon: true, options: [...WAITING, ...MANY] },
+  "down": {
+    group: "switch",
+    isCommon: true,
+    details: IN_USE,
+    options: [...WAITING, ...MANY],
+  },
   "attach": { group: "switch", options: ["force", "timeout", ...MANY] },
-  "detach": { group: "switch", options: ["force", "timeout", ...MANY] },
+  "detach": {
+    group: "switch",
+    details: IN_USE,
+    options: ["force", "timeout", ...MANY],
+  },
   "pause-fetch": switchTopic(true),
   "resume-fetch": switchTopic(true),
   "pause-sync": switchTopic(false),
