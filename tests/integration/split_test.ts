@@ -173,7 +173,7 @@ Deno.test("A copy begins anew if its source has lost what was copied", async () 
   const old = await connect(alpha);
   await fill(old, 0, 16, 1);
   await beta.must("join-resource", "r", beta.disk, "--timeout=30");
-  await consistent(beta);
+  await copied(beta, diskBytes);
   const todo = `${gamma.marsDir}/resource-r/todo-gamma`;
   Deno.mkdirSync(todo, { recursive: true });
   Deno.symlinkSync("128M", `${todo}/sync-rate`);
@@ -193,7 +193,7 @@ Deno.test("A copy begins anew if its source has lost what was copied", async () 
   await old.disconnect();
   await alpha.waitLink("resource-r/actual-alpha/is-primary", (v) => v === "0");
   await alpha.must("invalidate", "r", "--timeout=30");
-  await consistent(alpha);
+  await copied(alpha, diskBytes);
   await alpha.must("primary", "r", "--ignore-sync", "--timeout=30");
   await gamma.must("set-sync-rate", "r", "0");
   await gamma.must("resume-fetch", "r");
@@ -202,7 +202,6 @@ Deno.test("A copy begins anew if its source has lost what was copied", async () 
     "resource-r/syncstatus-gamma",
     (value) => value === String(diskBytes),
   );
-  await consistent(gamma);
   assertEquals(all.map((host) => byteOn(host, 300)), [0, 0, 0]);
 });
 
