@@ -28,7 +28,7 @@
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { ANCHOR_DIGEST, formatReplay } from "../tree/values.ts";
-import { highestSequence, versionOf, versionText } from "./history.ts";
+import { versionOf, versionText } from "./history.ts";
 import { boundBytes } from "./keep.ts";
 import {
   blocked,
@@ -39,7 +39,7 @@ import {
   type PlanFacts,
   type WorkerState,
 } from "./plan_types.ts";
-import type { ResourceView } from "./view.ts";
+import { type ResourceView, USED_AHEAD_MAX } from "./view.ts";
 
 // Ours. One that has much more than the others goes before all have to.
 const GREEDY_LEVEL = ENDS_AT.transfers;
@@ -129,11 +129,12 @@ function logBehind(
   if (replay !== undefined && replay.log.sequence > worker.logSequence) {
     return replay.log;
   }
-  const highest = Math.max(
-    worker.logSequence,
+  // Behind all numbers in use; what nobody can have written is garbage.
+  const used = [
     ...facts.logs.map((file) => file.log.sequence),
-    highestSequence(view),
-  );
+    ...view.versions.keys(),
+  ].filter((sequence) => sequence - worker.logSequence <= USED_AHEAD_MAX);
+  const highest = Math.max(worker.logSequence, ...used);
   return { sequence: highest + HOLE_LOG, host: view.host };
 }
 

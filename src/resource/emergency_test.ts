@@ -104,6 +104,27 @@ Deno.test("plan() makes no hole before everything is written back", () => {
   assertEquals(next.obstacles[0]?.key, "err-emergency");
 });
 
+Deno.test("plan() jumps over no numbers that nobody can have written", () => {
+  const garbage = versionText(
+    { log: log(999_999_999_999_999, "beta"), bytes: 0 },
+    undefined,
+  );
+  const next = planOf(
+    {
+      "version-999999999999999-beta": garbage,
+      "version-000000005-beta": versionText(
+        { log: log(5, "beta"), bytes: 0 },
+        undefined,
+      ),
+    },
+    {
+      emergencyLevel: 4,
+      logs: [HELD, { log: log(888_888_888_888_888, "beta"), bytes: 10 }],
+    },
+  );
+  assertEquals(next.logFiles, [{ kind: "create", log: log(16) }]);
+});
+
 Deno.test("plan() moves the replay link behind a hole before anything else", () => {
   const next = planOf({}, { emergencyLevel: 4 });
   assertEquals([next.bypass, next.log], ["prepare", log(1)]);

@@ -125,7 +125,7 @@ export interface ResourceView {
 }
 
 /** Ours. A side that rotated once a minute needs a week for as many. */
-const USED_AHEAD_MAX = 10_000;
+export const USED_AHEAD_MAX = 10_000;
 
 /** Decodes the links of `resource` as `host` sees them. */
 export function resourceView(
