@@ -227,6 +227,35 @@ Deno.test("Logger rescues into a third log if the second one fails too", () => {
   assertSameImage(world.diskImage(), world.expectedImage(), "drained disk");
 });
 
+Deno.test("Logger has all the room for a rescue before it cuts the failed log", () => {
+  const world = worldWith({ shortShare: 0 });
+  failWhileRotating(world);
+  world.write(0, 16_384);
+  world.settle();
+  const fails = failing("flush", "/log-2", ERRNO.EIO);
+  const loggedLength = world.io.content("/log-2").length;
+  const blocks = new Set<number>();
+  world.io.inject = fails;
+  world.rotate();
+  // From the cut on others have what room there is.
+  world.io.inject = (operation) => {
+    const { kind, path, offsetBytes, length } = operation;
+    if (kind !== "write" || path !== "/log-3") return fails(operation);
+    const isFull = world.io.content("/log-2").length < loggedLength;
+    for (let at = offsetBytes; at < offsetBytes + length; at += 512) {
+      const block = Math.floor(at / 4096);
+      if (isFull && !blocks.has(block)) return ERRNO.ENOSPC;
+      blocks.add(block);
+    }
+    return 0;
+  };
+  world.until(() => !world.logger.isRotating, "the rescue");
+  assertEquals(world.logger.state().logErrno, 0);
+  world.io.inject = undefined;
+  assertEquals(drain(world), 0);
+  assertSameImage(world.diskImage(), world.expectedImage(), "drained disk");
+});
+
 Deno.test("Logger rescues more than fits a window, and no crash mixes it", () => {
   const world = worldWith({ deviceBytes: 1024 * 1024 });
   failWhileRotating(world);

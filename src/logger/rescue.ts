@@ -14,7 +14,7 @@
  * crash may leave records in both logs, and the first record, without which a
  * log is empty for every reader, is written last:
  *
- *   (1) all copies but the first, flush
+ *   (1) all copies, but zeroes for the first: its room is taken; flush
  *   (2) the failed log is cut to its durable part, durably
  *   (3) the first copy, flush
  *
@@ -140,13 +140,11 @@ export class Rescue {
     const length = scanner.positionBytes - this.#windowStart;
     // Nothing intact where a record must be.
     if (length === 0) return this.#fail(ERRNO.EIO);
-    const isFirstWindow = this.#windowStart === this.#startBytes;
-    const start = isFirstWindow ? this.#firstLength : 0;
-    if (isFirstWindow) {
+    if (this.#windowStart === this.#startBytes) {
       this.#memory.bytes.copyWithin(WINDOW_BYTES, 0, this.#firstLength);
+      this.#memory.bytes.fill(0, 0, this.#firstLength);
     }
-    if (start === length) return this.#continue();
-    this.#write(start, length - start, this.#windowStart + start);
+    this.#write(0, length, this.#windowStart);
   }
 
   #write(start: number, length: number, sourceBytes: number): void {
