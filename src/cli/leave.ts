@@ -150,8 +150,8 @@ function othersOf(view: ResourceView): string[] {
 }
 
 const LIMIT = "emergency-limit";
-/** It means nothing where nothing is logged. */
-const QUOTA = "log-quota";
+/** They mean nothing where nothing is logged, copied, or compared. */
+const HARMLESS = ["log-quota", "sync-rate", "verify", "verify-rate"];
 /** What a daemon does: 0 when it does not. */
 const ACTIVE = /^(is-|logfile-)/;
 /** Work items of a very old version. */
@@ -163,7 +163,8 @@ function leaveReasons(snapshot: Snapshot, view: ResourceView): Reason[] {
   const switchedOn: string[] = [];
   for (const { path, value } of childrenOf(snapshot, resource, "todo", host)) {
     const name = nameOf(path);
-    if (value === "0" || name === QUOTA || DELETE_ITEM.test(name)) continue;
+    const isHarmless = HARMLESS.includes(name) || DELETE_ITEM.test(name);
+    if (value === "0" || isHarmless) continue;
     if (name !== LIMIT) switchedOn.push(name);
     else {
       reasons.push(lasting(
