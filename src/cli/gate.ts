@@ -44,22 +44,19 @@ export function gateOf(
   const { force, dryRun, timeoutMs } = desk.options;
   // A dry run does not wait.
   const graceMs = dryRun ? 0 : Math.min(GRACE_MS, timeoutMs);
-  let startedMs = 0;
+  /** Since when something has been in the way. */
+  let sinceMs: number | undefined;
   const until = async (snapshot: Snapshot): Promise<readonly string[]> => {
     if (force && isForceless !== true) return [];
     const found = await reasons(snapshot);
-    const isOver = desk.clock.monotonicMs() - startedMs >= graceMs;
+    const nowMs = desk.clock.monotonicMs();
+    sinceMs = found.length === 0 ? undefined : sinceMs ?? nowMs;
+    const isOver = nowMs - (sinceMs ?? nowMs) >= graceMs;
     const texts = textsOf(found);
     if (found.some(({ kind }) => isOver || kind === "lasting")) {
       throw new RefusedError(`Cannot ${action}`, texts);
     }
     return texts;
   };
-  return {
-    act: async () => {
-      startedMs = desk.clock.monotonicMs();
-      await until(desk.snapshot());
-    },
-    until,
-  };
+  return { act: async () => void await until(desk.snapshot()), until };
 }

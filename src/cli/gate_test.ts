@@ -100,6 +100,24 @@ Deno.test("A gate refuses what does not pass, of all resources together", async 
   assertEquals(waitedMs(), 3_000);
 });
 
+Deno.test("A gate gives the same time to what comes later", async () => {
+  using world = new TreeWorld();
+  const { desk, waitedMs } = deskOf(world);
+  const gate = gateOf(desk, {
+    action: "do it",
+    reasons: () => waitedMs() % 4_000 < 2_000 ? [passing("open")] : [],
+  });
+  // Another wait of the same phase goes on.
+  await desk.waitUntil({
+    goal: "the end",
+    until: async (snapshot) => [
+      ...await gate.until(snapshot),
+      ...waitedMs() < 12_000 ? ["not yet"] : [],
+    ],
+  });
+  assertEquals(waitedMs(), 14_000);
+});
+
 Deno.test("A gate waits no longer than it may", async () => {
   using world = new TreeWorld();
   for (const [option, ms] of [["--timeout=1", 1_000], ["--dry-run", 0]]) {
