@@ -1,8 +1,10 @@
 /**
- * Only copies: logs here that others need, and that they get from nobody else.
+ * Only copies: what is here that others need, and that they get from nobody else.
  *
  *   its own     nobody else has all that this host wrote
  *   any         who is behind has not fetched it, nor has anybody else
+ *   the disk    nobody else has a complete copy that has come as far, or has the
+ *               logs for it: what an emergency kept from the log is on disks only
  *
  * What this host alone wrote since a split brain began is given up, as long as
  * nobody else could still follow it, or the designated primary has parted from
@@ -15,7 +17,10 @@ import { isHeld, isLost } from "../resource/holdings.ts";
 import { type Parting, partingOf } from "../resource/parting.ts";
 import { type Reach, reachOf } from "../resource/reach.ts";
 import {
+  isConsistent,
+  isSynced,
   type MemberState,
+  type Position,
   type ResourceView,
   resourceView,
   sameLog,
@@ -62,7 +67,11 @@ export async function onlyCopies(
   const advice = others.some(({ parting }) => parting.isSplit)
     ? "; to give up this side of the split brain, let the other have the primary"
     : "";
+  const needed = isSideKept || isLostSide(view) ? [] : others;
   return [
+    ...untold.length > 0 || isElsewhere(view, needed) ? [] : [
+      `nobody else has all that is on its disk; let another host catch up, or make it copy with invalidate${advice}`,
+    ],
     ...untold.map(({ log }) =>
       `nobody else has all of its log ${log.sequence} yet${advice}`
     ),
@@ -70,6 +79,31 @@ export async function onlyCopies(
       lastCopyObstacles(view, reach, file)
     ),
   ];
+}
+
+/** Whether one of `others` has all that is on the disk here, or can have it. */
+function isElsewhere(view: ResourceView, others: readonly Other[]): boolean {
+  const { own } = view;
+  const isHere = own?.replay !== undefined && isConsistent(view, own);
+  if (!isHere || others.length === 0) return true;
+  const { log, startBytes } = own.replay;
+  let at: Position = { log, bytes: startBytes };
+  // An empty log adds nothing to the one before.
+  while (at.bytes === 0) {
+    const before = versionOf(view, at.log.sequence, view.host)?.value.previous;
+    if (before === undefined || before.log.sequence >= at.log.sequence) break;
+    at = { log: before.log, bytes: before.endBytes };
+  }
+  return others.some(({ member, parting }) => {
+    if (parting.isSplit || !isSynced(view, member)) return false;
+    if ((member.replay?.log.sequence ?? 0) > at.log.sequence) return true;
+    const isThere = member.replay !== undefined &&
+      sameLog(member.replay.log, at.log) &&
+      member.replay.startBytes >= at.bytes;
+    const known = versionOf(view, at.log.sequence, member.host)?.value.self;
+    return isThere || known !== undefined && sameLog(known.log, at.log) &&
+        known.endBytes >= at.bytes;
+  });
 }
 
 /** Whether the designated primary goes on where this host did not. */

@@ -95,4 +95,9 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 60,
     about: "who was far behind seemed to have parted from who joined late",
   },
+  {
+    seed: 150068,
+    chaosS: 60,
+    about: "a host left with what only its disk had: it was behind a hole",
+  },
 ];
