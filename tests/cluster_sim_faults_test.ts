@@ -261,6 +261,40 @@ Deno.test("Damage that is replayed is noticed (I6, I11)", async () => {
   );
 });
 
+Deno.test("Durable writes that are gone are noticed where nobody was forced", async () => {
+  const found = await failureOf((world) => {
+    // Elsewhere somebody was.
+    world.watch.isForced = true;
+    world.time.after(1_500, () => {
+      const log = { sequence: 1, host: "alpha" };
+      if (world.truth.durableBytes(log) !== undefined) {
+        world.truth.setDurable(log, 1_000_000);
+      }
+    });
+  }, /nobody was forced/);
+  assertStringIncludes(found, "durable bytes of log-000000001-alpha");
+});
+
+Deno.test("A host that is forced and gives up what it has is noticed", async () => {
+  const found = await failureOf((world) => {
+    const { watch } = world;
+    const real = watch.onLog.bind(watch);
+    watch.onLog = (worker, ...rest) => {
+      const { files } = worker.options;
+      for (const host of world.hosts) {
+        // As if it had all along what it has not replayed.
+        for (const { log } of files.listLogs(`resource-${RESOURCE}`)) {
+          if (log.host !== host.name || host.files === files) continue;
+          const theirs = host.files.logBytes(`resource-${RESOURCE}`, log);
+          files.log(RESOURCE, log)?.write(theirs, 0);
+        }
+      }
+      real(worker, ...rest);
+    };
+  }, /was forced to lead and goes on/);
+  assertStringIncludes(found, "although it has");
+});
+
 Deno.test("A second resource is checked as the first is", async () => {
   const found = await failureOf(
     (world) => {

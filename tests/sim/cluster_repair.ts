@@ -305,17 +305,19 @@ function checkDisks(
   }
 }
 
-/** Whatever was durable is in the history of the primary. */
+/**
+ * Whatever was durable is in the history of the primary, but for what was lost
+ * where somebody was forced to lead.
+ */
 function checkLosses(watch: ClusterWatch, leader: SimHost): void {
   const { resource, truth } = watch;
-  if (watch.isForced) return;
   const replay = viewOf(leader, resource).own?.replay;
   if (replay === undefined) return;
   const tip = { log: replay.log, bytes: replay.startBytes + replay.dirtyBytes };
-  for (const { log, bytes } of truth.missingIn(tip)) {
+  for (const { log, bytes } of truth.lostUnforced(tip)) {
     throw new Violation(
       `${bytes} durable bytes of ${logFileName(log)} are not in the history ` +
-        `of ${leader.name}, and nobody forced anything`,
+        `of ${leader.name}, and nobody was forced where they were lost`,
     );
   }
 }

@@ -9,6 +9,7 @@
  *   a position is reached  the disk is the state of that position (I6)
  *   a link is written      by its owner only (I8), not older than what was seen
  *                          there (I9)
+ *   a host is forced       it goes on behind everything that it has
  *   a log is deleted       only if every member has replayed it (I7)
  *   logging ends           for want of space, not of who has few logs
  */
@@ -35,7 +36,7 @@ import {
 } from "../../src/tree/values.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
-import { stateOf } from "./records.ts";
+import { DISK_BYTES_MAX, RecordReader, stateOf } from "./records.ts";
 import { checkShare } from "./share_chaos.ts";
 import { positionText, Truth, Violation } from "./truth.ts";
 import type { SimWorker, WorkerWatch } from "./worker.ts";
@@ -65,7 +66,7 @@ interface HostRecord {
   isDesignated: boolean;
   /** The newest position whose records may be on the disk. */
   highest: Position | undefined;
-  /** Somebody typed `primary --force` here. */
+  /** Somebody typed `primary --force` here, and the role is still here. */
   isForced: boolean;
   /** Somebody typed `invalidate` here: names of logs may come again. */
   hasGivenUp: boolean;
@@ -170,6 +171,8 @@ export class ClusterWatch implements WorkerWatch {
       this.#world.note(`${host.name}: primary -> ${value}`);
       const record = this.record(host.name);
       if (record.isDesignated) record.designatedMs = this.#world.time.nowMs;
+      // Who loses the role has nothing left of what was forced.
+      if (record.isDesignated && value !== host.name) record.isForced = false;
       record.isDesignated = value === host.name;
     }
     // A copy begins at 0. What a larger disk adds leaves the rest as it is: it
@@ -302,7 +305,7 @@ export class ClusterWatch implements WorkerWatch {
     );
     if (from !== undefined) {
       const lostBytes = truth.lostBehind(from);
-      const mayLose = this.isForced && from.log.host !== name;
+      const mayLose = record.isForced && from.log.host !== name;
       if (lostBytes > 0 && !mayLose) {
         throw new Violation(
           `${name} goes on behind ${
@@ -311,6 +314,9 @@ export class ClusterWatch implements WorkerWatch {
             `bytes of "${from.log.host}" are lost`,
         );
       }
+    }
+    if (from !== undefined && behind === undefined && record.isForced) {
+      this.#checkForced(worker, from);
     }
     const [rival] = truth.rivals(log);
     if (rival !== undefined && !this.isForced) {
@@ -327,9 +333,43 @@ export class ClusterWatch implements WorkerWatch {
       base: isRotation ? known : stateOf(disk),
       from,
       isBypassed,
+      isForced: record.isForced && behind === undefined,
       mayRepeat: record.hasGivenUp,
     });
     record.highest = { log, bytes: Number.MAX_SAFE_INTEGER };
+  }
+
+  /**
+   * Who is forced to lead goes on behind everything that it has: what others
+   * had, too, is lost, but nothing else.
+   */
+  #checkForced({ options: { files, host } }: SimWorker, from: Position): void {
+    const { resource, truth } = this;
+    const heldBytes = (log: LogName, startBytes: number): number => {
+      const file = files.log(resource, log);
+      if (file === undefined) return 0;
+      const deviceBytes = DISK_BYTES_MAX;
+      const reader = new RecordReader(file, { startBytes, deviceBytes });
+      const endBytes = Math.min(
+        file.lengthBytes,
+        truth.durableBytes(log) ?? 0,
+      );
+      while (!("kind" in reader.next(endBytes)));
+      return reader.positionBytes - startBytes;
+    };
+    const rests = [
+      { log: from.log, startBytes: from.bytes },
+      ...truth.successors(from).map((log) => ({ log, startBytes: 0 })),
+    ];
+    for (const { log, startBytes } of rests) {
+      const bytes = heldBytes(log, startBytes);
+      if (bytes === 0 || log.host === host) continue;
+      throw new Violation(
+        `${host} was forced to lead and goes on behind ${
+          positionText(from)
+        }, although it has ${bytes} bytes of ${logFileName(log)} behind that`,
+      );
+    }
   }
 
   /** What the own version link of a log says that it follows. */

@@ -23,6 +23,8 @@ interface TrueLog {
   readonly log: LogName;
   readonly base: DiskState;
   readonly from: Position | undefined;
+  /** Begun by a host that was forced to lead. */
+  readonly isForced: boolean;
   records: SimRecord[];
   /** Durable at the author: acknowledged to whoever flushed. */
   durableBytes: number;
@@ -84,8 +86,9 @@ export class Truth {
    */
   begin(
     log: LogName,
-    { base, from, mayRepeat, isBypassed }: {
+    { base, from, mayRepeat, isBypassed, isForced }: {
       readonly base: DiskState;
+      readonly isForced: boolean;
       readonly from: Position | undefined;
       readonly mayRepeat: boolean;
       readonly isBypassed: boolean;
@@ -107,7 +110,14 @@ export class Truth {
       this.check(from, base, `${logFileName(log)} begins`);
     }
     if (before?.durableBytes === 0) lives.pop();
-    lives.push({ log, base, from, records: [], durableBytes: 0 });
+    lives.push({
+      log,
+      base,
+      from,
+      isForced,
+      records: [],
+      durableBytes: 0,
+    });
     this.#logs.set(logFileName(log), lives);
   }
 
@@ -181,6 +191,47 @@ export class Truth {
       }
     }
     return missing;
+  }
+
+  /**
+   * The same, but for what was lost where somebody was forced: on the side of
+   * the history, or on the side that has parted from it.
+   */
+  lostUnforced(
+    tip: Position,
+  ): { readonly log: LogName; readonly bytes: number }[] {
+    const forced = new Set<string>();
+    const inHistory = new Set<string>();
+    for (const { log } of this.#history(tip)) {
+      inHistory.add(logFileName(log));
+      const life = this.#lives(log).at(-1);
+      const from = life?.from;
+      if (life?.isForced && from !== undefined) {
+        forced.add(logFileName(from.log));
+      }
+    }
+    return this.missingIn(tip).filter(({ log }) => {
+      let at = log;
+      for (let step = 0; step < STEPS_MAX; step++) {
+        const name = logFileName(at);
+        if (inHistory.has(name)) return !forced.has(name);
+        const life = this.#lives(at).at(-1);
+        if (life === undefined || life.isForced) return false;
+        if (life.from === undefined) return true;
+        at = life.from.log;
+      }
+      return true;
+    });
+  }
+
+  /** Logs with data that follow `position`, of whoever wrote them. */
+  successors(position: Position): LogName[] {
+    return [...this.#logs.values()].flatMap((lives) => lives.slice(-1))
+      .filter(({ from, records }) =>
+        records.length > 0 && from !== undefined &&
+        positionText(from) === positionText(position)
+      )
+      .map(({ log }) => log);
   }
 
   /** Positions that a history goes through, from `tip` backwards. */
