@@ -66,7 +66,7 @@ interface HostRecord {
   isDesignated: boolean;
   /** The newest position whose records may be on the disk. */
   highest: Position | undefined;
-  /** Somebody typed `primary --force` here, and the role is still here. */
+  /** Somebody typed `primary --force` here, and nobody led since. */
   isForced: boolean;
   /** Somebody typed `invalidate` here: names of logs may come again. */
   hasGivenUp: boolean;
@@ -171,8 +171,10 @@ export class ClusterWatch implements WorkerWatch {
       this.#world.note(`${host.name}: primary -> ${value}`);
       const record = this.record(host.name);
       if (record.isDesignated) record.designatedMs = this.#world.time.nowMs;
-      // Who loses the role has nothing left of what was forced.
-      if (record.isDesignated && value !== host.name) record.isForced = false;
+      // Who was forced last may come back without force, but for another one.
+      const isOther = this.#world.host(value) !== undefined &&
+        value !== host.name;
+      if (record.isDesignated && isOther) record.isForced = false;
       record.isDesignated = value === host.name;
     }
     // A copy begins at 0. What a larger disk adds leaves the rest as it is: it
