@@ -42,6 +42,7 @@ import {
 } from "./command.ts";
 import { gateOf } from "./gate.ts";
 import { stillRunning } from "./running.ts";
+import { isActingForAnother } from "./start_checks.ts";
 import { runSystemd } from "./systemd_run.ts";
 import { mayMoveUnits, wantLink } from "./units.ts";
 
@@ -168,11 +169,13 @@ function stopWait(
     until: (snapshot) => {
       if (desk.options.force) return [];
       const { members } = resourceView(snapshot, resource, desk.host);
-      const hosts = members.map(({ host }) => host).filter((host) =>
-        host === desk.host
+      const isElsewhere = isActingForAnother(desk, snapshot);
+      const hosts = members.map(({ host }) => host).filter((host) => {
+        const isMeant = isGlobal || host === desk.host;
+        return host === desk.host && !isElsewhere
           ? desk.isDaemonRunning()
-          : isGlobal && desk.isRecent(snapshot, host)
-      );
+          : isMeant && desk.isRecent(snapshot, host);
+      });
       return hosts.flatMap((host) =>
         stillRunning(desk, snapshot, { resource, host, links: [link] })
           .map((text) => isGlobal ? `"${host}": ${text}` : text)
