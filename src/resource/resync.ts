@@ -26,7 +26,7 @@
 import type { LogName } from "../base/names.ts";
 import { linkPath } from "../tree/path.ts";
 import { formatReplay, formatSkipCheck, TOMBSTONE } from "../tree/values.ts";
-import { damagedLog } from "./damage.ts";
+import { damagedLog, hasVerdict } from "./damage.ts";
 import {
   claimedBytes,
   copiedVersions,
@@ -87,9 +87,13 @@ export function withResync(
       `, nor be copied anew by itself: ${danger}; see auto-resync, or type invalidate ${resource}`,
     );
   }
-  if (isBusy(facts, decided, damaged)) return told;
+  // Half a record at the end, whose rest nobody has, is never replayed; that is
+  // told, so that it holds when replay has ended, too.
+  const isAtEnd = isTold || stands(facts, decided);
+  if (!isAtEnd && isBusy(facts, decided, damaged)) return told;
   return beginAnew(view, own, facts, {
     ...told,
+    ...lost === undefined && isAtEnd && { lostLog: replay.log.sequence },
     role: "idle",
     log: undefined,
     fetch: undefined,
@@ -166,6 +170,11 @@ function isBusy(
   const isReplaying = decided.role === "replay" && damaged === undefined &&
     decided.logEndBytes > decided.startBytes;
   return isReplaying || facts.worker === undefined;
+}
+
+function stands({ worker }: PlanFacts, { log, startBytes }: Plan): boolean {
+  return worker !== undefined && log !== undefined &&
+    hasVerdict(worker, log, startBytes);
 }
 
 function beginAnew(
