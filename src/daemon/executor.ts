@@ -161,7 +161,7 @@ export class Executor {
     const told = resourceView(snapshot, resource, host);
     const view = vow.counting(told);
     await this.#refreshLogs(snapshot, view, worker);
-    const planned = plan(view, {
+    const decided = plan(view, {
       logs: logs.all,
       worker: measured(worker, this.#disk.bytes),
       isRunning: round.isRunning,
@@ -176,6 +176,7 @@ export class Executor {
       logShare: round.logShare(resource),
       rotateBytes: round.rotateBytes,
     });
+    const planned = vow.completing(told, logs.all, decided);
     if (planned.sync !== undefined) {
       this.#turns.give(this.#options.monotonicMs());
     }

@@ -18,7 +18,15 @@ import { logFileName, type LogName, parseLogFileName } from "../base/names.ts";
 import { removeIfThere } from "../base/remove.ts";
 import { trace } from "../base/trace.ts";
 import { replaceFile, syncDirectory } from "../peer/files.ts";
-import type { Plan, WorkerState } from "../resource/plan_types.ts";
+import { holeVersions } from "../resource/emergency.ts";
+import { versionOf, versionText } from "../resource/history.ts";
+import {
+  type LinkValue,
+  type LocalLog,
+  localLog,
+  type Plan,
+  type WorkerState,
+} from "../resource/plan_types.ts";
 import type { ResourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import { asMarsError } from "../tree/scan.ts";
@@ -105,6 +113,33 @@ export class ResourceVow {
     };
   }
 
+  /**
+   * `planned`, and the versions around the hole, which a crash may have taken:
+   * without them the log behind it would look like one side of a split brain.
+   * They come before the position, which makes the vow void.
+   */
+  completing(
+    told: ResourceView,
+    logs: readonly LocalLog[],
+    planned: Plan,
+  ): Plan {
+    const vow = this.#vow;
+    if (vow === undefined || !this.#isInForce(told)) return planned;
+    const { from, to } = vow;
+    const versions = [
+      ...endOf(told, from, localLog(logs, from)?.bytes ?? 0),
+      ...holeVersions(told, to),
+    ];
+    const paths = versions.map(({ path }) => path);
+    // Emergency mode has them all, in the order that it needs.
+    const position = linkPath.replay(told.resource, told.host);
+    const hasAll = planned.publish[0]?.path === position &&
+      planned.publish.some(({ path }) => path === paths.at(-1));
+    if (planned.bypass !== "off" && hasAll) return planned;
+    const others = planned.publish.filter(({ path }) => !paths.includes(path));
+    return { ...planned, publish: [...versions, ...others] };
+  }
+
   /** @param isDurable whether the links of `next` are in the tree, for good */
   async settle(
     isDurable: boolean,
@@ -172,6 +207,16 @@ export class ResourceVow {
     if (text !== undefined) this.#vow = vowIn(text, this.#resource);
     this.#isRead = true;
   }
+}
+
+/** How far others may have come in a log that was left, if that is untold. */
+function endOf(told: ResourceView, log: LogName, bytes: number): LinkValue[] {
+  const { resource, host } = told;
+  const known = versionOf(told, log.sequence, host)?.value.self;
+  if (known !== undefined && known.endBytes >= bytes) return [];
+  const before = versionOf(told, log.sequence - 1, host)?.text;
+  const path = linkPath.version(resource, log.sequence, host);
+  return [{ path, value: versionText({ log, bytes }, before) }];
 }
 
 /** Prescribed by the mailbox: everything is on the disk, it waits to serve. */

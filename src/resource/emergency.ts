@@ -146,15 +146,29 @@ function holeLinks(
   behind: LogName,
 ): LinkValue[] {
   const { resource, host } = view;
-  const hole = {
-    sequence: behind.sequence - (HOLE_LOG - HOLE_VERSION),
-    host,
-  };
   const first: LinkValue[] = [
     {
       path: linkPath.replay(resource, host),
       value: formatReplay({ log: behind, startBytes: 0, dirtyBytes: 0 }),
     },
+    ...holeVersions(view, behind),
+  ];
+  return [...first, ...positions, endOfLog(view, worker)]
+    .filter((link, index, links) =>
+      links.findIndex((other) => other.path === link.path) === index
+    );
+}
+
+/** The versions at a hole, for an empty log `behind` it. */
+export function holeVersions(
+  { resource, host }: ResourceView,
+  behind: LogName,
+): LinkValue[] {
+  const hole = {
+    sequence: behind.sequence - (HOLE_LOG - HOLE_VERSION),
+    host,
+  };
+  return [
     {
       path: linkPath.version(resource, hole.sequence, host),
       value: anchorText(hole),
@@ -164,10 +178,6 @@ function holeLinks(
       value: versionText({ log: behind, bytes: 0 }, anchorText(hole)),
     },
   ];
-  return [...first, ...positions, endOfLog(view, worker)]
-    .filter((link, index, links) =>
-      links.findIndex((other) => other.path === link.path) === index
-    );
 }
 
 /** Secondaries go as far as the log that was left. */

@@ -70,6 +70,8 @@ export class SimFileSystem {
   roomBytes = SIZE_BYTES;
   /** What a byte of a log takes of that; 0: they do not count. */
   logWeight = 0;
+  /** Errno of every change of the tree, as of one that is read-only; or 0. */
+  refusal = 0;
   #totalBytes = SIZE_BYTES;
   #lastStampNs = 0n;
   #snapshot = new Snapshot([]);
@@ -111,9 +113,16 @@ export class SimFileSystem {
     return this.#open.size;
   }
 
-  /** Whether no file of the tree can grow; links still can be made. */
-  get isFull(): boolean {
-    return this.freeBytes === 0;
+  /** Why no file of the tree can grow; if it is full links still can be made. */
+  get growthErrno(): number {
+    if (this.refusal !== 0) return this.refusal;
+    return this.freeBytes === 0 ? ERRNO.ENOSPC : 0;
+  }
+
+  /** @throws SyscallError if the tree takes no change */
+  #mustTake(path: string): void {
+    if (this.refusal === 0) return;
+    throw new SyscallError("write", path, this.refusal);
   }
 
   #logBytesSum(): number {
@@ -198,10 +207,12 @@ export class SimFileSystem {
       // Link by link, then: there are more places to crash.
       createDirectory: alive(() => undefined),
       stamp: alive((path, stampNs) => {
+        this.#mustTake(path);
         const entry = this.#entries.get(path);
         if (entry?.kind === "link") this.#set(path, { ...entry, stampNs });
       }),
       remove: alive((path) => {
+        this.#mustTake(path);
         const entry = this.#entries.get(path);
         const isEmpty = entry?.kind !== "directory" || entry.names.size === 0;
         if (isEmpty) this.#set(path, undefined);
@@ -245,6 +256,7 @@ export class SimFileSystem {
   }
 
   #replace(path: string, value: string, stampNs: bigint): boolean {
+    this.#mustTake(path);
     if (!this.makeDirectory(directoryOf(path))) return false;
     const entry = this.#entries.get(path);
     if (entry?.kind === "directory" && entry.names.size > 0) return false;
@@ -254,6 +266,7 @@ export class SimFileSystem {
   }
 
   #flushAll(): void {
+    this.#mustTake("");
     this.flushNames();
     for (const entry of this.#entries.values()) {
       if (entry.kind === "file") entry.file.flush();
@@ -359,6 +372,7 @@ export class SimFileSystem {
     if (this.#entries.get(directory)?.kind !== "directory") {
       throw new SyscallError("create", path, ERRNO.ENOENT);
     }
+    this.#mustTake(path);
     this.#set(path, this.#newFile());
     this.flushNames();
     return "created";
@@ -367,6 +381,7 @@ export class SimFileSystem {
   deleteLog(directory: string, log: LogName): boolean {
     const path = pathIn(directory, logFileName(log));
     if (this.#entries.get(path)?.kind !== "file") return false;
+    this.#mustTake(path);
     this.#set(path, undefined);
     this.flushNames();
     return true;
@@ -392,6 +407,7 @@ export class SimFileSystem {
     if (entry?.kind !== "file") {
       throw new SyscallError("open", path, ERRNO.ENOENT);
     }
+    this.#mustTake(path);
     if (entry.file.lengthBytes > sizeBytes) entry.file.truncate(sizeBytes);
     this.flushNames();
   }
@@ -422,6 +438,7 @@ export class SimFileSystem {
     if (disk !== undefined) return this.#handle(path, disk, life);
     const name = inTree(path);
     if (mode === "create" && this.#entries.get(name) === undefined) {
+      this.#mustTake(name);
       const parent = this.#entries.get(directoryOf(name));
       if (parent?.kind === "directory") this.#set(name, this.#newFile());
       this.flushNames();
@@ -433,8 +450,9 @@ export class SimFileSystem {
     }
     const { file } = entry;
     return this.#handle(path, file, life, (endBytes) => {
-      if (this.isFull && endBytes > file.lengthBytes) {
-        throw new SyscallError("write", path, ERRNO.ENOSPC);
+      this.#mustTake(path);
+      if (this.growthErrno !== 0 && endBytes > file.lengthBytes) {
+        throw new SyscallError("write", path, this.growthErrno);
       }
       entry.changedAtMs = Date.now();
     });

@@ -89,6 +89,8 @@ export class SimHost {
   readonly clock: SimClock;
   readonly options: HostOptions;
   lamport: LamportClock;
+  /** What it has vowed, by resource: on a file system of its own, durable. */
+  readonly vows = new Map<string, string>();
   /** Its tree may have forgotten something. */
   hasLostPower = false;
   #life: Life | undefined;
@@ -178,6 +180,19 @@ export class SimHost {
         };
       },
       lock: (resource) => this.#lock(resource, "daemon", life),
+      vows: {
+        read: (resource) => this.vows.get(resource),
+        write: (resource, text) =>
+          life.guard(async () => {
+            await this.options.time.sleep(1);
+            life.check();
+            this.vows.set(resource, text);
+          }),
+        remove: (resource) =>
+          life.guard(() => {
+            this.vows.delete(resource);
+          }),
+      },
       note: () => Promise.resolve(),
       tellSystemd: () => {},
       files: this.files.files(life),

@@ -214,12 +214,17 @@ export class SimWorker implements Dataplane {
       id: truth.nextWrite(),
       cell: this.#random.below(this.#cellCount),
     };
-    if (this.#bypass === "none" && files.isFull) {
+    if (this.#bypass === "none" && files.growthErrno !== 0) {
       this.#bypass = "prepare";
-      this.#report({ logErrno: ERRNO.ENOSPC });
+      this.#report({ logErrno: files.growthErrno });
       this.#wake();
     }
     this.#take(record);
+  }
+
+  /** Writes go to the disk without a log. */
+  get isBypassing(): boolean {
+    return this.#bypass === "direct";
   }
 
   /** A device that is being closed is as large as it was last. */
