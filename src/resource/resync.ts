@@ -71,9 +71,11 @@ export function withResync(
   const what = lost === undefined
     ? `"${designated}" was in emergency mode`
     : `Log ${lost.sequence} is gone everywhere`;
+  const isHalf = stands(facts, decided) &&
+    decided.logEndBytes > decided.startBytes;
   const say = (advice: string): Plan =>
-    // The hole is told elsewhere.
-    lost === undefined && advice === "" ? told : blocked(
+    // Who has come to the hole is told of it elsewhere.
+    lost === undefined && advice === "" && !isHalf ? told : blocked(
       told,
       "err-log-lost",
       `${what}, this copy cannot go on${
