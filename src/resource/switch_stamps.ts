@@ -5,7 +5,8 @@
  *
  *   actual-<host>/switches-seen   <attach>,<connect>,<sync>,<allow-replay>
  *
- * It is written behind the links that say what runs. So who has written a
+ * In nanoseconds, to base 36: a link of less than 60 bytes takes no block of a
+ * file system that may be full. It is written behind the links that say what runs. So who has written a
  * switch, and finds its stamp or a newer one here, finds everything there that
  * was begun before the daemon knew; and nothing begins any more.
  *
@@ -13,7 +14,6 @@
  */
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
-import { formatStamp, parseStamp } from "../tree/values.ts";
 
 /** Names of the links below `todo-<host>`. */
 export type SwitchLink = "attach" | "connect" | "sync" | "allow-replay";
@@ -26,6 +26,10 @@ export const SWITCH_LINKS: readonly SwitchLink[] = [
   "allow-replay",
 ];
 
+const BASE = 36;
+/** Seconds of eleven digits are within. */
+const DIGITS = /^[0-9a-z]{1,13}$/;
+
 export const SWITCHES_SEEN = "switches-seen";
 
 /** What a daemon says that goes by the switches in `snapshot`. */
@@ -35,7 +39,7 @@ export function seenSwitches(
   host: string,
 ): string {
   return SWITCH_LINKS.map((link) =>
-    formatStamp(snapshot.stampNs(linkPath.todo(resource, host, link)) ?? 0n)
+    (snapshot.stampNs(linkPath.todo(resource, host, link)) ?? 0n).toString(BASE)
   ).join(",");
 }
 
@@ -52,10 +56,18 @@ export function hasSeenSwitches(
   },
 ): boolean {
   const path = linkPath.actual(resource, host, SWITCHES_SEEN);
-  const stamps = snapshot.value(path)?.split(",").map(parseStamp) ?? [];
+  const stamps = snapshot.value(path)?.split(",").map(parseSeen) ?? [];
   return links.every((link) => {
     const seenNs = stamps[SWITCH_LINKS.indexOf(link)];
     const writtenNs = snapshot.stampNs(linkPath.todo(resource, host, link));
     return seenNs === undefined || seenNs >= (writtenNs ?? 0n);
   });
+}
+
+function parseSeen(text: string): bigint | undefined {
+  if (!DIGITS.test(text)) return undefined;
+  return [...text].reduce(
+    (sum, digit) => sum * BigInt(BASE) + BigInt(parseInt(digit, BASE)),
+    0n,
+  );
 }
