@@ -9,7 +9,6 @@ import type { LocalLog, Plan, WorkerState } from "../resource/plan_types.ts";
 import { SWITCHES_SEEN } from "../resource/switch_stamps.ts";
 import { formatRuns } from "../tree/log_runs.ts";
 import { formatStamp, NOBODY } from "../tree/values.ts";
-
 import { BEST_FETCH, BEST_REPLAY } from "./best_rates.ts";
 
 /** What the executor knows beside the worker. */
