@@ -197,10 +197,13 @@ async function killInEmergency(kind: TreeKind, seed: number): Promise<void> {
 
 test("The level of emergency ends logging before the tree is full", async () => {
   await using hosts = new Hosts();
-  await using tree = await primaryOn(hosts, "24m", "--reserve=3M");
+  await using tree = await primaryOn(hosts, "32m", "--reserve=6M");
   const alpha = tree.host;
   const recorder = new Recorder({ blockCount: BLOCKS, seed: 3 });
   const writer = new Writer(recorder, await connect(alpha));
+  await writer.more(4_500);
+  // The reserve lasts for some rounds of the daemon.
+  writer.pauseMs = 20;
   await inEmergency(alpha);
   const why = await alpha.waitLink(
     "resource-r/actual-alpha/msg-err-emergency",
@@ -217,7 +220,7 @@ test("The level of emergency ends logging before the tree is full", async () => 
   await writer.more(500);
   await writer.stop();
   await alpha.end("SIGKILL");
-  await listening(alpha, "--reserve=3M");
+  await listening(alpha, "--reserve=6M");
   const client = await connect(alpha);
   recorder.check(await client.read(0, recorder.sizeBytes));
   await client.disconnect();

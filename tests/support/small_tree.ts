@@ -3,6 +3,7 @@
  * full, fails, or goes away. Needs root.
  */
 import { assert, assertStringIncludes } from "@std/assert";
+import { sleep } from "../../src/base/time.ts";
 import type { NbdClient } from "../../src/cli/demo/nbd_client.ts";
 import { type Host, type Hosts, waitFor } from "./hosts.ts";
 import { command } from "./programs.ts";
@@ -16,7 +17,7 @@ export const LANES = 8;
  * Size of a tmpfs, a file system on which long links need a block, or one with
  * a journal, which ends when it fails.
  */
-export type TreeKind = "8m" | "24m" | "96m" | "ext4" | "journal";
+export type TreeKind = "8m" | "32m" | "96m" | "ext4" | "journal";
 
 /** A tree on a small file system of its own; unmounts it at the end. */
 export class SmallTree {
@@ -136,6 +137,8 @@ export class Writer {
   readonly #client: NbdClient;
   readonly #lanes: Promise<void>[] = [];
   #isStopped = false;
+  /** Rest of each lane between two writes. */
+  pauseMs = 0;
 
   constructor(recorder: Recorder, client: NbdClient) {
     this.#recorder = recorder;
@@ -147,6 +150,7 @@ export class Writer {
     for (let count = 0; !this.#isStopped; count++) {
       await this.#recorder.writeOne(this.#client);
       if (lane === 0 && count % 50 === 0) await this.#client.flush();
+      if (this.pauseMs > 0) await sleep(this.pauseMs);
     }
   }
 
