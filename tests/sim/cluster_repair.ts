@@ -19,7 +19,7 @@ import { disagreement, viewOf } from "./cluster_checks.ts";
 import type { ClusterWatch } from "./cluster_watch.ts";
 import type { ClusterWorld } from "./cluster_world.ts";
 import type { SimHost } from "./host.ts";
-import { CELL_BYTES, stateOf } from "./records.ts";
+import { CELL_BYTES, RecordReader, stateOf } from "./records.ts";
 import { differenceOf, isSameState, positionText, Violation } from "./truth.ts";
 
 const AGREE_MS = 60_000;
@@ -224,6 +224,7 @@ function isLost(
       (files.log(resource, replay.log)?.lengthBytes ?? 0) <= replay.startBytes
     ) && obstaclesOf(host, resource).length > 0;
   return isOrphan || isToldLost(resource, host, members) ||
+    isToldDamaged(resource, host, members) ||
     hasParted(resource, leader, host);
 }
 
@@ -243,6 +244,29 @@ function isToldLost(
       log.sequence !== own.lostLog || sizeBytes === 0
     )
   );
+}
+
+/** Whether it says that no copy of its log goes on intact, and that is so. */
+function isToldDamaged(
+  resource: string,
+  host: SimHost,
+  members: readonly SimHost[],
+): boolean {
+  const { own, sizeBytes = 0 } = viewOf(host, resource);
+  if (own?.replay === undefined) return false;
+  const { log, startBytes } = own.replay;
+  const isSaid = obstaclesOf(host, resource).some((text) =>
+    text.includes("Every member that has this log has it damaged")
+  );
+  return isSaid && members.every(({ files }) => {
+    const file = files.log(resource, log);
+    if (file === undefined) return true;
+    const reader = new RecordReader(file, {
+      startBytes,
+      deviceBytes: sizeBytes,
+    });
+    return "kind" in reader.next(file.lengthBytes);
+  });
 }
 
 /** Who has not what the leader has, in words. */

@@ -100,4 +100,9 @@ export const NAMED_SEEDS: readonly NamedSeed[] = [
     chaosS: 60,
     about: "a host left with what only its disk had: it was behind a hole",
   },
+  {
+    seed: 150076,
+    chaosS: 60,
+    about: "the only other copy of a log was damaged, too",
+  },
 ];
