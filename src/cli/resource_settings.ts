@@ -1,9 +1,12 @@
 /** Settings of a resource: rows of what is set and what is shown. */
 import { UsageError } from "../base/errors.ts";
+import { formatBytes } from "../base/figures.ts";
 import {
   parseRateSchedule,
   RATE_SCHEDULE_HINT,
 } from "../base/rate_schedule.ts";
+import { boundBytes } from "../resource/keep.ts";
+import { resourceView } from "../resource/view.ts";
 import { linkPath } from "../tree/path.ts";
 import type { Snapshot } from "../tree/snapshot.ts";
 import type { LinkWrite } from "../tree/store.ts";
@@ -14,7 +17,8 @@ import {
   TOMBSTONE,
 } from "../tree/values.ts";
 import { formatSpan, parseBytes, parseSpan } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import { type Command, type Desk, refuseIf } from "./command.ts";
+import { isActingForAnother } from "./start_checks.ts";
 
 interface Setting {
   readonly name: string;
@@ -36,6 +40,12 @@ interface Setting {
     resource: string,
     value: string,
   ) => string | undefined;
+  /** Why it must not be set now. */
+  readonly obstacles?: (
+    desk: Desk,
+    resource: string,
+    value: string,
+  ) => Promise<string[]>;
 }
 
 const KEPT =
@@ -88,10 +98,11 @@ const SETTINGS: readonly Setting[] = [
     summary:
       "how much space the logs of the resource may take on this host; 0 is no limit",
     details:
-      "Beyond it the oldest logs go, also when members still need them; if writing back to the disk does not keep up, this resource alone goes on without logs. So it cannot push other resources into emergency mode.",
+      "Beyond it the oldest logs go, also when members still need them; if writing back to the disk does not keep up, this resource alone goes on without logs. So it cannot push other resources into emergency mode. Refused on a primary whose log in use has more already: it would go on without logs at once.",
     path: (resource, host) => linkPath.todo(resource, host, "log-quota"),
     standard: "0",
     check: (text) => String(parseBytes(text)),
+    obstacles: quotaObstacles,
   },
   diskRate("sync-rate", "copied to this host"),
   diskRate("verify-rate", "compared by this host"),
@@ -137,7 +148,7 @@ export const SETTING_COMMANDS: readonly Command[] = SETTINGS.flatMap((
   setting,
 ): Command[] => {
   const { name, usage, summary, path, standard, check } = setting;
-  const { cluster, decode, details, warning } = setting;
+  const { cluster, decode, details, warning, obstacles } = setting;
   return [
     {
       name: `set-${name}`,
@@ -147,9 +158,11 @@ export const SETTING_COMMANDS: readonly Command[] = SETTINGS.flatMap((
       subject: "resources",
       wordsMin: 1,
       wordsMax: 1,
-      run: (desk, resource, [text = ""]) => {
+      run: async (desk, resource, [text = ""]) => {
         const isTaken = text === "" && cluster !== undefined;
         const value = isTaken ? TOMBSTONE : check(text);
+        const reasons = await obstacles?.(desk, resource, value) ?? [];
+        refuseIf(`set ${name} of "${resource}"`, reasons, desk.options);
         const remark = warning?.(desk.look(), resource, value);
         desk.write([{ path: path(resource, desk.host), value }]);
         if (remark !== undefined) desk.warn(remark);
@@ -207,6 +220,30 @@ function levelWarning(
   return `WARNING: "${resource}" may stay at level durable until its device on "${
     hosts.join('", "')
   }" is off for a moment: its users were told that they need no flushes; see mars view ${resource}`;
+}
+
+/** A primary whose newest logs have more would end logging at once. */
+async function quotaObstacles(
+  desk: Desk,
+  resource: string,
+  value: string,
+): Promise<string[]> {
+  const snapshot = desk.look();
+  const quotaBytes = Number(value);
+  const view = resourceView(snapshot, resource, desk.host);
+  const isLogging = view.own?.isPrimary === true &&
+    !isActingForAnother(desk, snapshot);
+  if (!isLogging || quotaBytes === 0) return [];
+  const files = await desk.logs.list(resource);
+  const bytes = boundBytes(
+    view,
+    files.map(({ log, sizeBytes }) => ({ log, bytes: sizeBytes })),
+  );
+  return bytes <= quotaBytes ? [] : [
+    `the log in use has ${
+      formatBytes(bytes)
+    }, so this host would go on without logs at once, and all others would have to copy anew; type log-rotate ${resource} first`,
+  ];
 }
 
 function percent(text: string): string {

@@ -80,7 +80,11 @@ async function setLimits(
     random.chance(LIMIT_SHARE) ? value : "0";
   await set(primary, "auto-resync", random.chance(0.5) ? "1" : "0");
   await set(primary, "keep-logs-size", pick(KEPT_SIZE));
-  for (const host of hosts) await set(host, "log-quota", pick(QUOTA_SIZE));
+  for (const host of hosts) {
+    const words = ["set-log-quota", resource, pick(QUOTA_SIZE)];
+    // Refused where the log in use has more.
+    await world.finish(world.typeAndWait(host, ...words));
+  }
 }
 
 /** While all stamps are ahead of the clocks, no link gets any older. */
