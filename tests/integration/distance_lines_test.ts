@@ -111,6 +111,8 @@ lineTest("A copy that is cut goes on where it was", async (pair) => {
   await sees(beta, /syncing: .* rate: [1-9]\S* \S+B\/sec +remaining: 00:/);
   network.part("alpha", "beta");
   await sees(beta, CUT);
+  // Other lines may be found dead sooner, and this one live on.
+  await waitFor("the end", () => beta.traces().includes("Sync ended"));
   const before = copiedBytes(beta);
   assert(before > 0 && before < DISK_BYTES, `${before} bytes are copied`);
   await writeSome(recorder, client, 64);

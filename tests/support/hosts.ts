@@ -5,6 +5,7 @@
  * `Hosts[Symbol.asyncDispose]`, also when a test fails.
  */
 import { MarsError, messageOf } from "../../src/base/errors.ts";
+import { freePort } from "../../src/cli/demo/network.ts";
 import { waitFor } from "./deadline.ts";
 import type { Network } from "./network.ts";
 
@@ -19,12 +20,6 @@ export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-/** A port that was free a moment ago. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** One host: its directories and its daemon. */

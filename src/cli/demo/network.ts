@@ -203,7 +203,7 @@ function isGone(error: unknown): boolean {
 }
 
 /** A port that is free now; daemons keep theirs over a restart. */
-function freePort(): number {
+export function freePort(): number {
   const listener = listenAnywhere();
   const { port } = listener.addr;
   listener.close();
