@@ -51,3 +51,36 @@ Deno.test("Gate lets in who waits in the order of arrival", async () => {
   );
   assertEquals(entered, [0, 1, 2, 3, 4, 5]);
 });
+
+Deno.test("Gate lets in by turn, as long as there are places", async () => {
+  const anyVisit = fc.record({
+    turn: fc.nat(5),
+    places: fc.integer({ min: 1, max: 4 }),
+    stay: fc.nat(5),
+  });
+  await fc.assert(fc.asyncProperty(
+    fc.array(anyVisit, { minLength: 1, maxLength: 30 }),
+    fc.integer({ min: 1, max: 6 }),
+    async (visits, placesMax) => {
+      const gate = new Gate(placesMax);
+      const opened = Promise.withResolvers<void>();
+      const first = gate.pass(() => opened.promise, { places: placesMax });
+      const entered: (readonly [turn: number, index: number])[] = [];
+      let taken = 0;
+      const all = visits.map(({ turn, places, stay }, index) =>
+        gate.pass(async () => {
+          entered.push([turn, index]);
+          taken += places;
+          assert(taken <= placesMax || taken === places);
+          await turns(stay);
+          taken -= places;
+        }, { turn, places })
+      );
+      opened.resolve();
+      await Promise.all([first, ...all]);
+      const expected = visits.map(({ turn }, index) => [turn, index] as const)
+        .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+      assertEquals(entered, expected);
+    },
+  ));
+});

@@ -16,10 +16,11 @@
  *                               ^ synced: everything before is written
  *
  * A position is reported only after a flush, so a copy that was cut anywhere
- * continues at the last reported position; blocks count one by one, that it
- * moves on slow lines, too. Extents are looked at far ahead, because that needs
- * round trips and nearly no memory; reading and copying is bounded by gates. A
- * limit holds for both, so that one which is set now is felt at once.
+ * continues at the last reported position. It moves on slow lines, too: blocks
+ * count one by one, and what comes first on the disk has its turn first.
+ * Extents are looked at far ahead, because that needs round trips and nearly no
+ * memory; reading and copying is bounded by gates. A limit holds for both, so
+ * that one which is set now is felt at once.
  *
  * With `extents` only those are copied: for who knows that all the rest is
  * equal. The position then passes what lies between them.
@@ -84,6 +85,10 @@ const AHEAD_BYTES = 384 * 1024 * 1024;
 const COMPARISONS_MAX = 3;
 // Ours: memory of one copy, of 1 MiB each; 300 ms at 50 MB/s.
 const READS_IN_FLIGHT_MAX = 16;
+// Ours. A short read is quick on any line: it takes the room of so many bytes,
+// and says nothing of how many blocks the line holds.
+const SHORT_READ_BYTES = 64 * 1024;
+const BLOCK_PLACES = READ_BYTES_MAX / SHORT_READ_BYTES;
 // Ours. What is equal between pages that differ is cheaper fetched than left
 // out, up to this length: a call has about as many bytes.
 const GAP_BYTES = FINE_BYTES;
@@ -128,9 +133,10 @@ export class DiskSync {
   readonly #digester = new Digester();
   readonly #density = new Density();
   readonly #comparisons = new Gate(COMPARISONS_MAX);
-  readonly #reads = new Gate(1);
+  readonly #reads = new Gate(BLOCK_PLACES);
   readonly #window = new ReadWindow(READS_IN_FLIGHT_MAX);
   readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
+  readonly #shortBuffers = new SpareBuffers(SHORT_READ_BYTES);
   /** Why it ends; the first reason counts, but for a disk that fails. */
   #result: SyncResult | undefined;
 
@@ -327,10 +333,12 @@ export class DiskSync {
       const size = blockCountOf(extent, how.blockBytes) * DIGEST_BYTES;
       return new Uint8Array(size).fill(NO_DIGEST_BYTE);
     }
-    return await this.#comparisons.pass(async () =>
-      this.#result === undefined
-        ? await this.#digester.digests(file, extent, how)
-        : new Uint8Array(0)
+    return await this.#comparisons.pass(
+      async () =>
+        this.#result === undefined
+          ? await this.#digester.digests(file, extent, how)
+          : new Uint8Array(0),
+      { turn: extent.offsetBytes },
     );
   }
 
@@ -361,24 +369,25 @@ export class DiskSync {
   }
 
   async #copy(file: RandomFile, run: Extent): Promise<void> {
+    const { offsetBytes, lengthBytes } = run;
+    const places = Math.ceil(lengthBytes / SHORT_READ_BYTES);
+    const isShort = places === 1;
+    const buffers = isShort ? this.#shortBuffers : this.#buffers;
     await this.#reads.pass(async () => {
-      await this.#options.fetchPace?.pass(
-        run.lengthBytes,
-        this.#cancel.signal,
-      );
+      await this.#options.fetchPace?.pass(lengthBytes, this.#cancel.signal);
       if (this.#result !== undefined) return;
-      const into = this.#buffers.take();
+      const into = buffers.take();
       const startMs = performance.now();
       const { body: bytes } = await this.#call("disk.read", run, into);
-      this.#window.adapt(performance.now() - startMs);
-      this.#reads.placesMax = this.#window.readsMax;
-      if (bytes.length !== run.lengthBytes) {
+      if (!isShort) this.#window.adapt(performance.now() - startMs);
+      this.#reads.placesMax = this.#window.readsMax * BLOCK_PLACES;
+      if (bytes.length !== lengthBytes) {
         throw new MarsError("Cannot sync: the peer sent a wrong length");
       }
-      await file.write(bytes, run.offsetBytes);
-      this.#buffers.giveBack(into);
-      this.#copiedBytes += run.lengthBytes;
-    });
+      await file.write(bytes, offsetBytes);
+      buffers.giveBack(into);
+      this.#copiedBytes += lengthBytes;
+    }, { turn: offsetBytes, places });
   }
 
   async #call(

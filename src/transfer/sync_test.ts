@@ -9,7 +9,7 @@ import {
 } from "../../tests/support/memory_line.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { ERRNO, MarsError } from "../base/errors.ts";
-import type { RpcHandlers } from "../peer/rpc.ts";
+import type { RpcClient, RpcHandlers, RpcReply } from "../peer/rpc.ts";
 import { diskHandlers, type DiskSource } from "./disk_service.ts";
 import type { FileOpener } from "./file.ts";
 import { DiskSync, type SyncOptions } from "./sync.ts";
@@ -321,6 +321,59 @@ Deno.test("DiskSync tells how far it is while it waits for its pace", async () =
   copy.line.close();
   await copy.line.idle();
 });
+
+Deno.test("DiskSync asks a slow line for few blocks at once, whatever came before", async () => {
+  // Single pages first, which are quick on any line; then whole blocks.
+  const source = diskOf(20 * MIB, []);
+  for (let at = 0; at < 4 * MIB; at += 16 * PAGE_BYTES) source[at + 1] = 7;
+  for (let at = 4 * MIB; at < source.length; at += PAGE_BYTES) {
+    source[at + 1] = 7;
+  }
+  const copy = new Copy({ source, local: diskOf(source.length, []) });
+  const line = new SlowLine(copy.line);
+  assertEquals(await copy.run({ rpc: line }), { kind: "complete" });
+  assertEquals(line.wholeCount, 16);
+  assert(line.wholeAtOnceMax <= 6, `${line.wholeAtOnceMax} blocks at once`);
+});
+
+/** A line that brings 10 MiB in a second, one answer after the other. */
+class SlowLine implements RpcClient {
+  readonly peer: string;
+  readonly features: ReadonlySet<string>;
+  readonly closed: Promise<void>;
+  /** Of the calls that ask for a whole block. */
+  wholeCount = 0;
+  wholeAtOnceMax = 0;
+  readonly #line: MemoryLine;
+  #wholeAtOnce = 0;
+  #isFree = Promise.resolve();
+
+  constructor(line: MemoryLine) {
+    ({ peer: this.peer, features: this.features, closed: this.closed } = line);
+    this.#line = line;
+  }
+
+  close(): void {
+    this.#line.close();
+  }
+
+  async call(...words: Parameters<RpcClient["call"]>): Promise<RpcReply> {
+    const [method, { lengthBytes }] = words;
+    const bytes = method === "disk.read" ? Number(lengthBytes) : 0;
+    const count = bytes === MIB ? 1 : 0;
+    this.wholeCount += count;
+    this.#wholeAtOnce += count;
+    this.wholeAtOnceMax = Math.max(this.wholeAtOnceMax, this.#wholeAtOnce);
+    const reply = await this.#line.call(...words);
+    const ms = 100 * bytes / MIB;
+    this.#isFree = this.#isFree.then(() =>
+      new Promise((resolve) => setTimeout(resolve, ms))
+    );
+    await this.#isFree;
+    this.#wholeAtOnce -= count;
+    return reply;
+  }
+}
 
 Deno.test("DiskSync hides long round trips", async () => {
   // 160 MiB with a change in each extent: three round trips, one after the
