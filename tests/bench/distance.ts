@@ -4,11 +4,14 @@
  * is perfect, too slow, flapping, and dead; latency against that of the dead
  * line in the same round.
  *
- * The hosts would be two machines. So the primary and the application have one
- * processor to themselves, the secondary and this program the other; and the
+ * The hosts would be two machines, and the primary's would have more than one
+ * processor. So the application and the thread of the primary that serves its
+ * device have one processor to themselves, and all else has the other: the
+ * thread of the primary that sends, the secondary, this program. And the
  * secondary has a file system of its own, in memory: on a shared one the journal
  * of its writes would be what the primary waits for.
  */
+import { assert } from "@std/assert";
 import { type Host, Hosts, waitFor } from "../support/hosts.ts";
 import { Network, networkTrouble } from "../support/network.ts";
 import { type Bench, interleave } from "./bench.ts";
@@ -25,8 +28,8 @@ const FLAP_MS = 300;
 const SECONDS_FACTOR = 2;
 const ROUNDS_FACTOR = 2;
 
-/** Where the application and the primary run. */
-const PRIMARY_PROCESSOR = 0;
+/** Where the application runs, and who serves its device. */
+const DEVICE_PROCESSOR = 0;
 /** Where all else runs. */
 const REST_PROCESSOR = 1;
 const MEMORY = "/dev/shm";
@@ -96,13 +99,14 @@ export async function benchDistance(bench: Bench): Promise<Figure[]> {
   await using here = new Hosts(undefined, network);
   await using away = new Hosts(MEMORY, network);
   const [alpha, beta] = [here.add("alpha"), away.add("beta")];
-  await pin(Deno.pid, REST_PROCESSOR);
+  // Inherited by all that is started from here on.
+  await run("taskset", "-a", "-c", "-p", `${REST_PROCESSOR}`, `${Deno.pid}`);
   await here.unite([alpha, beta]);
-  await pin(alpha.pid, PRIMARY_PROCESSOR);
   const mars = await PrimaryResource.create(alpha, "mars", {
     sizeBytes: DISK_BYTES,
     level: "flush",
   });
+  await pinWorkers(alpha.pid);
   await beta.must("join-resource", "mars", beta.makeDisk(DISK_BYTES));
   await caughtUp(mars, beta);
   const results = new Map<string, FioResult[]>();
@@ -128,9 +132,16 @@ export async function benchDistance(bench: Bench): Promise<Figure[]> {
   return figuresOf(results);
 }
 
-/** Its threads, and those that they start, run on that processor only. */
-async function pin(pid: number, processor: number): Promise<void> {
-  await run("taskset", "-a", "-c", "-p", String(processor), String(pid));
+/** Workers serve devices; a thread has the number of a process here. */
+async function pinWorkers(pid: number): Promise<void> {
+  let count = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const comm = Deno.readTextFileSync(`/proc/${pid}/task/${name}/comm`);
+    if (!comm.startsWith("worker-")) continue;
+    count++;
+    await run("taskset", "-c", "-p", String(DEVICE_PROCESSOR), name);
+  }
+  assert(count === 1, `${count} threads serve one device`);
 }
 
 function write(uri: string, seconds: number): Promise<FioResult> {
@@ -141,7 +152,7 @@ function write(uri: string, seconds: number): Promise<FioResult> {
     sizeBytes: DISK_BYTES,
     seconds,
     perSecond: WRITES_PER_SECOND,
-    processor: PRIMARY_PROCESSOR,
+    processor: DEVICE_PROCESSOR,
   });
 }
 
