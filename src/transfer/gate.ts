@@ -18,13 +18,18 @@ type Waiting = Required<Visit> & { readonly enter: () => void };
 
 export class Gate {
   #placesMax: number;
+  readonly #countMax: number;
   #taken = 0;
+  #inside = 0;
   /** By `turn`; equal ones in order of arrival. */
   readonly #waiting: Waiting[] = [];
 
-  constructor(placesMax: number) {
+  /** @param countMax so many may be inside, however few places they take */
+  constructor(placesMax: number, countMax = Infinity) {
     assert(placesMax >= 1, "a gate has a place");
+    assert(countMax >= 1, "a gate lets in somebody");
     this.#placesMax = placesMax;
+    this.#countMax = countMax;
   }
 
   /** Runs `work` when there is room; gives back what it gives. */
@@ -40,6 +45,7 @@ export class Gate {
       return await work();
     } finally {
       this.#taken -= places;
+      this.#inside--;
       this.#admit();
     }
   }
@@ -69,10 +75,12 @@ export class Gate {
    */
   #admit(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
-      const isRoom = this.#taken + next.places <= this.#placesMax;
-      if (!isRoom && this.#taken > 0) return;
+      const isRoom = this.#taken + next.places <= this.#placesMax &&
+        this.#inside < this.#countMax;
+      if (!isRoom && this.#inside > 0) return;
       this.#waiting.shift();
       this.#taken += next.places;
+      this.#inside++;
       next.enter();
     }
   }

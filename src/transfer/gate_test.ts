@@ -61,19 +61,23 @@ Deno.test("Gate lets in by turn, as long as there are places", async () => {
   await fc.assert(fc.asyncProperty(
     fc.array(anyVisit, { minLength: 1, maxLength: 30 }),
     fc.integer({ min: 1, max: 6 }),
-    async (visits, placesMax) => {
-      const gate = new Gate(placesMax);
+    fc.integer({ min: 1, max: 6 }),
+    async (visits, placesMax, countMax) => {
+      const gate = new Gate(placesMax, countMax);
       const opened = Promise.withResolvers<void>();
       const first = gate.pass(() => opened.promise, { places: placesMax });
       const entered: (readonly [turn: number, index: number])[] = [];
       let taken = 0;
+      let inside = 0;
       const all = visits.map(({ turn, places, stay }, index) =>
         gate.pass(async () => {
           entered.push([turn, index]);
           taken += places;
           assert(taken <= placesMax || taken === places);
+          assert(++inside <= countMax);
           await turns(stay);
           taken -= places;
+          inside--;
         }, { turn, places })
       );
       opened.resolve();

@@ -84,7 +84,9 @@ const AHEAD_BYTES = 384 * 1024 * 1024;
 // Ours: reading the own disk at a few places at once keeps it busy.
 const COMPARISONS_MAX = 3;
 // Ours: memory of one copy, of 1 MiB each; 300 ms at 50 MB/s.
-const READS_IN_FLIGHT_MAX = 16;
+const BLOCKS_IN_FLIGHT_MAX = 16;
+// Ours. Copies share a line, and the calls that it takes.
+const READS_IN_FLIGHT_MAX = 32;
 // Ours. A short read is quick on any line: it takes the room of so many bytes,
 // and says nothing of how many blocks the line holds.
 const SHORT_READ_BYTES = 64 * 1024;
@@ -133,8 +135,8 @@ export class DiskSync {
   readonly #digester = new Digester();
   readonly #density = new Density();
   readonly #comparisons = new Gate(COMPARISONS_MAX);
-  readonly #reads = new Gate(BLOCK_PLACES);
-  readonly #window = new ReadWindow(READS_IN_FLIGHT_MAX);
+  readonly #reads = new Gate(BLOCK_PLACES, READS_IN_FLIGHT_MAX);
+  readonly #window = new ReadWindow(BLOCKS_IN_FLIGHT_MAX);
   readonly #buffers = new SpareBuffers(READ_BYTES_MAX);
   readonly #shortBuffers = new SpareBuffers(SHORT_READ_BYTES);
   /** Why it ends; the first reason counts, but for a disk that fails. */
